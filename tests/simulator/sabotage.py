@@ -390,9 +390,9 @@ def _open_after_429(stack: ExitStack) -> None:
     from seatctl.services.operations import submit
     from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 
-    old = OperationRun.step_or_nothing
+    old = OperationRun.step_or_fail
 
-    def step_or_nothing(self: Any, *what: Any, **named: Any) -> Any:
+    def step_or_fail(self: Any, *what: Any, **named: Any) -> Any:
         try:
             return old(self, *what, **named)
         except NothingLeftInStripe as nothing:
@@ -400,7 +400,7 @@ def _open_after_429(stack: ExitStack) -> None:
                 raise nothing.error from nothing
             raise
 
-    within(stack, OperationRun, "step_or_nothing", step_or_nothing)
+    within(stack, OperationRun, "step_or_fail", step_or_fail)
     within(stack, submit, "_is_given_up", lambda *_: False)
 
 
@@ -418,10 +418,10 @@ def _no_way_out(stack: ExitStack) -> None:
 def _no_end_after_a_refusal(stack: ExitStack) -> None:
     from seatctl.services.operations.steps import OperationRun
 
-    def step_or_nothing(self: Any, name: str, write: Any, find: Any, *_more: Any, **_named: Any) -> Any:
+    def step_or_fail(self: Any, name: str, write: Any, find: Any, *_more: Any, **_named: Any) -> Any:
         return self.step(name, write, find)
 
-    within(stack, OperationRun, "step_or_nothing", step_or_nothing)
+    within(stack, OperationRun, "step_or_fail", step_or_fail)
 
 
 # Point 9: guards --------------------------------------------------------------------------------------

@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_customer
-from seatctl.billing.port import Billing, MissingInStripe, StripeJson
+from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.subscription import Subscription
 from seatctl.rules import hints
-from seatctl.rules.metadata import marks
+from seatctl.services.operations.payload import Payload
 from seatctl.services.operations.steps import OperationRun
 
 
-def text(running: OperationRun, name: str) -> str | None:
-    """Return a text of the payload, None if it is missing or empty."""
-    value = running.payload.get(name)
-    return value if isinstance(value, str) and value else None
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PayerPayload(Payload):
+    """What a purchase stores of the customer who pays."""
+
+    customer: str | None = None
+    """The Stripe id of an existing customer; None makes a new one."""
+    payment_method: str | None = None
+    billing_email: str | None = None
+    billing_name: str | None = None
+    address: dict[str, JsonValue] | None = None
+
+    @property
+    def payer(self) -> str | None:
+        """The existing customer."""
+        return self.customer
 
 
 def require_customer(
@@ -36,16 +48,16 @@ def require_customer(
     )
 
 
-def paying_customer(running: OperationRun) -> str:
+def paying_customer(running: OperationRun[PayerPayload]) -> str:
     """Return the Stripe id of the customer who pays: the one given, or a new one.
 
     If a card is given, it becomes the new customer's default.
     """
-    existing = text(running, "customer")
-    if existing:
-        return existing
-    payment_method = _payment_method(running)
-    answer = running.step_or_nothing(
+    payload = running.payload
+    if payload.customer:
+        return payload.customer
+    payment_method = payload.payment_method and saved_method(running, payload.payment_method)
+    answer = running.step_or_fail(
         "customer",
         endpoints.create_customer(_form(running, payment_method)),
         lambda: find_customer(running),
@@ -53,62 +65,46 @@ def paying_customer(running: OperationRun) -> str:
     return str(answer["id"])
 
 
-def _payment_method(running: OperationRun) -> str | None:
-    given = text(running, "payment_method")
-    return None if given is None else saved_method(running, given)
-
-
-def saved_method(running: OperationRun, given: str, undo: Callable[[], None] = lambda: None) -> str:
+def saved_method(running: OperationRun[Payload], given: str, undo: Callable[[], None] = lambda: None) -> str:
     """Return the saved method, or one made from a token. A token works only once, so that is a step."""
     if not given.startswith("tok_"):
         return given
     form: dict[str, JsonValue] = {"type": "card", "card": {"token": given}}
-    answer = running.step_or_nothing(
-        "payment-method", endpoints.create_payment_method(form), lambda: None, undo
-    )
+    answer = running.step_or_fail("payment-method", endpoints.create_payment_method(form), lambda: None, undo)
     return str(answer["id"])
 
 
-def _form(running: OperationRun, payment_method: str | None) -> dict[str, JsonValue]:
-    form: dict[str, JsonValue] = {
-        "metadata": marks(running.ledger.id, running.reference, running.operation.request_id)
-    }
-    if payment_method is not None:
+def _form(running: OperationRun[PayerPayload], payment_method: str | None) -> dict[str, JsonValue]:
+    payload = running.payload
+    form: dict[str, JsonValue] = {"metadata": running.marks}
+    if payment_method:
         form["payment_method"] = payment_method
         form["invoice_settings"] = {"default_payment_method": payment_method}
-    for field, name in (("email", "billing_email"), ("name", "billing_name")):
-        value = text(running, name)
-        if value:
-            form[field] = value
-    address = running.payload.get("address")
-    if address:
-        form["address"] = address
-    return form
+    details: dict[str, JsonValue] = {
+        "email": payload.billing_email,
+        "name": payload.billing_name,
+        "address": payload.address,
+    }
+    return {**form, **{name: value for name, value in details.items() if value}}
 
 
-def find_customer(running: OperationRun) -> StripeJson | None:
+def find_customer(running: OperationRun[Payload]) -> StripeJson | None:
     """Find the customer that this operation made, in Stripe's list: its search lags behind."""
     return running.find_in(endpoints.customers(created_since=running.earliest()))
 
 
-def known_customer(running: OperationRun) -> str | None:
+def known_customer(running: OperationRun[Payload]) -> str | None:
     """Return the customer of an operation that may have been interrupted, None if it has none yet."""
-    given = text(running, "customer")
-    if given is not None:
-        return given
+    if running.payload.payer:
+        return running.payload.payer
     answer = running.answered("customer") or find_customer(running)
     return None if answer is None else str(answer["id"])
 
 
-def delete_customer(running: OperationRun, customer: str) -> None:
+def delete_customer(running: OperationRun[PayerPayload], customer: str) -> None:
     """Delete the customer if this operation made it."""
-    if text(running, "customer"):
-        return
-
-    def is_deleted() -> bool:
-        try:
-            return read_customer(running.billing.read(endpoints.customer(customer))).deleted
-        except MissingInStripe:
-            return True
-
-    running.delete("delete-customer", endpoints.delete_customer(customer), is_deleted)
+    if not running.payload.customer:
+        found = endpoints.customer(customer)
+        running.delete(
+            "delete-customer", endpoints.delete_customer(customer), lambda: running.is_missing(found)
+        )

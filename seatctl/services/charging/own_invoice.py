@@ -6,20 +6,20 @@ the limit before it is finalized. If the card is declined, it is voided and noth
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice
-from seatctl.billing.port import MissingInStripe, StripeJson, Write
+from seatctl.billing.port import MissingInStripe, Write
 from seatctl.errors import Code, JsonValue, StripeRefused, refuse
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
-from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION, marks
+from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
 from seatctl.rules.payment_method_types import cards_only
 from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
 from seatctl.services.charging.processing import require_no_payment_processing
-from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
+from seatctl.services.operations.payload import Payload
+from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class OwnInvoice:
     tax_behavior: str | None = None
     automatic_tax: bool = False
     """As on the subscription and its price: our invoices are taxed like Stripe's own."""
-    tax_rates: Sequence[str] = ()
+    tax_rates: tuple[str, ...] = ()
     shown: int | None = None
     """The amount that was shown or is the limit, in minor units. The draft may not exceed it."""
 
@@ -58,34 +58,29 @@ def own_invoice_fields(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
     }
 
 
-def read_own_invoice(value: JsonValue) -> OwnInvoice:
-    """The inverse of `own_invoice_fields`."""
-    fields = value if isinstance(value, dict) else {}
-    return OwnInvoice(**fields)  # type: ignore[arg-type]  # written by bill_fields
-
-
-def collect_own_invoice(running: OperationRun, own_invoice: OwnInvoice) -> str:
+def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice) -> str:
     """Make and charge the invoice; return its id once it is paid, or sent if on account.
 
     Raises WaitingForCardholder, and NothingLeftInStripe with CardDeclined or `max_spend_exceeded`.
     """
     draft = str(
-        running.step_or_nothing(
-            "invoice", _draft(running, own_invoice), lambda: _find_draft(running, own_invoice)
+        running.step_or_fail(
+            "invoice",
+            _draft(running, own_invoice),
+            running.mine(endpoints.invoices_of_customer(own_invoice.customer)),
         )["id"]
     )
 
     def discard() -> None:
         _discard(running, draft)
 
-    running.step_or_nothing(
-        "invoice-item", _item(own_invoice, draft), lambda: _invoice_with_lines(running, draft), undo=discard
-    )
+    has_lines = running.when(endpoints.invoice(draft), lambda raw: bool(read_invoice(raw).lines))
+    running.step_or_fail("invoice-item", _item(own_invoice, draft), has_lines, undo=discard)
     _check_total(running, own_invoice, draft)
-    running.step_or_nothing(
+    running.step_or_fail(
         "finalize",
         endpoints.finalize_invoice(draft) if own_invoice.due_days is None else endpoints.send_invoice(draft),
-        lambda: _invoice_unless(running, draft, InvoiceStatus.DRAFT),
+        _unless(running, draft, InvoiceStatus.DRAFT),
         undo=discard,
     )
     if own_invoice.due_days is None:
@@ -93,17 +88,15 @@ def collect_own_invoice(running: OperationRun, own_invoice: OwnInvoice) -> str:
     return draft
 
 
-def send_if_draft(running: OperationRun, invoice: str) -> None:
+def send_if_draft(running: OperationRun[Payload], invoice: str) -> None:
     """Send an invoice on account made by Stripe, which otherwise stays a draft for an hour."""
 
-    def sent() -> StripeJson | None:
-        return _invoice_unless(running, invoice, InvoiceStatus.DRAFT)
-
+    sent = _unless(running, invoice, InvoiceStatus.DRAFT)
     if sent() is None:
-        running.step_at_last("send-invoice", endpoints.send_invoice(invoice), sent)
+        running.step_must_succeed("send-invoice", endpoints.send_invoice(invoice), sent)
 
 
-def _draft(running: OperationRun, own_invoice: OwnInvoice) -> Write:
+def _draft(running: OperationRun[Payload], own_invoice: OwnInvoice) -> Write:
     form: dict[str, JsonValue] = {
         "customer": own_invoice.customer,
         "currency": own_invoice.currency,
@@ -114,7 +107,7 @@ def _draft(running: OperationRun, own_invoice: OwnInvoice) -> Write:
         "description": own_invoice.description,
         "payment_settings": cards_only(),
         "metadata": {
-            **marks(running.ledger.id, running.reference, running.operation.request_id),
+            **running.marks,
             SUBSCRIPTION: own_invoice.stripe_subscription,
             COVERS_FROM: own_invoice.covers_from,
             COVERS_UNTIL: own_invoice.covers_until,
@@ -127,10 +120,6 @@ def _draft(running: OperationRun, own_invoice: OwnInvoice) -> Write:
     if own_invoice.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
     return endpoints.create_invoice(form)
-
-
-def _find_draft(running: OperationRun, own_invoice: OwnInvoice) -> StripeJson | None:
-    return running.find_in(endpoints.invoices_of_customer(own_invoice.customer))
 
 
 def _item(own_invoice: OwnInvoice, invoice: str) -> Write:
@@ -162,17 +151,11 @@ def price_data(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
     return price if own_invoice.tax_behavior is None else {**price, "tax_behavior": own_invoice.tax_behavior}
 
 
-def _invoice_with_lines(running: OperationRun, invoice: str) -> StripeJson | None:
-    raw = running.billing.read(endpoints.invoice(invoice))
-    return raw if read_invoice(raw).lines else None
+def _unless(running: OperationRun[Payload], invoice: str, status: InvoiceStatus) -> Find:
+    return running.when(endpoints.invoice(invoice), lambda raw: raw.get("status") != status)
 
 
-def _invoice_unless(running: OperationRun, invoice: str, status: InvoiceStatus) -> StripeJson | None:
-    raw = running.billing.read(endpoints.invoice(invoice))
-    return None if raw.get("status") == status else raw
-
-
-def _check_total(running: OperationRun, own_invoice: OwnInvoice, draft: str) -> None:
+def _check_total(running: OperationRun[Payload], own_invoice: OwnInvoice, draft: str) -> None:
     """Compare the draft's total with the limit, before anything is owed."""
     limit = own_invoice.shown if own_invoice.max_spend is None else own_invoice.max_spend
     if limit is None or running.was_sent("finalize"):
@@ -211,24 +194,25 @@ def _check_total(running: OperationRun, own_invoice: OwnInvoice, draft: str) -> 
     )
 
 
-def _discard(running: OperationRun, invoice: str) -> bool:
+def _discard(running: OperationRun[Payload], invoice: str) -> bool:
     """Delete a draft or void an open invoice. Return True if it was paid meanwhile and stays.
 
     Raises PaymentProcessing.
     """
-    if _is_gone(running, invoice):
+    found = endpoints.invoice(invoice)
+    if running.is_missing(found):
         return False
     status = current_invoice(running, invoice).status
     if status is InvoiceStatus.DRAFT:
-        running.delete("delete-draft", endpoints.delete_draft(invoice), lambda: _is_gone(running, invoice))
+        running.delete("delete-draft", endpoints.delete_draft(invoice), lambda: running.is_missing(found))
         return False
     if status is InvoiceStatus.OPEN:
         require_no_payment_processing(running.billing, [invoice])
         try:
-            running.step_at_last(
+            running.step_must_succeed(
                 "void",
                 endpoints.void_invoice(invoice),
-                lambda: _invoice_unless(running, invoice, InvoiceStatus.OPEN),
+                _unless(running, invoice, InvoiceStatus.OPEN),
             )
         except StripeRefused:
             if current_invoice(running, invoice).status is InvoiceStatus.OPEN:
@@ -237,15 +221,7 @@ def _discard(running: OperationRun, invoice: str) -> bool:
     return status is InvoiceStatus.PAID
 
 
-def _is_gone(running: OperationRun, invoice: str) -> bool:
-    try:
-        current_invoice(running, invoice)
-    except MissingInStripe:
-        return True
-    return False
-
-
-def refund_invoice(running: OperationRun, invoice: str) -> str:
+def refund_invoice(running: OperationRun[Payload], invoice: str) -> str:
     """Refund the whole invoice because what it paid for cannot be given; return what was done.
 
     Money goes back to the card, and to the customer's balance if it came from there.
@@ -257,27 +233,25 @@ def refund_invoice(running: OperationRun, invoice: str) -> str:
         "invoice": invoice,
         "amount": paid.total,
         "memo": "The subscription ended before this could be given",
-        "metadata": marks(running.ledger.id, running.reference, running.operation.request_id),
+        "metadata": running.marks,
     }
     by_card = min(paid.amount_paid, paid.total)
     form |= {"refund_amount": by_card} if by_card else {}
     form |= {"credit_amount": paid.total - by_card} if paid.total > by_card else {}
 
-    def noted() -> StripeJson | None:
-        return running.find_in(endpoints.credit_notes_of(invoice))
-
     if paid.total:
-        running.step_at_last("credit-note", endpoints.credit_note(form), noted)
+        noted = running.mine(endpoints.credit_notes_of(invoice))
+        running.step_must_succeed("credit-note", endpoints.credit_note(form), noted)
     return f"invoice {paid.number} is refunded in full"
 
 
-def undo_invoice(running: OperationRun, own_invoice: OwnInvoice) -> str | None:
+def undo_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice) -> str | None:
     """Take back the invoice of an operation that is too old; None if it is paid and must be finished."""
-    raw = running.answered("invoice") or _find_draft(running, own_invoice)
+    raw = running.answered("invoice") or running.find_in(endpoints.invoices_of_customer(own_invoice.customer))
     if raw is None:
         return "nothing had reached Stripe"
     invoice = str(raw["id"])
-    if _is_gone(running, invoice):
+    if running.is_missing(endpoints.invoice(invoice)):
         return "its draft was deleted"
     status = current_invoice(running, invoice).status
     if status is InvoiceStatus.PAID or (own_invoice.due_days is not None and status is InvoiceStatus.OPEN):

@@ -11,17 +11,18 @@ from collections.abc import Callable
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice
-from seatctl.billing.port import AuthenticationRequired, CardDeclined, RateLimited, StripeJson
+from seatctl.billing.port import AuthenticationRequired, CardDeclined, RateLimited
 from seatctl.errors import JsonValue, NotAllowed, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.stripe_objects import StripeInvoice
-from seatctl.rules import hints
 from seatctl.services.charging.processing import require_no_payment_processing
-from seatctl.services.operations.steps import KEYS_LAST, NothingLeftInStripe, OperationRun
-from seatctl.services.operations.submit import WaitingForCardholder
+from seatctl.services.operations.payload import Payload
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 
 
-def pay_invoice(running: OperationRun, invoice: str, card: str | None, take_back: Callable[[], None]) -> None:
+def pay_invoice(
+    running: OperationRun[Payload], invoice: str, card: str | None, take_back: Callable[[], None]
+) -> None:
     """Return once the invoice is paid, by `card` or else by the card that Stripe would charge.
 
     Raises PaymentProcessing while a bank works on the payment, and WaitingForCardholder for 23 hours. If the
@@ -30,11 +31,8 @@ def pay_invoice(running: OperationRun, invoice: str, card: str | None, take_back
     """
     form: dict[str, JsonValue] = {"off_session": True, **({} if card is None else {"payment_method": card})}
 
-    def paid() -> StripeJson | None:
-        # Only a paid invoice is an answer: one that was voided meanwhile must not count as paid.
-        raw = running.billing.read(endpoints.invoice(invoice))
-        return raw if raw.get("status") == InvoiceStatus.PAID else None
-
+    # Only a paid invoice is an answer: one that was voided meanwhile must not count as paid.
+    paid = running.when(endpoints.invoice(invoice), lambda raw: raw.get("status") == InvoiceStatus.PAID)
     try:
         running.step("pay", endpoints.pay_invoice(invoice, form), paid)
     except AuthenticationRequired:
@@ -51,23 +49,27 @@ def pay_invoice(running: OperationRun, invoice: str, card: str | None, take_back
         _require_payment(running, invoice, take_back, "Stripe still waits for the money")
 
 
-def current_invoice(running: OperationRun, invoice: str) -> StripeInvoice:
+def current_invoice(running: OperationRun[Payload], invoice: str) -> StripeInvoice:
     """Return the invoice as Stripe has it now."""
     return read_invoice(running.billing.read(endpoints.invoice(invoice)))
 
 
-def _require_payment(running: OperationRun, invoice: str, take_back: Callable[[], None], reason: str) -> None:
+def void_invoice(running: OperationRun[Payload], invoice: str) -> None:
+    """Void an invoice, in a step that must succeed."""
+    voided = running.when(endpoints.invoice(invoice), lambda raw: raw.get("status") == InvoiceStatus.VOID)
+    running.step_must_succeed("void", endpoints.void_invoice(invoice), voided)
+
+
+def _require_payment(
+    running: OperationRun[Payload], invoice: str, take_back: Callable[[], None], reason: str
+) -> None:
     """Return once the invoice is paid, on its page or by the bank; waits as long as keys last."""
     current = current_invoice(running, invoice)
     if current.status is InvoiceStatus.PAID:
         return
     require_no_payment_processing(running.billing, [invoice])
-    if current.status is InvoiceStatus.OPEN and running.call.now - running.operation.created_at < KEYS_LAST:
-        raise WaitingForCardholder(
-            f"{reason}: {current.hosted_url}",
-            hint=hints.page(current.hosted_url),
-            data={"url": current.hosted_url, "run": running.operation.run},
-        )
+    if current.status is InvoiceStatus.OPEN:
+        running.wait_for_cardholder(reason, current.hosted_url)
     take_back()
     if current_invoice(running, invoice).status is InvoiceStatus.PAID:
         return

@@ -13,7 +13,7 @@ from seatctl.billing.objects import open_intents, read_invoice
 from seatctl.billing.port import Billing
 from seatctl.errors import Code
 from seatctl.models.invoice import InvoiceStatus
-from seatctl.services.operations.submit import WaitingForCardholder
+from seatctl.services.operations.steps import WaitingForCardholder
 
 _COLLECTED = frozenset((InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from shlex import quote
 
 from seatctl.billing import endpoints, listings
 from seatctl.billing.objects import read_invoice
-from seatctl.billing.port import Billing, StripeJson, Write
+from seatctl.billing.port import Billing
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import invoices, subscriptions
 from seatctl.ledger.ledger import Ledger
@@ -21,11 +22,13 @@ from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.purchases import check_payment_method, check_spend
+from seatctl.rules.typed_json import stored_as
 from seatctl.services.charging.cards import require_given_card
 from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
 from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.invoices.views import invoice_row
-from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
+from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
+from seatctl.services.operations.payload import Payload
 from seatctl.services.operations.proposal import Proposal, only_to_finish
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest
@@ -163,21 +166,53 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unp
     )
 
 
-def _run(running: OperationRun) -> Apply:
-    invoice, verb = str(running.payload["invoice"]), running.operation.kind.removeprefix("invoice_")
-    if verb == "pay":
-        if running.payload.get("draft") is True:
-            _finalize(running, invoice)
-        _pay(running, invoice)
-    elif verb == "send":
-        _step_unless_done(running, "send", endpoints.send_invoice(invoice), None)
-    else:
-        require_no_payment_processing(running.billing, [invoice])
-        _step_unless_done(running, "void", endpoints.void_invoice(invoice), InvoiceStatus.VOID)
-    summary = str(running.payload["summary"])
-    if running.payload.get("subscription") is None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceRequest:
+    """What the command asked for."""
+
+    payment_method: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePayload(Payload):
+    """An action on one invoice."""
+
+    request: InvoiceRequest = field(metadata=stored_as("asked"))
+    invoice: str
+    """Its Stripe id."""
+    subscription: int | None = None
+    """The subscription that it belongs to in the ledger, None if it belongs to none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePayPayload(InvoicePayload):
+    """The payment of an invoice."""
+
+    kind = "invoice_pay"
+    draft: bool = False
+    """Whether it must be finalized first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceSendPayload(InvoicePayload):
+    """An invoice that is sent again."""
+
+    kind = "invoice_send"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceVoidPayload(InvoicePayload):
+    """An invoice that becomes void."""
+
+    kind = "invoice_void"
+
+
+def _finish(running: OperationRun[InvoicePayload]) -> Apply:
+    """Return the final transaction: it stores the invoice."""
+    invoice, summary = running.payload.invoice, running.payload.summary
+    if running.payload.subscription is None:
         return _without_subscription(current_invoice(running, invoice), summary)
-    store = final_transaction(running, [invoice], summary)
+    store = final_transaction(running, running.payload.subscription, [invoice], summary)
 
     def apply(tx: Transaction) -> OperationResult:
         store(tx)
@@ -186,32 +221,47 @@ def _run(running: OperationRun) -> Apply:
     return apply
 
 
-def _pay(running: OperationRun, invoice: str) -> None:
+def _pay(running: OperationRun[InvoicePayPayload]) -> Apply:
+    payload = running.payload
+    if payload.draft:
+        _finalize(running)
     try:
-        pay_invoice(running, invoice, _card(running), lambda: None)  # after a refusal it is still open
+        # After a refusal the invoice is still open: there is nothing to undo.
+        pay_invoice(running, payload.invoice, payload.request.payment_method, lambda: None)
     except NothingLeftInStripe as refused:
-        number = current_invoice(running, invoice).number or invoice
-        if running.payload.get("draft") is True:
+        number = current_invoice(running, payload.invoice).number or payload.invoice
+        if payload.draft:
             refused.error.message += f"; the draft has become the open invoice {number}"
-        if (
-            refused.error.data.get("stripe_param") == "customer"
-        ):  # deleted in Stripe, so nobody can pay the invoice
+        if refused.error.data.get("stripe_param") == "customer":  # deleted in Stripe: nobody can pay it
             refused.error.hint = f"to give it up: seatctl invoices void {quote(number)}"
         raise
+    return _finish(running)
 
 
-def _finalize(running: OperationRun, invoice: str) -> None:
+def _send(running: OperationRun[InvoiceSendPayload]) -> Apply:
+    # Nothing in Stripe tells that the mail was sent, so after a lost answer it may be sent twice.
+    running.step_or_fail("send", endpoints.send_invoice(running.payload.invoice), lambda: None)
+    return _finish(running)
+
+
+def _void(running: OperationRun[InvoiceVoidPayload]) -> Apply:
+    invoice = running.payload.invoice
+    require_no_payment_processing(running.billing, [invoice])
+    voided = running.when(endpoints.invoice(invoice), lambda raw: raw.get("status") == InvoiceStatus.VOID)
+    running.step_or_fail("void", endpoints.void_invoice(invoice), voided)
+    return _finish(running)
+
+
+def _finalize(running: OperationRun[InvoicePayPayload]) -> None:
     """Finalize a draft if it comes to no more than was shown: tax and the balance are settled here.
 
     `auto_advance` keeps Stripe from collecting it meanwhile. Raises NothingLeftInStripe if it comes to more.
     """
 
-    def find() -> StripeJson | None:
-        raw = running.billing.read(endpoints.invoice(invoice))
-        return raw if raw.get("status") != InvoiceStatus.DRAFT else None
-
-    running.step_or_nothing("finalize", endpoints.finalize_invoice(invoice), find)
-    now, shown = current_invoice(running, invoice), int(str(running.payload.get("due_now", 0)))
+    invoice, shown = running.payload.invoice, running.payload.due_now
+    finalized = running.when(endpoints.invoice(invoice), lambda raw: raw.get("status") != InvoiceStatus.DRAFT)
+    running.step_or_fail("finalize", endpoints.finalize_invoice(invoice), finalized)
+    now = current_invoice(running, invoice)
     if now.status is InvoiceStatus.OPEN and now.amount_remaining > shown:
         amounts = (plain_amount(amount, now.currency) for amount in (shown, now.amount_remaining))
         code = now.currency.upper()
@@ -241,41 +291,24 @@ def _result(tx: Transaction, invoice: str, summary: str) -> OperationResult:
     return OperationResult(summary, (row,), COLUMNS)
 
 
-def _card(running: OperationRun) -> str | None:
-    requested = running.payload["asked"]
-    card = requested.get("payment_method") if isinstance(requested, dict) else None
-    return card if isinstance(card, str) else None
-
-
-def _step_unless_done(running: OperationRun, step: str, write: Write, done: InvoiceStatus | None) -> None:
-    """Take a step whose refusal means that Stripe has changed nothing."""
-    invoice = str(running.payload["invoice"])
-
-    def find() -> StripeJson | None:
-        raw = running.billing.read(endpoints.invoice(invoice))
-        return raw if done is not None and raw.get("status") == done.value else None
-
-    running.step_or_nothing(step, write, find)
-
-
-def _undo(running: OperationRun) -> str | None:
-    """Nobody is charged a day late; return None if the invoice is paid, sent or voided, to finish it."""
-    if running.operation.kind != "invoice_pay":
-        return None
-    invoice = current_invoice(running, str(running.payload["invoice"]))
+def _undo_payment(running: OperationRun[InvoicePayPayload]) -> str | None:
+    """Nobody is charged a day late; return None if the invoice is paid, so that it is finished."""
+    invoice = current_invoice(running, running.payload.invoice)
     if invoice.status is InvoiceStatus.PAID:
         return None
     require_no_payment_processing(running.billing, [invoice.id])
     return f"nothing was charged; invoice {invoice.number or invoice.id} is {invoice.status.value}"
 
 
-def _abandon(running: OperationRun) -> str | None:
-    verb = running.operation.kind.removeprefix("invoice_")
-    if verb == "pay":
-        return _undo(running)
-    invoice = current_invoice(running, str(running.payload["invoice"]))
-    was_sent = running.was_sent(verb) if verb == "send" else invoice.status is InvoiceStatus.VOID
-    return None if was_sent else "the invoice is unchanged"
+def _abandon_sending(running: OperationRun[InvoiceSendPayload]) -> str | None:
+    return None if running.was_sent("send") else "the invoice is unchanged"
 
 
-HANDLER = OperationHandler(_run, _undo, _abandon)
+def _abandon_voiding(running: OperationRun[InvoiceVoidPayload]) -> str | None:
+    status = current_invoice(running, running.payload.invoice).status
+    return None if status is InvoiceStatus.VOID else "the invoice is unchanged"
+
+
+register(OperationHandler(InvoicePayPayload, _pay, _undo_payment))
+register(OperationHandler(InvoiceSendPayload, _send, abandon=_abandon_sending))
+register(OperationHandler(InvoiceVoidPayload, _void, abandon=_abandon_voiding))

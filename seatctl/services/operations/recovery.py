@@ -1,4 +1,4 @@
-"""Finishing or undoing what a kill, a lost answer or a waiting bank left open."""
+"""Finishes or undoes the operations that a kill, a lost answer or a waiting bank left open."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from seatctl.services.operations.submit import is_open, perform, undo_if_too_old
 
 @dataclass(frozen=True, slots=True)
 class Recovered:
-    """What became of one operation; `bug` is the error that this program did not mean to raise."""
+    """The outcome of recovering one operation; `bug` is an unexpected error."""
 
     row: Record
     bug: Exception | None = None
@@ -25,15 +25,15 @@ class Recovered:
 
 
 def recover(ledger: Ledger, billing: Billing, call: Call) -> list[Recovered]:
-    """Finish or undo every open operation, oldest first; one row each says what became of it.
+    """Finish or undo every open operation, oldest first.
 
-    One that fails does not keep the others from being recovered, not even by a bug; its row has the error.
+    If one fails, even by a bug, the others are still recovered; its row has the error.
     """
-    # Whoever runs an operation holds this lock, so nothing that is still running is replayed here.
+    # Whoever performs an operation holds this lock, so no operation that is still running is recovered.
     with ledger.money_lock():
         with ledger.reading() as reader:
-            left = operations.unfinished(reader)
-        return [_recover_one(ledger, billing, call, operation) for operation in left]
+            unfinished = operations.unfinished(reader)
+        return [_recover_one(ledger, billing, call, operation) for operation in unfinished]
 
 
 def _recover_one(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> Recovered:
@@ -47,12 +47,14 @@ def _recover_one(ledger: Ledger, billing: Billing, call: Call, operation: Operat
         result = "failed"
         if is_open(ledger, operation):
             result = "waiting" if error.exit_code is ExitCode.WAITING else "pending"
-        told = error.message
+        summary = error.message
         if result == "pending" and isinstance(error, (StripeRefused, UnreadableObject)):
-            told += f"; to give it up: seatctl runs undo {operation.run}"
-        return Recovered({**row, "result": result, "summary": told, "error": error.code})
-    except Exception as bug:  # noqa: BLE001  # those behind it may be purchases that somebody waits for
-        told = f"unexpected {type(bug).__name__}; this is a bug; the log has more; the run stays unfinished"
-        return Recovered({**row, "result": "failed", "summary": told, "error": "unexpected"}, bug)
-    done = {**row, "result": "finished", "summary": report.summary, "error": None}
-    return Recovered(done, warnings=report.warnings)
+            summary += f"; to give it up: seatctl runs undo {operation.run}"
+        return Recovered({**row, "result": result, "summary": summary, "error": error.code})
+    except Exception as bug:  # noqa: BLE001  # the next operations may be purchases that somebody waits for
+        summary = (
+            f"unexpected {type(bug).__name__}; this is a bug; the log has more; the run stays unfinished"
+        )
+        return Recovered({**row, "result": "failed", "summary": summary, "error": "unexpected"}, bug)
+    finished_row = {**row, "result": "finished", "summary": report.summary, "error": None}
+    return Recovered(finished_row, warnings=report.warnings)

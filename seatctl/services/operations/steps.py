@@ -1,7 +1,6 @@
-"""The steps of an operation: calls to Stripe that are journalled before they are sent (billing.md).
+"""The steps of an operation: calls to Stripe that are stored before they are sent (docs/billing.md).
 
-A step stores the exact form it sends, then its answer. What a whole operation is, how it begins and how
-it ends is in `submit.py`.
+A step stores the exact form that it sends, then the answer. `submit.py` begins and ends operations.
 """
 
 from __future__ import annotations
@@ -9,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Generic, TypeVar
 
+from seatctl.billing import endpoints
 from seatctl.billing.clock import stripe_now
-from seatctl.billing.objects import UnreadableObject, require_readable
+from seatctl.billing.objects import UnreadableObject, read_subscription, require_readable
 from seatctl.billing.port import (
     AuthenticationRequired,
     Billing,
@@ -27,23 +28,26 @@ from seatctl.billing.port import (
     UnreadableAnswer,
     Write,
 )
-from seatctl.errors import JsonValue, NotAllowed, SeatctlError, StripeRefused
+from seatctl.errors import Code, JsonValue, NotAllowed, SeatctlError, StripeRefused
 from seatctl.ledger import operations
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.operation import Operation, Step
-from seatctl.rules.metadata import made_by
+from seatctl.models.stripe_objects import StripeSubscription
+from seatctl.rules import hints
+from seatctl.rules.metadata import made_by, marks
+from seatctl.services.operations.payload import Payload, SubscriptionPayload
 
 KEYS_LAST = timedelta(hours=23)
-"""Stripe replays the answer of a key for 24 hours; an hour is left for clocks that differ."""
+"""Stripe replays the answer of a key for 24 hours; one hour is subtracted for clocks that differ."""
 
 _CLOCKS_DIFFER = timedelta(days=1)
-"""By how much ours may have been ahead of Stripe's when an operation began."""
+"""By how much our clock may have been ahead of Stripe's when an operation began."""
 
 _STRIPE_TIME = "stripe_time"
-"""Stripe's clock when a step was sent, as far as it was known: keys are forgotten by that clock."""
+"""The key in a step's form for Stripe's clock when it was sent, if known: keys expire by that clock."""
 
-_ATTEMPTS_A_RUN = 2
+_ATTEMPTS_PER_RUN = 2
 
 _REFUSALS: dict[str, type[SeatctlError]] = {
     refusal.kind.code: refusal
@@ -59,10 +63,19 @@ _REFUSALS: dict[str, type[SeatctlError]] = {
 }
 
 Find = Callable[[], StripeJson | None]
+"""Looks for what a step did in Stripe: returns the object, or None if the step was never carried out."""
+
+P_co = TypeVar("P_co", bound=Payload, covariant=True)
+
+
+class WaitingForCardholder(SeatctlError):
+    """The bank wants the cardholder to authenticate on Stripe's page; nothing is charged until then."""
+
+    kind = Code.WAITING_FOR_CARDHOLDER
 
 
 class NothingLeftInStripe(Exception):
-    """A handler's word that nothing of the operation is left in Stripe; `error` is what the user sees."""
+    """Raised by a handler to end its operation as failed: Stripe has nothing of it. The user sees `error`."""
 
     def __init__(self, error: SeatctlError) -> None:
         super().__init__(error.message)
@@ -74,80 +87,126 @@ def _nothing_to_undo() -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class OperationRun:
-    """An operation while its handler works: the payload, and the way to take a step."""
+class OperationRun(Generic[P_co]):
+    """An operation while its handler runs: the payload, and the means to take steps."""
 
     ledger: Ledger
     billing: Billing
     call: Call
     operation: Operation
-
-    @property
-    def payload(self) -> dict[str, JsonValue]:
-        """What was decided when the operation was begun."""
-        return self.operation.payload
+    payload: P_co
+    """What was decided when the operation began."""
 
     @property
     def reference(self) -> str:
-        """This operation in Stripe's metadata: unique over all ledgers."""
+        """The mark of this operation in Stripe's metadata, unique over all ledgers."""
         return f"{self.ledger.id}:{self.operation.id}"
 
+    @property
+    def marks(self) -> dict[str, JsonValue]:
+        """The metadata of every object that this operation makes."""
+        return marks(self.ledger.id, self.reference, self.operation.request_id)
+
+    @property
+    def keys_expired(self) -> bool:
+        """Whether the operation is so old that Stripe may have forgotten its keys: nobody is charged then."""
+        return self.call.now - self.operation.created_at >= KEYS_LAST
+
+    def subscription(self: OperationRun[SubscriptionPayload]) -> StripeSubscription:
+        """Return the Stripe subscription of the operation as it is now."""
+        return read_subscription(self.billing.read(endpoints.subscription(self.payload.stripe_id)))
+
+    def wait_for_cardholder(self, reason: str, url: str | None) -> None:
+        """Raise WaitingForCardholder while keys last; return once the operation has to be given up."""
+        if not self.keys_expired:
+            data: dict[str, JsonValue] = {"url": url, "run": self.operation.run}
+            raise WaitingForCardholder(f"{reason}: {url}", hint=hints.page(url), data=data)
+
     def answered(self, name: str) -> StripeJson | None:
-        """The recorded answer of a step, None while there is none or where it was refused."""
-        with self.ledger.reading() as reader:
-            last = operations.last_attempt(reader, self.operation.id, name)
+        """Return the recorded answer of a step, None if it has none or was refused."""
+        last = self._last_attempt(name)
         return None if last is None or _is_refusal(last) or not _is_answered(last) else _recorded(last)
 
     def was_sent(self, name: str) -> bool:
         """Whether a step may have reached Stripe."""
-        with self.ledger.reading() as reader:
-            return operations.last_attempt(reader, self.operation.id, name) is not None
+        return self._last_attempt(name) is not None
+
+    def was_refused(self, name: str) -> bool:
+        """Whether Stripe refused the step, so that nothing of it can be in Stripe."""
+        last = self._last_attempt(name)
+        return last is not None and _is_refusal(last)
 
     def is_settled(self) -> bool:
-        """Whether it is known of every call that was sent what became of it."""
+        """Whether every call that was sent has an answer."""
         with self.ledger.reading() as reader:
             return all(map(_is_answered, operations.steps(reader, self.operation.id)))
 
-    def find_in(self, listing: Read, mark: str | None = None) -> StripeJson | None:
-        """The object of a list that this operation made, or marked with `mark`; None if there is none.
+    # What Stripe has of the operation --------------------------------------------------------------------
 
-        Raises UnreadableObject if one does not say whose work it is: it may be ours.
+    def find_in(self, listing: Read) -> StripeJson | None:
+        """Return the object of a list that this operation made, None if there is none.
+
+        Raises UnreadableObject if an object has no metadata, because it may be ours.
         """
         unknown = 0
-        for one in self.billing.every(listing):
-            if made_by(one, mark or self.reference):
-                return one
-            unknown += not isinstance(one.get("metadata"), dict)
+        for raw in self.billing.every(listing):
+            if made_by(raw, self.reference):
+                return raw
+            unknown += not isinstance(raw.get("metadata"), dict)
         if unknown:
             raise UnreadableObject(f"an object of GET {listing.path} has no metadata: it may be ours")
         return None
 
     def find_at(self, read: Read, mark: str | None = None) -> StripeJson | None:
-        """One object if this operation made or changed it last, or marked it with `mark`; else None."""
-        found = self.billing.read(read)
-        return found if made_by(found, mark or self.reference) else None
+        """Return one object if this operation made it or changed it last (or marked it with `mark`)."""
+        raw = self.billing.read(read)
+        return raw if made_by(raw, mark or self.reference) else None
+
+    def mine(self, listing: Read) -> Find:
+        """A `Find` of the object of a list that this operation made."""
+        return lambda: self.find_in(listing)
+
+    def marked(self, read: Read, mark: str | None = None) -> Find:
+        """A `Find` of one object, if this operation made it or changed it last."""
+        return lambda: self.find_at(read, mark)
+
+    def when(self, read: Read, is_done: Callable[[StripeJson], bool]) -> Find:
+        """A `Find` of one object that tells by itself, without a mark, whether the step was carried out."""
+
+        def find() -> StripeJson | None:
+            raw = self.billing.read(read)
+            return raw if is_done(raw) else None
+
+        return find
+
+    def is_missing(self, read: Read) -> bool:
+        """Whether Stripe does not have an object, or has deleted it."""
+        try:
+            return self.billing.read(read).get("deleted") is True
+        except MissingInStripe:
+            return True
+
+    # Steps -----------------------------------------------------------------------------------------------
 
     def step(self, name: str, write: Write, find: Find) -> StripeJson:
-        """The recorded answer of the step, or `write` sent under a key of its own and its answer recorded.
+        """Return the recorded answer of the step; if it has none, send `write` under a new key and record it.
 
-        `find` looks for the object in Stripe by what its metadata says; it decides where the key cannot:
-        after a fault of Stripe, after an answer that cannot be read, and after 23 hours. A refusal is an
-        answer too and is raised again.
+        `find` decides if the key cannot: after a fault of Stripe, after an answer that cannot be read, and
+        after 23 hours. A refusal is an answer, too, and is raised again.
         """
-        with self.ledger.reading() as reader:
-            last = operations.last_attempt(reader, self.operation.id, name)
+        last = self._last_attempt(name)
         if last is not None and _is_answered(last):
             return _recorded(last)
         if last is None:
-            return self._send(self._note(name, 1, write), find, _ATTEMPTS_A_RUN, first=True)
+            return self._send(self._note(name, 1, write), find, _ATTEMPTS_PER_RUN, first=True)
         if self._age(last) > KEYS_LAST:
-            found = self._look(last, find)
-            if found is not None:
-                return found
+            done = self._look(last, find)
+            if done is not None:
+                return done
             last = self._again(last)
-        return self._send(last, find, _ATTEMPTS_A_RUN)
+        return self._send(last, find, _ATTEMPTS_PER_RUN)
 
-    def step_or_nothing(
+    def step_or_fail(
         self,
         name: str,
         write: Write,
@@ -155,9 +214,9 @@ class OperationRun:
         undo: Callable[[], None] = _nothing_to_undo,
         but: tuple[type[StripeRefused], ...] = (),
     ) -> StripeJson:
-        """As `step`, for a step whose refusal ends the operation, once `undo` has cleaned up.
+        """Like `step`; if it is refused, the operation ends as failed after `undo` has cleaned up.
 
-        The refusals of `but` are raised as they are: there the operation goes on in another way.
+        Refusals of the types `but` are raised as they are: the operation then continues in another way.
         """
         try:
             return self.step(name, write, find)
@@ -169,43 +228,32 @@ class OperationRun:
             undo()
             raise NothingLeftInStripe(refusal) from refusal
 
-    def step_at_last(self, name: str, write: Write, find: Find) -> StripeJson:
-        """As `step`, for what has to be done sooner or later: money has moved, or half is taken back.
+    def step_must_succeed(self, name: str, write: Write, find: Find) -> StripeJson:
+        """Like `step`, for steps that must eventually succeed because money has already moved.
 
-        The refusal of an earlier run is no answer then. What was in the way (a key without a permission, say)
-        may be gone: it is asked anew, and under another key, because the old one might replay the refusal.
+        If an earlier run was refused, try again with a new idempotency key; the old key would replay the
+        refusal, and the reason for it (a key without a permission, say) may be gone.
         """
-        with self.ledger.reading() as reader:
-            last = operations.last_attempt(reader, self.operation.id, name)
+        last = self._last_attempt(name)
         if last is None or not _is_refusal(last):
             return self.step(name, write, find)
-        found = self._look(last, find)
-        return found or self._send(
-            self._note(name, last.attempt + 1, write), find, _ATTEMPTS_A_RUN, first=True
+        done = self._look(last, find)
+        return done or self._send(
+            self._note(name, last.attempt + 1, write), find, _ATTEMPTS_PER_RUN, first=True
         )
 
-    def was_refused(self, name: str) -> bool:
-        """Whether a refusal is the answer of the step, so that nothing of it can be in Stripe."""
-        with self.ledger.reading() as reader:
-            last = operations.last_attempt(reader, self.operation.id, name)
-        return last is not None and _is_refusal(last)
-
     def delete(self, name: str, write: Write, gone: Callable[[], bool]) -> None:
-        """A DELETE, sooner or later: keys do nothing there, so "no such object" is done if `gone` agrees."""
-
-        def find() -> StripeJson | None:
-            return {"deleted": True} if gone() else None
-
+        """Send a DELETE that must succeed. Keys have no effect on it: a 404 means done if `gone` agrees."""
         try:
-            self.step_at_last(name, write, find)
+            self.step_must_succeed(name, write, lambda: {"deleted": True} if gone() else None)
         except MissingInStripe:
             if not gone():
                 raise
 
     def _send(self, step: Step, find: Find, attempts: int, *, first: bool = False) -> StripeJson:
         try:
-            # The key makes the repetition of a call whose answer was lost safe: Stripe charges once and
-            # answers again. It names this attempt, because a refused attempt's key replays the refusal.
+            # The key makes it safe to repeat a call whose answer was lost: Stripe charges once and answers
+            # again. It names the attempt, because the key of a refused attempt replays the refusal.
             answer = self.billing.write(
                 _as_write(step.form), f"seatctl:{self.reference}:{step.name}:{step.attempt}"
             )
@@ -213,21 +261,21 @@ class OperationRun:
             self._answer(step, {"error": refusal.as_json()})
             raise
         except (NotAllowed, RateLimited) as refusal:
-            # That Stripe does not look at it today says nothing about what the lost call of yesterday did.
+            # That Stripe does not accept it today says nothing about an earlier call whose answer was lost.
             if first:
                 self._answer(step, {"error": refusal.as_json()})
             raise
         except UnreadableAnswer as unusable:
-            # Noted, so that it is known that the call is not under way any more. The key stays: it replays
-            # what Stripe has answered, or does what has never reached it. But an answer that Stripe itself
-            # gives in a form that is not understood it will give again: then its objects tell.
+            # Noted, so that `runs undo` knows that the call is not under way any more. The key stays: it
+            # replays Stripe's answer, or makes the call if it never arrived. But if Stripe itself answers in
+            # an unreadable form, it will do so again: then its objects decide.
             self._answer(step, {"unusable": unusable.as_json()})
             found = self._look(step, find)
             if found is None:
                 raise
             return found
         except StripeFault:
-            # The key now replays the fault for a day; only Stripe's own objects tell what happened.
+            # The key replays the fault for a day: only Stripe's own objects tell what happened.
             found = self._look(step, find)
             if found is not None:
                 return found
@@ -238,9 +286,9 @@ class OperationRun:
         return answer
 
     def _look(self, step: Step, find: Find) -> StripeJson | None:
-        """What Stripe holds of this step, recorded as its answer; None if it was never carried out.
+        """Return what Stripe has of this step and record it as the answer; None if it was never carried out.
 
-        Raises UnreadableObject before anything is recorded: no later run could do anything with it.
+        Raises UnreadableObject before anything is recorded, because no later run could use it.
         """
         found = find()
         if found is not None:
@@ -252,16 +300,20 @@ class OperationRun:
         return self._note(step.name, step.attempt + 1, _as_write(step.form))
 
     def earliest(self) -> int:
-        """The moment (Unix seconds, Stripe's clock) before which nothing of this operation was made there."""
+        """The time (unix seconds, Stripe's clock) before which this operation made nothing in Stripe."""
         began = self.operation.created_at
         there = stripe_now(self.billing, self.call) - (self.call.now - began)
         return int((min(began, there) - _CLOCKS_DIFFER).timestamp())
 
     def _age(self, step: Step) -> timedelta:
-        """How long ago a step was sent, by whichever clock says more: ours may have been set back since."""
+        """How long ago a step was sent, by the clock that says more: ours may have been set back since."""
         noted, now = step.form.get(_STRIPE_TIME), self.billing.clock()
         there = now.timestamp() - noted if now is not None and isinstance(noted, int) else 0.0
         return max(self.call.now - step.sent_at, timedelta(seconds=there))
+
+    def _last_attempt(self, name: str) -> Step | None:
+        with self.ledger.reading() as reader:
+            return operations.last_attempt(reader, self.operation.id, name)
 
     def _note(self, name: str, attempt: int, write: Write) -> Step:
         form: dict[str, JsonValue] = {"method": write.method, "path": write.path, "form": dict(write.form)}
@@ -278,7 +330,7 @@ class OperationRun:
 
 
 def _is_answered(step: Step) -> bool:
-    """Whether there is an answer to go on with. Older versions have recorded any body as one."""
+    """Whether a step has a usable answer. Older versions have recorded any body as one."""
     found = None if step.answer is None else step.answer.get("object")
     is_object = isinstance(found, dict) and (isinstance(found.get("id"), str) or found.get("deleted") is True)
     return _is_refusal(step) or is_object
@@ -298,7 +350,7 @@ def _as_write(form: dict[str, JsonValue]) -> Write:
 
 
 def _recorded(step: Step) -> StripeJson:
-    """The answer of a step as it was; a refusal is raised as it was."""
+    """The recorded answer of a step; a refusal is raised again."""
     answer = step.answer or {}
     refused, found = answer.get("error"), answer.get("object")
     if isinstance(refused, dict):

@@ -1,9 +1,8 @@
-"""Operations: writes to Stripe that a kill, a lost answer or a second run cannot double (billing.md).
+"""Begins, performs and ends operations: writes to Stripe that nothing can double (docs/billing.md).
 
-An operation is a function of its payload. `perform` runs it from the beginning every time; steps that
-were answered before are read from the ledger, so that a second run goes on where the first one stopped.
-The ledger change, the audit entry and the operation's end are one transaction. What each kind of
-operation does is in `handlers.py` and the modules it names.
+An operation is a function of its payload. `perform` runs it from the beginning every time; answered steps
+are read from the ledger, so that a second run continues where the first one stopped. The ledger change, the
+audit entry and the operation's end are one transaction. `handlers.py` finds what each kind of operation does.
 """
 
 from __future__ import annotations
@@ -30,20 +29,21 @@ from seatctl.models.call import Call
 from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Report
 from seatctl.rules import hints
-from seatctl.rules.charge_comparison import difference, read_shown
-from seatctl.services.operations.kinds import Apply, OperationResult
-from seatctl.services.operations.steps import KEYS_LAST, NothingLeftInStripe, OperationRun
-
-
-class WaitingForCardholder(SeatctlError):
-    """The bank wants the cardholder to authenticate on Stripe's page; nothing is charged until then."""
-
-    kind = Code.WAITING_FOR_CARDHOLDER
+from seatctl.rules.charge_comparison import difference
+from seatctl.services.operations import handlers
+from seatctl.services.operations.handlers import Apply, OperationResult
+from seatctl.services.operations.payload import Payload
+from seatctl.services.operations.steps import (
+    KEYS_LAST,
+    NothingLeftInStripe,
+    OperationRun,
+    WaitingForCardholder,
+)
 
 
 @dataclass(frozen=True, slots=True)
 class OperationRequest:
-    """What a command asks for. `asked` decides whether a repetition asks for the same."""
+    """A command's request for an operation. Another request repeats it if its `asked` is equal."""
 
     kind: str
     asked: dict[str, JsonValue]
@@ -60,13 +60,13 @@ def submit(
     request: OperationRequest,
     still_allowed: Callable[[Reader], None],
 ) -> Report:
-    """Begin an operation and perform it; a repetition of the same request finishes or repeats the answer.
+    """Begin an operation and perform it. A repeated request finishes the earlier one or returns its report.
 
-    `still_allowed` raises where another process has, since the request was checked, done what forbids it.
-    Raises `operation_pending` where another one had to be finished first, `request_id_reused`, and what the
+    `still_allowed` raises if another process has changed something since the request was checked. Raises
+    `operation_pending` if another operation had to be finished first, `request_id_reused`, and what the
     operation raises.
     """
-    # Held until the operation has ended: a recovery in another process must not replay one that runs.
+    # Held until the operation has ended, so that a recovery in another process does not run it, too.
     with ledger.money_lock():
         with ledger.reading() as reader:
             in_the_way = earlier_operations(reader, request)
@@ -80,9 +80,9 @@ def submit(
                     hint=hints.command("runs", "show", earlier.run),
                     data={"request_id": request.request_id, "run": earlier.run},
                 )
-            raise _look_after(ledger, billing, call, earlier)
+            raise _finish_other(ledger, billing, call, earlier)
         with ledger.reading() as reader:
-            # Under the lock: of two equal purchases at once, the second must see what the first has bought.
+            # Under the lock: of two equal purchases at once, the second must see what the first one bought.
             still_allowed(reader)
         with ledger.journal() as journal:
             operation = operations.begin(
@@ -107,46 +107,46 @@ def earlier_operations(reader: Reader, request: OperationRequest) -> list[Operat
     return [operation for operation in earlier if operation is not None]
 
 
-def _look_after(ledger: Ledger, billing: Billing, call: Call, other: Operation) -> SeatctlError:
-    """Finish an operation that stands in the way; what to tell who wanted something else."""
+def _finish_other(ledger: Ledger, billing: Billing, call: Call, other: Operation) -> SeatctlError:
+    """Finish an operation that blocks another request; return the error for that request."""
     data: dict[str, JsonValue] = {"run": other.run}
     hint = hints.then(hints.command("runs", "show", other.run), hints.AGAIN)
     try:
-        # Nobody waits for it any more: who wants something else now must not charge it a day late.
+        # Nobody waits for it any more, so it must not be charged a day late.
         undone = undo_if_too_old(ledger, billing, call, other)
         if undone is None:
             report = perform(ledger, billing, call, other)
-        became = f"is taken back: {undone}"
+        outcome = f"was unfinished and is undone now: {undone}"
         if undone is None:
-            became = "; ".join(("was unfinished and is finished now", *report.warnings))
+            outcome = "; ".join(("was unfinished and is finished now", *report.warnings))
     except WaitingForCardholder as waiting:
-        if "url" not in waiting.data:  # a bank that takes days: nobody can hurry it, or give it up
+        if "url" not in waiting.data:  # a bank that takes days: it can be neither sped up nor abandoned
             waiting.data["run"] = other.run
             raise
-        became = f"waits for its cardholder: {waiting.data.get('url')}"
+        outcome = f"waits for the cardholder: {waiting.data.get('url')}"
         data["url"] = waiting.data.get("url")
         hint = f"{waiting.hint}; or abandon it: {hints.command('runs', 'undo', other.run)}"
     except SeatctlError as error:
         if is_open(ledger, other):
             raise
-        became = f"was unfinished and came to nothing ({error.message})"
+        outcome = f"was unfinished and has failed ({error.message})"
     return refuse(
-        Code.OPERATION_PENDING, f"run {other.run} {became}; nothing else was done", hint=hint, data=data
+        Code.OPERATION_PENDING, f"run {other.run} {outcome}; nothing else was done", hint=hint, data=data
     )
 
 
 def is_same(operation: Operation, request: OperationRequest) -> bool:
-    """Whether a request repeats what an operation was begun for, of the same subscription."""
+    """Whether a request repeats the request of an operation, for the same subscription."""
     return (
         operation.kind == request.kind
         and operation.payload.get("asked") == request.asked
-        # The same words for another subscription are another request, whatever its request id says.
+        # An equal request for another subscription is another request, even with the same request id.
         and operation.subscription_id == request.subscription_id
     )
 
 
 def is_open(ledger: Ledger, operation: Operation) -> bool:
-    """Whether an operation still has to be finished or undone."""
+    """Whether an operation must still be finished or undone."""
     with ledger.reading() as reader:
         return operations.by_id(reader, operation.id).state in {
             OperationState.PENDING,
@@ -171,24 +171,22 @@ def _repeat(ledger: Ledger, billing: Billing, call: Call, operation: Operation) 
 def perform(
     ledger: Ledger, billing: Billing, call: Call, operation: Operation, *, fresh: bool = False
 ) -> Report:
-    """Do an operation, from wherever it stands, to its end. The caller holds the money lock.
+    """Perform an operation to its end, wherever it was interrupted. The caller holds the money lock.
 
-    Only a handler that has left nothing behind ends it as failed, with CameToNothing; an authentication
-    that is wanted leaves it waiting; after anything else it stays pending, for `sync` to finish or undo.
-    One that is `fresh` is given up if Stripe asks to slow down before any money has moved.
+    It ends as failed only if its handler raises NothingLeftInStripe, and waits if the bank wants an
+    authentication. After any other error it stays pending, for `sync` to finish or undo. A `fresh` operation
+    is given up if Stripe asks to slow down before any money has moved.
     """
-    from seatctl.services.operations import handlers
-
-    running = OperationRun(ledger, billing, call, operation)
-    with _says_that_it_stays_open(operation):
+    running = handlers.start(ledger, billing, call, operation)
+    with _hint_at_open_operation(operation):
         with _ends_failed_operations(running, fresh=fresh):
-            apply = handlers.run(running)
+            apply = handlers.perform(running)
         return _apply(running, apply)
 
 
 @contextmanager
-def _says_that_it_stays_open(operation: Operation) -> Iterator[None]:
-    """A ledger that fails on the way leaves the operation to `sync`, and the card may be charged already."""
+def _hint_at_open_operation(operation: Operation) -> Iterator[None]:
+    """After an error of the ledger, say that `sync` must finish the operation: the card may be charged."""
     try:
         yield
     except LedgerError as error:
@@ -200,7 +198,7 @@ def _says_that_it_stays_open(operation: Operation) -> Iterator[None]:
 
 
 def _then_sync(operation: Operation, first: str | None) -> str:
-    """That a sync finishes or undoes it, after what the error itself asks for."""
+    """The hint that a sync finishes or undoes it, after the hint of the error itself."""
     sync = hints.to(f"to finish or undo run {operation.run}", hints.command("sync"))
     # The same command would be refused while the run is open.
     first = None if first is None else first.removesuffix(f", then {hints.AGAIN}")
@@ -208,7 +206,7 @@ def _then_sync(operation: Operation, first: str | None) -> str:
 
 
 @contextmanager
-def _ends_failed_operations(running: OperationRun, *, fresh: bool) -> Iterator[None]:
+def _ends_failed_operations(running: OperationRun[Payload], *, fresh: bool) -> Iterator[None]:
     operation = running.operation
     try:
         yield
@@ -220,23 +218,21 @@ def _ends_failed_operations(running: OperationRun, *, fresh: bool) -> Iterator[N
         error.data.setdefault("run", operation.run)
         if fresh and isinstance(error, RateLimited) and _is_given_up(running, error):
             raise
-        # It may have charged already: what is left of it is to be finished or taken back.
+        # It may have charged already, so `sync` must finish or undo it.
         error.hint = _then_sync(operation, None if isinstance(error, TryAgain) else error.hint)
         raise
-    except NothingLeftInStripe as nothing:
-        end_as_failed(running, nothing.error.message)
-        _name_the_way_to_pay(running, nothing.error)
-        nothing.error.data.setdefault("run", operation.run)
-        raise nothing.error from nothing
+    except NothingLeftInStripe as failure:
+        end_as_failed(running, failure.error.message)
+        _hint_at_another_card(running, failure.error)
+        failure.error.data.setdefault("run", operation.run)
+        raise failure.error from failure
 
 
-def _is_given_up(running: OperationRun, error: RateLimited) -> bool:
-    """Whether an operation is over that Stripe would not look at: left open, it would block others.
+def _is_given_up(running: OperationRun[Payload], error: RateLimited) -> bool:
+    """End an operation that Stripe did not accept, so that it does not block others; whether that was done.
 
-    Not if money has moved, nor while it is unknown what became of a call.
+    It is not if money has moved, or if a call has no answer.
     """
-    from seatctl.services.operations import handlers
-
     if not running.is_settled():
         return False
     with running.ledger.reading() as reader:
@@ -244,15 +240,15 @@ def _is_given_up(running: OperationRun, error: RateLimited) -> bool:
     try:
         done = handlers.undo(running) if was_sent else "nothing had reached Stripe"
     except SeatctlError:
-        return False  # Stripe goes on refusing to look: `sync` takes it back
+        return False  # Stripe still asks to slow down: `sync` undoes it
     if done is None:
         return False
     end_as_failed(running, f"{error.message}; {done}")
     return True
 
 
-def _name_the_way_to_pay(running: OperationRun, error: SeatctlError) -> None:
-    """A running subscription is charged to the card it has: another one is not given with the change."""
+def _hint_at_another_card(running: OperationRun[Payload], error: SeatctlError) -> None:
+    """Say how to change the card: a running subscription is charged to the card that it has."""
     subscription = running.operation.subscription_id
     if isinstance(error, CardDeclined) and subscription is not None and running.operation.kind != "billing":
         with running.ledger.reading() as reader:
@@ -262,64 +258,63 @@ def _name_the_way_to_pay(running: OperationRun, error: SeatctlError) -> None:
 
 
 def undo_if_too_old(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> str | None:
-    """What was taken back of a purchase that is too old to charge for; None where it must be finished.
+    """Undo an operation that is too old to charge for, and return what was undone; None if it is not.
 
     The caller holds the money lock.
     """
-    from seatctl.services.operations import handlers
-
     if call.now - operation.created_at <= KEYS_LAST:
         return None
-    running = OperationRun(ledger, billing, call, operation)
+    running = handlers.start(ledger, billing, call, operation)
     done = handlers.undo(running)
     if done is not None:
         end_as_failed(running, f"undone: {done}")
     return done
 
 
-def end_as_failed(running: OperationRun, why: str) -> None:
-    """Close an operation that came to nothing; its run says why."""
+def end_as_failed(running: OperationRun[Payload], why: str) -> None:
+    """Close an operation as failed; its run says why."""
     with running.ledger.journal() as journal:
         operations.close(
             journal, running.operation, OperationState.FAILED, {"summary": why}, running.call.now
         )
 
 
-def _apply(running: OperationRun, apply: Apply) -> Report:
+def _apply(running: OperationRun[Payload], apply: Apply) -> Report:
     operation = running.operation
     call = running.call._replace(run=operation.run, dry_run=False)
     with running.ledger.change(call) as tx:
-        ending, warnings = _compared(operation, apply(tx))
-        tx.summarise(ending.summary)
-        rows: list[JsonValue] = [dict(row) for row in ending.rows]
+        result, warnings = _with_warnings(running.payload, apply(tx))
+        tx.summarise(result.summary)
+        rows: list[JsonValue] = [dict(row) for row in result.rows]
         operations.close(
             tx,
             operation,
             OperationState.DONE,
-            {"summary": ending.summary, "rows": rows, "warnings": [*warnings]},
+            {"summary": result.summary, "rows": rows, "warnings": [*warnings]},
             call.now,
         )
-        # Always a fact, so that the end of an operation is committed even where the ledger knew it all.
+        # Always recorded, so that the end of an operation is committed even if it changed no other fact.
         done = {**operations.facts(tx, operation), "state": "done"}
         tx.record("operation", operation.id, {"state": "pending"}, done)
     return Report(
         run=operation.run,
         dry_run=False,
-        summary=ending.summary,
-        rows=ending.rows,
-        exit_code=ending.exit_code,
-        columns=ending.columns,
+        summary=result.summary,
+        rows=result.rows,
+        exit_code=result.exit_code,
+        columns=result.columns,
         warnings=warnings,
     )
 
 
-def _compared(operation: Operation, ending: OperationResult) -> tuple[OperationResult, tuple[str, ...]]:
-    """The ending, and what has to be told with it: above all that Stripe asked for more than was shown."""
-    shown, said = read_shown(operation.payload.get("shown")), operation.payload.get("warnings")
-    warnings = tuple(map(str, said)) if isinstance(said, list) else ()
-    found = None if shown is None or ending.charged is None else difference(shown, ending.charged)
-    rows = ending.rows if found is None else tuple({**row, **found.fields} for row in ending.rows)
-    sentences = (*warnings, *(() if found is None else (found.sentence,)))
-    ended = replace(ending, summary="; ".join((ending.summary, *sentences)), rows=rows)
-    back = "" if shown is None else f"; to reverse it: {shown.reverse}"
-    return ended, tuple(f"{sentence}{back}" for sentence in sentences)
+def _with_warnings(payload: Payload, result: OperationResult) -> tuple[OperationResult, tuple[str, ...]]:
+    """Add the warnings to a result: above all that Stripe asked for another amount than was shown."""
+    shown = payload.shown
+    differs = None if shown is None or result.charged is None else difference(shown, result.charged)
+    rows = result.rows if differs is None else tuple({**row, **differs.fields} for row in result.rows)
+    sentences = (*payload.warnings, *(() if differs is None else (differs.sentence,)))
+    reverse = "" if shown is None else f"; to reverse it: {shown.reverse}"
+    return (
+        replace(result, summary="; ".join((result.summary, *sentences)), rows=rows),
+        tuple(f"{sentence}{reverse}" for sentence in sentences),
+    )

@@ -18,9 +18,10 @@ from seatctl.models.role import Action
 from seatctl.rules import hints
 from seatctl.rules.names import check_plan_name
 from seatctl.rules.policies import FLEXIBLE, check_term, with_fields
+from seatctl.rules.typed_json import dump
 from seatctl.services.operations.proposal import Proposal, only_to_finish, submit_proposal
 from seatctl.services.operations.submit import OperationRequest
-from seatctl.services.plans.spec import PLAN_COLUMNS, edit_result, plan_row, spec_fields, spec_of
+from seatctl.services.plans.spec import PLAN_COLUMNS, edit_result, plan_row, spec_of
 from seatctl.services.users.permissions import allow
 
 
@@ -56,12 +57,12 @@ def add_plan(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec) -> Re
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.MANAGE_PLANS)
         _refuse_taken(reader, spec.slug)
-    request = OperationRequest("plan_add", spec_fields(spec), {}, reserved_name=f"plan:{spec.slug}")
+    request = OperationRequest("plan_add", dump(spec), {}, reserved_name=f"plan:{spec.slug}")
     if only_to_finish(ledger, request) is None:  # else an unfinished operation may have made that price
         _refuse_key_of_another(billing, spec.slug)
     proposal = Proposal(
         request,
-        spec_fields(spec),
+        dump(spec),
         f"added plan {spec.slug}",
         columns=PLAN_COLUMNS,
         result="added",
@@ -142,7 +143,7 @@ def _submit_edit(
         return submit_proposal(ledger, billing, call, proposal)
     request = OperationRequest(
         "plan_edit",
-        {**spec_fields(spec), "active": active},
+        {**dump(spec), "active": active},
         {
             "product": plan.product_id,
             "reprice": spec.unit_amount != plan.unit_amount,

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from seatctl.errors import JsonValue
 from seatctl.models.plan import Interval, Plan, PlanSpec, Policy
 from seatctl.models.report import Record
 from seatctl.rules.names import check_plan_name, check_slug
-from seatctl.rules.policies import as_fields, check_term, from_fields
+from seatctl.rules.policies import as_fields, check_term
 from seatctl.rules.purchases import amount_of, check_currency, check_interval_count
 
 PLAN_COLUMNS = ("slug", "name", "unit_amount", "currency", "interval", "interval_count", "result")
@@ -37,34 +36,6 @@ def new_spec(
         interval=interval,
         interval_count=interval_count,
         policy=policy,
-    )
-
-
-def spec_fields(spec: PlanSpec) -> dict[str, JsonValue]:
-    """A spec as the payload of an operation."""
-    return {
-        "slug": spec.slug,
-        "name": spec.name,
-        "currency": spec.currency,
-        "unit_amount": spec.unit_amount,
-        "interval": str(spec.interval),
-        "interval_count": spec.interval_count,
-        "policy": as_fields(spec.policy),
-    }
-
-
-def read_spec(value: JsonValue) -> PlanSpec:
-    """The inverse of `spec_fields`; the payload was written by this program."""
-    fields = value if isinstance(value, dict) else {}
-    policy, amount, count = fields["policy"], fields["unit_amount"], fields["interval_count"]
-    return PlanSpec(
-        slug=str(fields["slug"]),
-        name=str(fields["name"]),
-        currency=str(fields["currency"]),
-        unit_amount=int(str(amount)),
-        interval=Interval(str(fields["interval"])),
-        interval_count=int(str(count)),
-        policy=from_fields(policy if isinstance(policy, dict) else {}),
     )
 
 

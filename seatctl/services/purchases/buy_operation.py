@@ -1,46 +1,61 @@
-"""The operation that buys a subscription by card or on account (billing.md, "Purchases").
+"""The operation that buys a subscription by card or on account (docs/billing.md#purchases).
 
-A declined card leaves nothing: the subscription is made with `error_if_incomplete`, and a customer that
-this operation made is deleted again. A bank that wants authentication gets a second step with a key of
-its own; the operation then waits at most 23 hours. On account the first invoice is sent at once.
+A declined card leaves nothing behind: the subscription is made with `error_if_incomplete`, and a customer who
+was made for the purchase is deleted again. If the bank wants authentication, a second step with its own key
+makes the subscription, and the operation waits for up to 23 hours. On account, the first invoice is sent at
+once.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_subscription
 from seatctl.billing.port import AuthenticationRequired, MissingInStripe, StripeJson, Write
-from seatctl.errors import JsonValue, SeatctlError, StripeRefused
+from seatctl.errors import JsonValue, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
+from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
-from seatctl.rules import hints
-from seatctl.rules.metadata import marks, subscription_metadata
+from seatctl.rules.metadata import subscription_metadata
 from seatctl.rules.payment_method_types import cards_only
-from seatctl.rules.policies import from_fields
-from seatctl.services.charging.customer import delete_customer, known_customer, paying_customer, text
+from seatctl.rules.policies import FLEXIBLE
+from seatctl.services.charging.customer import delete_customer, known_customer, paying_customer
 from seatctl.services.charging.own_invoice import send_if_draft
+from seatctl.services.charging.pay_invoice import current_invoice
 from seatctl.services.charging.processing import require_no_payment_processing
-from seatctl.services.operations.kinds import Apply, OperationHandler
-from seatctl.services.operations.steps import KEYS_LAST, NothingLeftInStripe, OperationRun
-from seatctl.services.operations.submit import WaitingForCardholder
+from seatctl.services.operations.handlers import Apply, OperationHandler, register
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.purchases.finish import add_bought
+from seatctl.services.purchases.payload import PurchasePayload
 
 _UNPAID = frozenset((SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED))
 _ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
 
 
-def _run(running: OperationRun) -> Apply:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuyPayload(PurchasePayload):
+    """A purchase by card or on account."""
+
+    kind = "buy"
+    card: str | None = None
+    """The card of the subscription whose customer pays; None: the customer's default."""
+    due_days: int | None = None
+    """Days until an invoice on account is due; None charges the card."""
+
+
+def _run(running: OperationRun[BuyPayload]) -> Apply:
     customer = paying_customer(running)
-    if running.payload.get("due_days") is not None:
-        return add_bought(running, _on_account(running, customer))
-    return add_bought(running, charge(running, customer, text(running, "card")))
+    if running.payload.due_days is not None:
+        return add_bought(running, _on_account(running, customer, running.payload.due_days))
+    return add_bought(running, charge(running, customer, running.payload.card))
 
 
-def charge(running: OperationRun, customer: str, card: str | None) -> StripeSubscription:
-    """The subscription, paid: by `card`, else by the customer's default.
+def charge(running: OperationRun[PurchasePayload], customer: str, card: str | None) -> StripeSubscription:
+    """Make the subscription, paid by `card` or else by the customer's default.
 
-    Raises WaitingForCardholder, and CameToNothing with nothing left behind.
+    Raises WaitingForCardholder, and NothingLeftInStripe.
     """
     resumed = running.was_sent("subscription")
     made = read_subscription(_subscription(running, customer, card))
@@ -52,11 +67,8 @@ def charge(running: OperationRun, customer: str, card: str | None) -> StripeSubs
 # The subscription -------------------------------------------------------------------------------------
 
 
-def _subscription(running: OperationRun, customer: str, card: str | None) -> StripeJson:
-    """Charged inside this call, or refused and nothing kept."""
-
-    def find() -> StripeJson | None:
-        return find_subscription(running, customer)
+def _subscription(running: OperationRun[PurchasePayload], customer: str, card: str | None) -> StripeJson:
+    """Make the subscription; Stripe charges in the same call, or refuses and makes nothing."""
 
     def undo() -> None:
         delete_customer(running, customer)
@@ -65,42 +77,38 @@ def _subscription(running: OperationRun, customer: str, card: str | None) -> Str
         form = subscription_form(running, customer)
         form["payment_behavior"] = behavior
         if behavior == "default_incomplete":
-            # The cardholder pays on the invoice's page, with whatever card: that one pays from then on.
-            settings = form.get("payment_settings")
+            # The cardholder may pay with any card on the invoice's page: it becomes the subscription's card.
             form["payment_settings"] = {
-                **(settings if isinstance(settings, dict) else {}),
+                **cards_only(),
                 "save_default_payment_method": "on_subscription",
             }
         else:
             form["off_session"] = True
-        if card is not None:
+        if card:
             form["default_payment_method"] = card
         return endpoints.create_subscription(form)
 
+    def find() -> StripeJson | None:
+        return find_subscription(running, customer)
+
     try:
-        return running.step_or_nothing(
+        return running.step_or_fail(
             "subscription", create("error_if_incomplete"), find, undo, but=(AuthenticationRequired,)
         )
     except AuthenticationRequired:
-        return running.step_or_nothing(
-            "subscription-to-authenticate", create("default_incomplete"), find, undo
-        )
+        return running.step_or_fail("subscription-to-authenticate", create("default_incomplete"), find, undo)
 
 
-def _on_account(running: OperationRun, customer: str) -> StripeSubscription:
-    """The subscription with its first invoice sent: left alone it would stay a draft for an hour."""
+def _on_account(running: OperationRun[BuyPayload], customer: str, due_days: int) -> StripeSubscription:
+    """Make the subscription and send its first invoice, which Stripe would leave a draft for an hour."""
     form = subscription_form(running, customer)
-    form |= {"collection_method": "send_invoice", "days_until_due": running.payload["due_days"]}
-
-    def undo() -> None:
-        delete_customer(running, customer)
-
+    form |= {"collection_method": "send_invoice", "days_until_due": due_days}
     made = read_subscription(
-        running.step_or_nothing(
+        running.step_or_fail(
             "subscription",
             endpoints.create_subscription(form),
             lambda: find_subscription(running, customer),
-            undo,
+            lambda: delete_customer(running, customer),
         )
     )
     if made.latest_invoice is not None:
@@ -108,60 +116,54 @@ def _on_account(running: OperationRun, customer: str) -> StripeSubscription:
     return read_subscription(running.billing.read(endpoints.subscription(made.id)))
 
 
-def subscription_form(running: OperationRun, customer: str) -> dict[str, JsonValue]:
-    """What every way of paying has in common; Checkout takes a part of it."""
-    policy = from_fields(_policy(running))
+def subscription_form(running: OperationRun[PurchasePayload], customer: str) -> dict[str, JsonValue]:
+    """The form of the subscription, the same for every way of paying; Checkout uses a part of it."""
+    payload = running.payload
     form: dict[str, JsonValue] = {
         "customer": customer,
-        "items": [{"price": running.payload["price"], "quantity": running.payload["seats"]}],
+        "items": [{"price": payload.price, "quantity": payload.seats}],
         "metadata": new_metadata(running),
         "payment_settings": cards_only(),
     }
-    if policy.renewal == "manual":
-        # A contract that nobody renews ends by itself; the flag is never cleared (billing.md).
+    if (payload.policy or FLEXIBLE).renewal == "manual":
+        # A contract that nobody renews ends by itself: the flag is never cleared (docs/billing.md#purchases).
         form["cancel_at_period_end"] = True
-    if running.payload.get("discounts"):
-        form["discounts"] = running.payload["discounts"]
-    if running.payload.get("automatic_tax") is True:
+    if payload.discounts:
+        form["discounts"] = [*payload.discounts]
+    if payload.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
     return form
 
 
-def new_metadata(running: OperationRun) -> dict[str, JsonValue]:
-    """What the metadata of the new subscription says: whose it is, its name, its owner, its policy."""
-    policy = from_fields(_policy(running))
-    return {
-        **marks(running.ledger.id, running.reference, running.operation.request_id),
-        **subscription_metadata(str(text(running, "name")), text(running, "owner"), policy),
-    }
+def new_metadata(running: OperationRun[PurchasePayload]) -> dict[str, JsonValue]:
+    """The metadata of the new subscription: its mark, ledger, name, owner and policy."""
+    payload = running.payload
+    settings = subscription_metadata(payload.name, payload.owner or None, payload.policy or FLEXIBLE)
+    return {**running.marks, **settings}
 
 
-def _policy(running: OperationRun) -> dict[str, JsonValue]:
-    policy = running.payload["policy"]
-    return policy if isinstance(policy, dict) else {}
-
-
-def find_subscription(running: OperationRun, customer: str) -> StripeJson | None:
-    """The subscription that this operation made for a customer."""
+def find_subscription(running: OperationRun[PurchasePayload], customer: str) -> StripeJson | None:
+    """Find the subscription that this operation made for a customer."""
     try:
         return running.find_in(endpoints.subscriptions_of(customer))
     except MissingInStripe:
-        return None  # the customer is deleted, perhaps by the undo of this operation; nothing can be charged
+        return None  # the customer was deleted, perhaps by this operation: nothing can be charged
 
 
 # Authentication ---------------------------------------------------------------------------------------
 
 
 def _after_authentication(
-    running: OperationRun, customer: str, made: StripeSubscription
+    running: OperationRun[PurchasePayload], customer: str, made: StripeSubscription
 ) -> StripeSubscription:
-    """The subscription as it is now, paid. Raises WaitingForCardholder, or ends the operation."""
+    """Return the subscription once it is paid. Raises WaitingForCardholder, or ends the operation."""
     now = read_subscription(running.billing.read(endpoints.subscription(made.id)))
     if _was_paid(running, now):
         return now
     require_no_payment_processing(running.billing, [now.latest_invoice])
-    if now.status not in _ENDED and running.call.now - running.operation.created_at < KEYS_LAST:
-        raise _waiting(running, now)
+    if now.status not in _ENDED and not running.keys_expired:
+        url = current_invoice(running, now.latest_invoice).hosted_url if now.latest_invoice else None
+        running.wait_for_cardholder("the bank wants the cardholder to authenticate", url)
     _cancel(running, now, customer)
     raise NothingLeftInStripe(
         StripeRefused(
@@ -171,62 +173,47 @@ def _after_authentication(
     )
 
 
-def _was_paid(running: OperationRun, subscription: StripeSubscription) -> bool:
-    """Whether the first payment went through, whatever became of the subscription since."""
+def _was_paid(running: OperationRun[PurchasePayload], subscription: StripeSubscription) -> bool:
+    """Whether the first payment went through, whatever happened to the subscription since."""
     if subscription.status is SubscriptionStatus.CANCELED:
-        billed = map(read_invoice, running.billing.every(endpoints.invoices_of(subscription.id)))
-        return any(invoice.amount_paid for invoice in billed)
+        invoices = map(read_invoice, running.billing.every(endpoints.invoices_of(subscription.id)))
+        return any(invoice.amount_paid for invoice in invoices)
     return subscription.status not in _UNPAID
 
 
-def _waiting(running: OperationRun, subscription: StripeSubscription) -> SeatctlError:
-    url = None
-    if subscription.latest_invoice:
-        url = read_invoice(running.billing.read(endpoints.invoice(subscription.latest_invoice))).hosted_url
-    return WaitingForCardholder(
-        f"the bank wants the cardholder to authenticate: {url}",
-        hint=hints.page(url),
-        data={"url": url, "run": running.operation.run},
-    )
-
-
-def _cancel(running: OperationRun, subscription: StripeSubscription, customer: str) -> None:
-    def gone() -> bool:
-        found = read_subscription(running.billing.read(endpoints.subscription(subscription.id)))
-        return found.status in _ENDED
+def _cancel(running: OperationRun[PurchasePayload], subscription: StripeSubscription, customer: str) -> None:
+    def has_ended() -> bool:
+        now = read_subscription(running.billing.read(endpoints.subscription(subscription.id)))
+        return now.status in _ENDED
 
     require_no_payment_processing(running.billing, [subscription.latest_invoice])
     if subscription.status not in _ENDED:
-        running.delete("cancel-subscription", endpoints.cancel_subscription(subscription.id), gone)
-    _void_first_invoice(running, subscription)
+        running.delete("cancel-subscription", endpoints.cancel_subscription(subscription.id), has_ended)
+    if subscription.latest_invoice:
+        _void_first_invoice(running, subscription.latest_invoice)
     delete_customer(running, customer)
 
 
-def _void_first_invoice(running: OperationRun, subscription: StripeSubscription) -> None:
-    """Its page would still take money for a subscription that is gone: canceling leaves it open."""
-    invoice = subscription.latest_invoice
-    if not invoice:
-        return
-
-    def unless_open() -> StripeJson | None:
-        found = running.billing.read(endpoints.invoice(invoice))
-        return None if read_invoice(found).status is InvoiceStatus.OPEN else found
-
+def _void_first_invoice(running: OperationRun[PurchasePayload], invoice: str) -> None:
+    """Void the invoice, which canceling leaves open: its page would still take money."""
+    unless_open = running.when(
+        endpoints.invoice(invoice), lambda raw: read_invoice(raw).status is not InvoiceStatus.OPEN
+    )
     if unless_open() is None:
-        running.step_at_last("void-first-invoice", endpoints.void_invoice(invoice), unless_open)
+        running.step_must_succeed("void-first-invoice", endpoints.void_invoice(invoice), unless_open)
 
 
 # Too late ---------------------------------------------------------------------------------------------
 
 
-def _undo(running: OperationRun) -> str | None:
-    """Too old to charge anybody for: keep what was paid, or runs on account; take back the rest."""
+def _undo(running: OperationRun[BuyPayload]) -> str | None:
+    """Undo a purchase that is too old to charge for; None if it is paid or on account, and stays."""
     customer = known_customer(running)
     return "nothing had reached Stripe" if customer is None else take_back(running, customer)
 
 
-def take_back(running: OperationRun, customer: str) -> str | None:
-    """Cancel what is unpaid and delete the customer made for it; None where it is paid for and stays."""
+def take_back(running: OperationRun[PurchasePayload], customer: str) -> str | None:
+    """Cancel the unpaid subscription and delete the customer made for it; None if it is paid and stays."""
     found = find_subscription(running, customer)
     if found is None:
         delete_customer(running, customer)
@@ -238,4 +225,4 @@ def take_back(running: OperationRun, customer: str) -> str | None:
     return "the unpaid subscription is canceled; nothing was charged"
 
 
-HANDLER = OperationHandler(_run, _undo)
+register(OperationHandler(BuyPayload, _run, _undo, action=Action.BUY))

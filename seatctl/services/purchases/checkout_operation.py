@@ -1,13 +1,14 @@
-"""The operation that buys through Stripe's hosted page (billing.md, "Purchases").
+"""The operation that buys through a page that Stripe hosts (docs/billing.md#purchases).
 
-A policy that renews by itself is bought on the page. One that is renewed by hand ends by itself, which
-Checkout cannot set: there the page only collects a card, and the purchase follows when it is completed.
-The money lock is held while a step is made, never while a page is waited for.
+If the policy renews by itself, the page sells the subscription. If it is renewed by hand, it must end by
+itself, which Checkout cannot set: then the page only collects a card, and the purchase follows once the page
+is completed. The money lock is held during a step, never while somebody is on a page.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from seatctl.billing import endpoints, pages
@@ -15,38 +16,50 @@ from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import read_collected_card, read_page, read_subscription
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
 from seatctl.errors import Code, JsonValue, StripeRefused
+from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripePage, StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules import hints
-from seatctl.rules.metadata import marks
 from seatctl.rules.payment_method_types import CARD
-from seatctl.rules.policies import from_fields
+from seatctl.rules.policies import FLEXIBLE
 from seatctl.services.charging.customer import delete_customer, known_customer, paying_customer
-from seatctl.services.operations.kinds import Apply, OperationHandler
-from seatctl.services.operations.steps import KEYS_LAST, NothingLeftInStripe, OperationRun
-from seatctl.services.operations.submit import WaitingForCardholder
+from seatctl.services.operations.handlers import Apply, OperationHandler, register
+from seatctl.services.operations.steps import (
+    KEYS_LAST,
+    NothingLeftInStripe,
+    OperationRun,
+    WaitingForCardholder,
+)
 from seatctl.services.purchases.buy_operation import charge, new_metadata, take_back
 from seatctl.services.purchases.finish import add_bought
+from seatctl.services.purchases.payload import PurchasePayload
 
 _PAUSE = 2.0
-"""Seconds between two looks at a page."""
+"""Seconds between two reads of a page."""
 
-_LEAST = timedelta(minutes=31)
-"""Stripe takes no page that is open for less than half an hour."""
+_SHORTEST = timedelta(minutes=31)
+"""Stripe refuses a page that is open for less than half an hour."""
 
-_AFTERWARDS = "https://stripe.com"
-"""Where the page leads when it is done; Stripe wants an address, and the program has none."""
+_SUCCESS_URL = "https://stripe.com"
+"""The address that the completed page leads to. Stripe requires one, and this program has none."""
 
 
 class WaitingForPage(WaitingForCardholder):
-    """Somebody has to complete Stripe's page; nothing is charged until then."""
+    """Somebody must complete Stripe's page; nothing is charged until then."""
 
     kind = Code.WAITING_FOR_CHECKOUT
 
 
-def _run(running: OperationRun) -> Apply:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckoutPayload(PurchasePayload):
+    """A purchase on a page that Stripe hosts."""
+
+    kind = "checkout"
+
+
+def _run(running: OperationRun[CheckoutPayload]) -> Apply:
     customer = paying_customer(running)
-    session = running.step_or_nothing(
+    session = running.step_or_fail(
         "checkout",
         pages.create_checkout({**page_form(running, customer), "expires_at": _expires_at(running)}),
         lambda: _find(running, customer),
@@ -55,13 +68,13 @@ def _run(running: OperationRun) -> Apply:
     return add_bought(running, _completed(running, customer, str(session["id"])))
 
 
-def _completed(running: OperationRun, customer: str, session: str) -> StripeSubscription:
-    """What was bought on the page, or with the card it collected.
+def _completed(running: OperationRun[CheckoutPayload], customer: str, session: str) -> StripeSubscription:
+    """Return what was bought on the page, or with the card that it collected.
 
-    Raises WaitingForPage while the page is open, and CameToNothing once it has expired.
+    Raises WaitingForPage while the page is open, and NothingLeftInStripe once it has expired.
     """
     page = _read(running.billing, session)
-    if page.status == "open" and running.call.now - running.operation.created_at >= KEYS_LAST:
+    if page.status == "open" and running.keys_expired:
         page = _expire(running, session)
     if page.status == "open":
         raise _waiting(running, page, "pay on Stripe's page")
@@ -82,7 +95,7 @@ def _completed(running: OperationRun, customer: str, session: str) -> StripeSubs
     return made
 
 
-def _waiting(running: OperationRun, page: StripePage, what: str) -> WaitingForPage:
+def _waiting(running: OperationRun[CheckoutPayload], page: StripePage, what: str) -> WaitingForPage:
     return WaitingForPage(
         f"{what}: {page.url}" if page.url else what,
         hint=hints.checkout(page.url, page.id),
@@ -97,58 +110,52 @@ def _read(billing: Billing, session: str) -> StripePage:
 # The page ---------------------------------------------------------------------------------------------
 
 
-def page_form(running: OperationRun, customer: str) -> dict[str, JsonValue]:
-    """The page as it is asked for: one that charges, or one that only collects a card."""
-    known = running.payload["policy"]
-    policy = from_fields(known if isinstance(known, dict) else {})
-    marked = marks(running.ledger.id, running.reference, running.operation.request_id)
+def page_form(running: OperationRun[CheckoutPayload], customer: str) -> dict[str, JsonValue]:
+    """The form of the page: one that charges, or one that only collects a card."""
+    payload, policy = running.payload, running.payload.policy or FLEXIBLE
     form: dict[str, JsonValue] = {
         "customer": customer,
-        "success_url": policy.sign_in_url or _AFTERWARDS,
-        "metadata": marked,
+        "success_url": policy.sign_in_url or _SUCCESS_URL,
+        "metadata": running.marks,
         "allowed_payment_method_types": [CARD],
     }
     if policy.renewal == "manual":
-        currency = running.payload["currency"]
-        return {**form, "mode": "setup", "currency": currency, "setup_intent_data": {"metadata": marked}}
+        intent: JsonValue = {"metadata": running.marks}
+        return {**form, "mode": "setup", "currency": payload.currency, "setup_intent_data": intent}
     form |= {
         "mode": "subscription",
-        "line_items": [{"price": running.payload["price"], "quantity": running.payload["seats"]}],
+        "line_items": [{"price": payload.price, "quantity": payload.seats}],
         "subscription_data": {"metadata": new_metadata(running)},
     }
-    if running.payload.get("discounts"):
-        form["discounts"] = running.payload["discounts"]
-    if running.payload.get("automatic_tax") is True:
+    if payload.discounts:
+        form["discounts"] = [*payload.discounts]
+    if payload.automatic_tax:
         # Stripe takes the place from the address that is typed on the page.
         form |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
     return form
 
 
-def _expires_at(running: OperationRun) -> int:
-    """Before Stripe forgets the keys: what is completed later could not be told from what is new.
+def _expires_at(running: OperationRun[CheckoutPayload]) -> int:
+    """When the page expires (unix seconds, Stripe's clock): before Stripe forgets the keys.
 
-    Unix seconds of Stripe's clock, which refuses a page that would be open for more than a day.
+    A page that is completed later could not be told from a new one. Stripe allows at most a day.
     """
     left = KEYS_LAST - (running.call.now - running.operation.created_at)
-    return int((stripe_now(running.billing, running.call) + max(left, _LEAST)).timestamp())
+    return int((stripe_now(running.billing, running.call) + max(left, _SHORTEST)).timestamp())
 
 
-def _find(running: OperationRun, customer: str) -> StripeJson | None:
+def _find(running: OperationRun[CheckoutPayload], customer: str) -> StripeJson | None:
     try:
         return running.find_in(pages.checkouts_of(customer))
     except MissingInStripe:
         return None
 
 
-def _expire(running: OperationRun, session: str) -> StripePage:
-    """Close the page; it may be completed in this very moment, so what counts is read afterwards."""
-
-    def closed() -> StripeJson | None:
-        page = running.billing.read(pages.checkout(session))
-        return None if read_page(page).status == "open" else page
-
+def _expire(running: OperationRun[CheckoutPayload], session: str) -> StripePage:
+    """Close the page, and return it as it is then: it may be completed at the same moment."""
+    closed = running.when(pages.checkout(session), lambda raw: read_page(raw).status != "open")
     try:
-        running.step_at_last("expire", pages.expire_checkout(session), closed)
+        running.step_must_succeed("expire", pages.expire_checkout(session), closed)
     except InvalidRequest:
         if closed() is None:
             raise
@@ -156,15 +163,15 @@ def _expire(running: OperationRun, session: str) -> StripePage:
 
 
 def wait_for_page(billing: Billing, waiting: WaitingForPage, sleep: Callable[[float], None]) -> None:
-    """Return once the page that is waited for is completed or has expired. Holds no lock."""
+    """Return once the page is completed or has expired. Holds no lock."""
     session = str(waiting.data["checkout_session"])
     sleep(_PAUSE)
     while _read(billing, session).status == "open":
         sleep(_PAUSE)
 
 
-def _undo(running: OperationRun) -> str | None:
-    """Close the page; what was completed on it is finished, everything else is taken back."""
+def _undo(running: OperationRun[CheckoutPayload]) -> str | None:
+    """Close the page and undo everything; None if the page was completed, to finish the purchase."""
     customer = known_customer(running)
     if customer is None:
         return "nothing had reached Stripe"
@@ -182,4 +189,4 @@ def _undo(running: OperationRun) -> str | None:
     return None if now.mode == "subscription" else take_back(running, customer)
 
 
-HANDLER = OperationHandler(_run, _undo)
+register(OperationHandler(CheckoutPayload, _run, _undo, action=Action.BUY))

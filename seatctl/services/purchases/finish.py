@@ -1,4 +1,4 @@
-"""The end of every purchase: what Stripe made is read, and becomes a subscription of the ledger."""
+"""The end of every purchase: what Stripe made becomes a subscription of the ledger."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
 from seatctl.rules.plural import counted
-from seatctl.services.charging.customer import text
+from seatctl.rules.policies import as_fields
 from seatctl.services.notifications.reminders import queue_receipts
-from seatctl.services.operations.kinds import Apply, OperationResult
+from seatctl.services.operations.handlers import Apply, OperationResult
 from seatctl.services.operations.steps import OperationRun
+from seatctl.services.purchases.payload import PurchasePayload
 from seatctl.services.subscriptions.finish import due_sentence
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
 
 
-def add_bought(running: OperationRun, subscription: StripeSubscription) -> Apply:
-    """The last transaction of a purchase. Everything Stripe says is read before it: it spans no call."""
+def add_bought(running: OperationRun[PurchasePayload], subscription: StripeSubscription) -> Apply:
+    """Return the final transaction of a purchase. Stripe is read before it, because it makes no calls."""
+    payload = running.payload
     customer = read_customer(running.billing.read(endpoints.customer(subscription.customer_id)))
     invoice = (
         read_invoice(running.billing.read(endpoints.invoice(subscription.latest_invoice)))
@@ -35,25 +37,24 @@ def add_bought(running: OperationRun, subscription: StripeSubscription) -> Apply
 
     def apply(tx: Transaction) -> OperationResult:
         customer_row = customers.store(tx, customer)
-        owner = text(running, "owner")
         added = subscriptions.add(
             tx,
             NewSubscription(
-                name=str(text(running, "name")),
-                plan_id=int(str(running.payload["plan_id"])),
+                name=payload.name,
+                plan_id=payload.plan_id,
                 price_id=item.price.id,
                 customer_id=customer_row,
                 subscription=subscription,
                 item=item,
                 capacity=item.quantity or 0,
-                policy=running.payload["policy"],
-                owner_id=users.add(tx, owner).id if owner else None,
+                policy=None if payload.policy is None else as_fields(payload.policy),
+                owner_id=users.add(tx, payload.owner).id if payload.owner else None,
                 home_ledger=running.ledger.id,
             ),
         )
         if invoice is not None:
-            kept = invoices.store(tx, invoice, customer_id=customer_row, subscription_id=added.id)
-            queue_receipts(tx, added.id, [kept] if invoice.amount_paid > 0 else [])
+            stored = invoices.store(tx, invoice, customer_id=customer_row, subscription_id=added.id)
+            queue_receipts(tx, added.id, [stored] if invoice.amount_paid > 0 else [])
             mirror.update_unpaid_since(tx, added.id, subscription)
         row = {
             **subscription_row(added),
@@ -61,16 +62,15 @@ def add_bought(running: OperationRun, subscription: StripeSubscription) -> Apply
             **_invoiced(invoice),
             "result": "bought",
         }
-        seats = counted(int(str(running.payload["seats"])), "seat")
-        summary = f"bought {seats} of {added.plan_slug} as {added.name}"
-        told = summary + due_sentence(invoice, customer.email)
-        return OperationResult(told, (row,), SUBSCRIPTION_COLUMNS, charged=_asked_for(invoice))
+        summary = f"bought {counted(payload.seats, 'seat')} of {added.plan_slug} as {added.name}"
+        summary += due_sentence(invoice, customer.email)
+        return OperationResult(summary, (row,), SUBSCRIPTION_COLUMNS, charged=_total_due(invoice))
 
     return apply
 
 
-def _asked_for(invoice: StripeInvoice | None) -> int | None:
-    """What the first invoice asks for, in minor units; None where a later one hides it."""
+def _total_due(invoice: StripeInvoice | None) -> int | None:
+    """The total of the first invoice, in minor units; None if a later one is the latest."""
     if invoice is None:
         return 0
     return invoice.amount_due if invoice.billing_reason == "subscription_create" else None

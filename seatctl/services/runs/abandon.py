@@ -26,6 +26,7 @@ from seatctl.models.run import Run, RunState
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.undo_command import ChangedFact, reversal
 from seatctl.services.operations import handlers
+from seatctl.services.operations.payload import Payload
 from seatctl.services.operations.steps import OperationRun
 from seatctl.services.operations.submit import end_as_failed, perform
 from seatctl.services.runs.remaining_objects import remaining_in_stripe
@@ -34,17 +35,6 @@ from seatctl.services.users.permissions import allow
 
 _STILL_CARRIED_OUT = timedelta(minutes=2)
 """How long Stripe may still carry out a call without an answer: longer than any time-out."""
-
-_ACTIONS = {
-    "buy": Action.BUY,
-    "checkout": Action.BUY,
-    "plan_add": Action.MANAGE_PLANS,
-    "plan_edit": Action.MANAGE_PLANS,
-    "adopt": Action.MANAGE_LEDGER,
-    "change": Action.ADD_SEATS,
-    "addon": Action.ADD_SEATS,
-    "renew": Action.ADD_SEATS,
-}
 
 
 class CannotUndo(Refused):
@@ -72,7 +62,7 @@ def abandon(
     row: dict[str, JsonValue] = {"run": run.number, "kind": operation.kind, "result": "abandoned"}
     if call.dry_run:
         return dry_run_report(f"abandoned run {run.number}", (row,))
-    undone = _abandon(OperationRun(ledger, billing(), call, operation))
+    undone = _abandon(handlers.start(ledger, billing(), call, operation))
     return Report(run.number, False, f"abandoned run {run.number}: {undone}", (row,))
 
 
@@ -90,13 +80,13 @@ def _require_no_call_under_way(ledger: Ledger, call: Call, operation: Operation)
         )
 
 
-def _abandon(running: OperationRun) -> str:
+def _abandon(running: OperationRun[Payload]) -> str:
     """Undo what reached Stripe, or give the operation up if it can be neither undone nor finished.
 
     Returns what was done, in words. Raises CannotUndo if it has gone through.
     """
     try:
-        undone = handlers.undo(running, asked=True)
+        undone = handlers.undo(running, on_request=True)
         if undone is None:
             undone = _give_up(running, _finish(running))
     except (StripeRefused, Refused, UnreadableObject, UnreadableList) as error:
@@ -107,13 +97,13 @@ def _abandon(running: OperationRun) -> str:
     return undone
 
 
-def _give_up(running: OperationRun, why: SeatctlError) -> str:
+def _give_up(running: OperationRun[Payload], why: SeatctlError) -> str:
     remaining = remaining_in_stripe(running)
     rest = f"Stripe still has {', '.join(remaining)}" if remaining else "Stripe has nothing of it"
     return f"it cannot be finished ({why.message}); {rest}"
 
 
-def _finish(running: OperationRun) -> SeatctlError:
+def _finish(running: OperationRun[Payload]) -> SeatctlError:
     """Try to finish an operation that has gone through at Stripe; return why it cannot be finished.
 
     Raises CannotUndo if it is finished or waits, and errors that pass.
@@ -197,7 +187,7 @@ def _name_of(reader: Reader, operation: Operation | None) -> str | None:
 def _allow(reader: Reader, call: Call, operation: Operation) -> None:
     """Raise RoleRequired: abandoning an operation needs the role that beginning it needs."""
     subscription = operation.subscription_id
-    action = _ACTIONS.get(operation.kind, Action.MANAGE_SUBSCRIPTION)
+    action = handlers.handler_for(operation.kind).action
     allow(
         reader,
         call.actor,

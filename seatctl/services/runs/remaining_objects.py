@@ -11,11 +11,12 @@ from seatctl.billing.port import MissingInStripe, Read, StripeJson
 from seatctl.ledger import operations
 from seatctl.models.money import format_money
 from seatctl.rules.metadata import made_by
-from seatctl.services.charging.customer import known_customer, text
+from seatctl.services.charging.customer import known_customer
+from seatctl.services.operations.payload import Payload, SubscriptionPayload
 from seatctl.services.operations.steps import OperationRun
 
 
-def remaining_in_stripe(running: OperationRun) -> list[str]:
+def remaining_in_stripe(running: OperationRun[Payload]) -> list[str]:
     """Describe each object that this operation has made or changed and that Stripe still has.
 
     Objects are found by the answers of its steps and by its mark in their metadata. Objects that cannot be
@@ -25,7 +26,7 @@ def remaining_in_stripe(running: OperationRun) -> list[str]:
     return [_described(one) for one in found.values()]
 
 
-def _answered(running: OperationRun) -> Iterator[StripeJson]:
+def _answered(running: OperationRun[Payload]) -> Iterator[StripeJson]:
     with running.ledger.reading() as reader:
         steps = operations.steps(reader, running.operation.id)
     for step in steps:
@@ -36,7 +37,7 @@ def _answered(running: OperationRun) -> Iterator[StripeJson]:
             yield from _if_exists(running, Read(endpoints.path_of(collection, str(made["id"])), {}))
 
 
-def _if_exists(running: OperationRun, read: Read) -> Iterator[StripeJson]:
+def _if_exists(running: OperationRun[Payload], read: Read) -> Iterator[StripeJson]:
     try:
         found = running.billing.read(read)
     except MissingInStripe:
@@ -49,19 +50,16 @@ def _if_exists(running: OperationRun, read: Read) -> Iterator[StripeJson]:
         yield found
 
 
-def _marked(running: OperationRun) -> Iterator[StripeJson]:
-    bill = running.payload.get("bill")
-    billed = bill.get("customer") if isinstance(bill, dict) else None
-    customer = str(billed) if billed else known_customer(running)
+def _marked(running: OperationRun[Payload]) -> Iterator[StripeJson]:
+    customer = known_customer(running)
     if customer is not None:
         with suppress(MissingInStripe):  # Stripe lists nothing of a deleted customer
             for listing in (endpoints.subscriptions_of(customer), endpoints.invoices_of_customer(customer)):
                 yield from (one for one in running.billing.every(listing) if made_by(one, running.reference))
-    subscription = text(running, "stripe_id")
-    if subscription is not None:
+    if isinstance(running.payload, SubscriptionPayload):
         yield from (
             one
-            for one in _if_exists(running, endpoints.subscription(subscription))
+            for one in _if_exists(running, endpoints.subscription(running.payload.stripe_id))
             if made_by(one, running.reference) or made_by(one, f"{running.reference}:next")
         )
 

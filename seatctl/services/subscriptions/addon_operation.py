@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from seatctl.billing import endpoints
@@ -10,37 +10,38 @@ from seatctl.billing.objects import read_price, read_subscription
 from seatctl.billing.port import Billing, MissingInStripe, StripeJson
 from seatctl.billing.previews import RECURRING, read_preview_without_pending
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
-from seatctl.models.call import format_time, parse_time
+from seatctl.models.call import format_time
 from seatctl.models.money import step
 from seatctl.models.plan import Increase, Plan
+from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.item_metadata import metadata_of, with_metadata
-from seatctl.rules.metadata import made_by, marks
+from seatctl.rules.metadata import made_by
 from seatctl.rules.plural import counted
 from seatctl.rules.purchases import address_hint, check_spend, check_tax, unused_discount_warning
 from seatctl.rules.refunds import remaining_charge
 from seatctl.rules.subscription_changes import NotRunning, Target
-from seatctl.rules.subscription_state import RENEWED, waiting_metadata
-from seatctl.rules.term_content import read_term, term_fields
+from seatctl.rules.subscription_state import RENEWED
+from seatctl.rules.term_content import term_fields
+from seatctl.rules.typed_json import stored_as
 from seatctl.services.charging.cards import require_card
-from seatctl.services.charging.customer import text
 from seatctl.services.charging.discounts import discount_forms, find_discounts
 from seatctl.services.charging.own_invoice import (
     OwnInvoice,
     collect_own_invoice,
     own_invoice_fields,
     price_data,
-    read_own_invoice,
     refund_invoice,
     tax_fields,
     undo_invoice,
 )
-from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.finish import final_transaction
+from seatctl.services.subscriptions.payload import TermPayload
 from seatctl.services.subscriptions.proposal import ChangeOptions, priced_proposal, spend_limit
 from seatctl.services.subscriptions.snapshot import ItemGone, SubscriptionSnapshot, has_item
 
@@ -211,17 +212,35 @@ def preview_own_invoice(billing: Billing, snapshot: SubscriptionSnapshot, own_in
     return invoice_preview
 
 
-def _run(running: OperationRun) -> Apply:
-    invoice = collect_own_invoice(running, read_own_invoice(running.payload["bill"]))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddonPayload(TermPayload):
+    """Added seats on an invoice of our own."""
+
+    kind = "addon"
+    own_invoice: OwnInvoice = field(metadata=stored_as("bill"))
+    renewed_by: str | None = None
+    """The invoice that has renewed the term by hand."""
+    by_hand: bool = False
+    """Whether the running term was renewed by hand: its metadata must then stay until its end."""
+
+    @property
+    def payer(self) -> str | None:
+        """The customer on the invoice."""
+        return self.own_invoice.customer
+
+
+def _run(running: OperationRun[AddonPayload]) -> Apply:
+    payload = running.payload
+    invoice = collect_own_invoice(running, payload.own_invoice)
     _refund_if_ended(running, invoice)
     _set_quantity(running)
-    return final_transaction(running, [invoice], str(running.payload["summary"]), report_due=True)
+    return final_transaction(running, payload.subscription, [invoice], payload.summary, report_due=True)
 
 
-def _refund_if_ended(running: OperationRun, invoice: str) -> None:
+def _refund_if_ended(running: OperationRun[AddonPayload], invoice: str) -> None:
     """Refund the invoice if the subscription or its item ended after it was paid."""
     try:
-        raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
+        raw = running.billing.read(endpoints.subscription(running.payload.stripe_id))
     except MissingInStripe:
         raw = None
     if raw is not None and made_by(raw, running.reference):
@@ -232,44 +251,34 @@ def _refund_if_ended(running: OperationRun, invoice: str) -> None:
         raise NothingLeftInStripe(
             NotRunning(f"the subscription ended before the seats were added; {outcome}")
         )
-    if not has_item(mirror, running.payload["item"]):
+    if not has_item(mirror, running.payload.item):
         outcome = refund_invoice(running, invoice)
         reason = "the subscription's item was removed in Stripe before the seats were added"
         raise NothingLeftInStripe(ItemGone(f"{reason}; {outcome}", hint="seatctl sync"))
 
 
-def _set_quantity(running: OperationRun) -> None:
+def _set_quantity(running: OperationRun[AddonPayload]) -> None:
     """Raise the quantity, without proration: Stripe would charge again what our invoice has charged."""
-    now, after = read_term(running.payload["now"]), read_term(running.payload["next"])
-    renewed_by = running.payload.get("renewed_by")
-    waiting = waiting_metadata(
-        now,
-        after,
-        str(running.payload["item"]),
-        start=parse_time(str(running.payload["term_start"])),
-        until=parse_time(str(running.payload["term_end"])),
-        renewed_by=renewed_by if isinstance(renewed_by, str) else None,
-    )
-    stripe_id = str(running.payload["stripe_id"])
+    payload = running.payload
     form = with_metadata(
         {
-            "items": [{"id": running.payload["item"], "quantity": after.seats}],
+            "items": [{"id": payload.item, "quantity": payload.next.seats}],
             "proration_behavior": "none",
         },
-        text(running, "said_on"),
-        marks(running.ledger.id, running.reference, running.operation.request_id),
-        {} if running.payload.get("by_hand") is True else waiting,
+        payload.metadata_item,
+        running.marks,
+        {} if payload.by_hand else payload.waiting_metadata(payload.renewed_by),
+    )
+    # The invoice is paid: any failure from here on stays pending until the seats are added.
+    running.step_must_succeed(
+        "quantity",
+        endpoints.update_subscription(payload.stripe_id, form),
+        running.marked(endpoints.subscription(payload.stripe_id)),
     )
 
-    def find() -> StripeJson | None:
-        return running.find_at(endpoints.subscription(stripe_id))
 
-    # The invoice is paid: any failure from here on stays pending until the seats are added.
-    running.step_at_last("quantity", endpoints.update_subscription(stripe_id, form), find)
+def _undo(running: OperationRun[AddonPayload]) -> str | None:
+    return undo_invoice(running, running.payload.own_invoice)
 
 
-def _undo(running: OperationRun) -> str | None:
-    return undo_invoice(running, read_own_invoice(running.payload["bill"]))
-
-
-HANDLER = OperationHandler(_run, _undo)
+register(OperationHandler(AddonPayload, _run, _undo, action=Action.ADD_SEATS))

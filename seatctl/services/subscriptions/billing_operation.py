@@ -7,118 +7,135 @@ default. `billing.py` checks and prices the change.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_customer, read_subscription
-from seatctl.billing.port import MissingInStripe, StripeJson, Write
+from seatctl.billing.port import MissingInStripe, StripeJson
 from seatctl.errors import JsonValue
 from seatctl.ledger.mirror import customers
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.subscription import Subscription
-from seatctl.services.charging.customer import saved_method, text
+from seatctl.rules.typed_json import dump
+from seatctl.services.charging.customer import saved_method
 from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
 from seatctl.services.charging.processing import require_no_payment_processing
-from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.handlers import Apply, OperationHandler, register
+from seatctl.services.operations.payload import SubscriptionPayload
 from seatctl.services.operations.steps import OperationRun
 from seatctl.services.subscriptions.finish import After, final_transaction
 
 
-def _run(running: OperationRun) -> Apply:
-    customer, invoice = str(running.payload["customer"]), text(running, "pay")
+@dataclass(frozen=True, slots=True)
+class TaxId:
+    """A tax id, in Stripe's words."""
 
-    def undo() -> None:
-        _take_back(running)
-
-    _set_details(running, customer)
-    _add_tax_ids(running, customer, undo)
-    card = text(running, "payment_method")
-    if card is not None:
-        attached = _attach(running, customer, card, undo)
-        if invoice is not None:
-            pay_invoice(running, invoice, attached, undo)
-        _make_default(running, customer, attached, undo)
-    return final_transaction(running, [invoice], str(running.payload["summary"]), _mirror(running, customer))
+    type: str
+    value: str
 
 
-def _set_details(running: OperationRun, customer: str) -> None:
-    """Send the details. They are absolute, so sending them again after a lost answer is harmless."""
-    details = running.payload.get("details")
-    if isinstance(details, dict) and details:
-        running.step_or_nothing("details", endpoints.update_customer(customer, details), lambda: None)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BillingPayload(SubscriptionPayload):
+    """A change of billing details or of the card."""
+
+    kind = "billing"
+    customer: str
+    details: dict[str, JsonValue] | None = None
+    """The customer's details that change, as a form."""
+    before: dict[str, JsonValue] | None = None
+    """The same details as they were, as a form."""
+    tax_ids: tuple[TaxId, ...] = ()
+    payment_method: str | None = None
+    """The new card; None keeps the card."""
+    was_attached: bool = False
+    """Whether the customer already had the new card."""
+    cards: tuple[str, ...] | None = None
+    """The cards that the customer had."""
+    own_card: bool = False
+    """Whether the subscription has a card of its own, which must change too."""
+    charged: tuple[str | None, str | None] = (None, None)
+    """The customer's card and the subscription's own card, as they were."""
+    pay: str | None = None
+    """The unpaid invoice that the new card pays."""
+
+    @property
+    def payer(self) -> str | None:
+        """The customer whose details change."""
+        return self.customer
 
 
-def _tax_ids(running: OperationRun) -> list[tuple[str, dict[str, JsonValue]]]:
-    listed = running.payload.get("tax_ids")
-    forms = listed if isinstance(listed, list) else []
-    return [(f"tax-id-{n}", form) for n, form in enumerate(forms, 1) if isinstance(form, dict)]
+def _run(running: OperationRun[BillingPayload]) -> Apply:
+    payload = running.payload
+    if payload.details:  # absolute, so sending them again after a lost answer is harmless
+        write = endpoints.update_customer(payload.customer, payload.details)
+        running.step_or_fail("details", write, lambda: None)
+    _add_tax_ids(running)
+    if payload.payment_method is not None:
+        attached = _attach(running, payload.payment_method)
+        if payload.pay is not None:
+            pay_invoice(running, payload.pay, attached, lambda: _take_back(running))
+        _make_default(running, attached)
+    return final_transaction(running, payload.subscription, [payload.pay], payload.summary, _mirror(running))
 
 
-def _add_tax_ids(running: OperationRun, customer: str, undo: Callable[[], None]) -> None:
-    for name, form in _tax_ids(running):
+def _add_tax_ids(running: OperationRun[BillingPayload]) -> None:
+    customer = running.payload.customer
+    for number, tax_id in enumerate(running.payload.tax_ids, 1):
 
-        def find(form: dict[str, JsonValue] = form) -> StripeJson | None:
+        def find(tax_id: TaxId = tax_id) -> StripeJson | None:
             listed = running.billing.every(endpoints.tax_ids(customer))
             same = (
-                tax_id
-                for tax_id in listed
-                if (tax_id.get("type"), tax_id.get("value")) == tuple(form.values())
+                raw for raw in listed if (raw.get("type"), raw.get("value")) == (tax_id.type, tax_id.value)
             )
             return next(same, None)
 
-        running.step_or_nothing(name, endpoints.create_tax_id(customer, form), find, undo)
+        write = endpoints.create_tax_id(customer, dump(tax_id))
+        running.step_or_fail(f"tax-id-{number}", write, find, lambda: _take_back(running))
 
 
-def _attach(running: OperationRun, customer: str, card: str, undo: Callable[[], None]) -> str:
+def _attach(running: OperationRun[BillingPayload], card: str) -> str:
     """Attach the card and return its id at Stripe; a bank may refuse it here."""
-    method = saved_method(running, card, undo)
+    customer, method = running.payload.customer, saved_method(running, card, lambda: _take_back(running))
 
     def find() -> StripeJson | None:
         listed = running.billing.every(endpoints.payment_methods(customer))
-        return next((tax_id for tax_id in listed if _is_attached(running, tax_id.get("id"), method)), None)
+        return next((raw for raw in listed if _is_attached(running.payload, raw.get("id"), method)), None)
 
     write = endpoints.attach_payment_method(method, customer)
-    return str(running.step_or_nothing("attach", write, find, undo)["id"])
+    return str(running.step_or_fail("attach", write, find, lambda: _take_back(running))["id"])
 
 
-def _is_attached(running: OperationRun, saved: JsonValue, method: str) -> bool:
+def _is_attached(payload: BillingPayload, saved: JsonValue, method: str) -> bool:
     """Whether a saved card is this one. A shared test card gets a new id when it is attached."""
-    before = running.payload.get("cards")
-    is_new = isinstance(before, list) and saved not in before
+    is_new = payload.cards is not None and saved not in payload.cards
     return saved == method or (method.startswith("pm_card_") and is_new)
 
 
-def _make_default(running: OperationRun, customer: str, card: str, undo: Callable[[], None]) -> None:
+def _make_default(running: OperationRun[BillingPayload], card: str) -> None:
     """Make the card the default. A card of the subscription itself precedes the customer's."""
-    form: dict[str, JsonValue] = {"invoice_settings": {"default_payment_method": card}}
-    charged = running.payload.get("charged")  # the customer's card, the subscription's own card
-    of_customer, of_subscription = charged if isinstance(charged, list) else (None, None)
+    payload = running.payload
+    of_customer, of_subscription = payload.charged
     if card != of_customer:
-        _make_default_of(running, endpoints.update_customer(customer, form), undo)
-    if running.payload.get("own_card") is True and card != of_subscription:
-        write = endpoints.update_subscription(
-            str(running.payload["stripe_id"]), {"default_payment_method": card}
+        write = endpoints.update_customer(
+            payload.customer, {"invoice_settings": {"default_payment_method": card}}
         )
-        running.step_at_last("subscription-default", write, lambda: _if_over(running))
+        if payload.pay is None:
+            running.step_or_fail("default", write, lambda: None, lambda: _take_back(running))
+        else:  # the card has paid, so it must become the default
+            running.step_must_succeed("default", write, lambda: None)
+    if payload.own_card and card != of_subscription:
+        write = endpoints.update_subscription(payload.stripe_id, {"default_payment_method": card})
+        # Stripe refuses a card to a subscription that has ended, which needs none.
+        if_over = running.when(
+            endpoints.subscription(payload.stripe_id), lambda raw: read_subscription(raw).status.is_over
+        )
+        running.step_must_succeed("subscription-default", write, if_over)
 
 
-def _if_over(running: OperationRun) -> StripeJson | None:
-    """Return the subscription if it has ended: Stripe then refuses it a card, and needs none."""
-    raw = running.billing.read(endpoints.subscription(str(running.payload["stripe_id"])))
-    return raw if read_subscription(raw).status.is_over else None
-
-
-def _make_default_of(running: OperationRun, write: Write, undo: Callable[[], None]) -> None:
-    if text(running, "pay") is None:
-        running.step_or_nothing("default", write, lambda: None, undo)
-    else:  # the card has paid, so it must become the default
-        running.step_at_last("default", write, lambda: None)
-
-
-def _mirror(running: OperationRun, customer: str) -> After:
+def _mirror(running: OperationRun[BillingPayload]) -> After:
     """Return the `after` that stores the customer, who is read before the transaction."""
-    details = read_customer(running.billing.read(endpoints.customer(customer)))
+    details = read_customer(running.billing.read(endpoints.customer(running.payload.customer)))
 
     def apply(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
         before = customers.snapshot(tx, subscription.customer_id)
@@ -134,40 +151,38 @@ def _mirror(running: OperationRun, customer: str) -> After:
 # Taking back ------------------------------------------------------------------------------------------
 
 
-def _take_back(running: OperationRun) -> None:
+def _take_back(running: OperationRun[BillingPayload]) -> None:
     """Undo what was done before the refusal, last step first."""
+    payload = running.payload
     attached = running.answered("attach")
-    if attached is not None and running.payload.get("was_attached") is not True:
+    if attached is not None and not payload.was_attached:
         _detach(running, str(attached["id"]))
-    customer = str(running.payload["customer"])
-    for name, _ in reversed(_tax_ids(running)):
-        made = running.answered(name)
+    for number in range(len(payload.tax_ids), 0, -1):
+        made = running.answered(f"tax-id-{number}")
         if made is not None:
-            _delete_tax_id(running, name, customer, str(made["id"]))
-    before = running.payload.get("before")
-    if isinstance(before, dict) and running.answered("details") is not None:
-        running.step_at_last("restore-details", endpoints.update_customer(customer, before), lambda: None)
+            _delete_tax_id(running, number, str(made["id"]))
+    if payload.before is not None and running.answered("details") is not None:
+        write = endpoints.update_customer(payload.customer, payload.before)
+        running.step_must_succeed("restore-details", write, lambda: None)
 
 
-def _detach(running: OperationRun, card: str) -> None:
-    def detached() -> StripeJson | None:
-        raw = running.billing.read(endpoints.payment_method(card))
-        return raw if raw.get("customer") is None else None
-
-    running.step_at_last("detach", endpoints.detach_payment_method(card), detached)
+def _detach(running: OperationRun[BillingPayload], card: str) -> None:
+    detached = running.when(endpoints.payment_method(card), lambda raw: raw.get("customer") is None)
+    running.step_must_succeed("detach", endpoints.detach_payment_method(card), detached)
 
 
-def _delete_tax_id(running: OperationRun, name: str, customer: str, tax_id: str) -> None:
+def _delete_tax_id(running: OperationRun[BillingPayload], number: int, tax_id: str) -> None:
+    customer = running.payload.customer
+
     def is_gone() -> bool:
-        listed = running.billing.every(endpoints.tax_ids(customer))
-        return all(each.get("id") != tax_id for each in listed)
+        return all(raw.get("id") != tax_id for raw in running.billing.every(endpoints.tax_ids(customer)))
 
-    running.delete(f"delete-{name}", endpoints.delete_tax_id(customer, tax_id), is_gone)
+    running.delete(f"delete-tax-id-{number}", endpoints.delete_tax_id(customer, tax_id), is_gone)
 
 
-def _undo(running: OperationRun) -> str | None:
+def _undo(running: OperationRun[BillingPayload]) -> str | None:
     """Take the new card back after a day unless it has paid; return None if the change is to be finished."""
-    invoice = text(running, "pay")
+    invoice = running.payload.pay
     try:
         if invoice is None or current_invoice(running, invoice).status is InvoiceStatus.PAID:
             return None
@@ -178,9 +193,9 @@ def _undo(running: OperationRun) -> str | None:
     return "the new card was removed; nothing was charged or changed"
 
 
-def _abandon(running: OperationRun) -> str | None:
+def _abandon(running: OperationRun[BillingPayload]) -> str | None:
     """Like `_undo`, also without a charge; return None if the card has become the default."""
-    if text(running, "pay") is not None:
+    if running.payload.pay is not None:
         return _undo(running)
     if running.was_sent("default") or running.was_sent("subscription-default"):
         return None
@@ -188,4 +203,4 @@ def _abandon(running: OperationRun) -> str | None:
     return "the changes were undone"
 
 
-HANDLER = OperationHandler(_run, _undo, _abandon)
+register(OperationHandler(BillingPayload, _run, _undo, _abandon))

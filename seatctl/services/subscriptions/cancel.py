@@ -20,10 +20,10 @@ from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import hints, open_invoices
 from seatctl.rules.refunds import CreditShare
 from seatctl.rules.subscription_changes import window_opens
+from seatctl.rules.typed_json import dump
 from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.submit import OperationRequest
-from seatctl.services.subscriptions.cancel_operation import share_fields
 from seatctl.services.subscriptions.classic_billing import require_true_credit
 from seatctl.services.subscriptions.previews import total_after
 from seatctl.services.subscriptions.proposal import (
@@ -238,7 +238,7 @@ def _cancel_now(
             f"{_draft_remark(snapshot, invoices)}",
         ),
         "open_invoices": [invoice.as_record() for invoice in still_open],
-        "shares": [share_fields(share) for share in shares],
+        "shares": [dump(share) for share in shares],
         # Stripe's preview has subtracted the waiting lines from the refund, so they must not be billed.
         "drop": [str(line["id"]) for line in invoices.waiting] if refund else [],
         "open": [invoice.id for invoice in invoices.open],
@@ -254,7 +254,7 @@ def _cancel_now(
         "open_invoices": [invoice.as_record() for invoice in still_open],
         "billed_now": billed_now,
         "billed_within_the_hour": sum(draft.total for draft in invoices.drafts),
-        "invoices": [share_fields(share) for share in shares],
+        "invoices": [dump(share) for share in shares],
     }
     notes = _notes(snapshot, shares, invoices, still_open, billed_now, refund=refund)
     return _proposal(snapshot, requested, details, row, f"Cancel {subscription.name} now?", notes)

@@ -10,8 +10,8 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.staging import RowVerdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.subscription import Subscription
-from seatctl.services.operations.steps import OperationRun
 from seatctl.services.subscriptions.finish import After
+from seatctl.services.subscriptions.payload import DeparturesPayload
 from seatctl.services.users.people import People, stage
 
 _NAMED = 3
@@ -79,17 +79,14 @@ def departures_from_file(ledger: Ledger, subscription_id: int, source: str) -> D
         return Departures(users, departures.in_file(reader), not_seated, departures.emails(reader, users))
 
 
-def apply_departures(running: OperationRun) -> After:
+def apply_departures(payload: DeparturesPayload, *, at_once: bool) -> After:
     """Return the `after` of the final transaction that ends the seats of the users who leave.
 
-    Their seats end with the paid term if it stays paid for, else now. If the next term has room again, people
+    Their seats end now if `at_once`, else with the paid term. If the next term has room again, people
     selected by an earlier decrease keep their seats, most recently selected first.
     """
-    named = running.payload.get("leaving")
-    users = [user for user in named if isinstance(user, int)] if isinstance(named, list) else []
-    until = str(running.payload["term_end"])
-    not_seated = running.payload.get("not_seated")
-    fields: dict[str, JsonValue] = {"not_seated": not_seated} if not_seated else {}
+    users, until = [*payload.leaving], payload.term_end
+    fields: dict[str, JsonValue] = {"not_seated": [*payload.not_seated]} if payload.not_seated else {}
 
     def apply(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
         return {**fields, **revoke_or_end(tx, subscription)}
@@ -97,7 +94,7 @@ def apply_departures(running: OperationRun) -> After:
     def revoke_or_end(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
         if not users:
             return _keep_seats(tx, subscription, until)
-        if running.payload.get("bill") is True:
+        if at_once:
             return {"revoked": seats.revoke_users(tx, subscription.id, users)}
         return {"leaving": seats.set_end(tx, subscription.id, users, until), "leaving_at": until}
 

@@ -20,8 +20,10 @@ from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules.item_metadata import with_described_item
 from seatctl.services.notifications.reminders import queue_receipts
-from seatctl.services.operations.kinds import Apply, OperationResult
+from seatctl.services.operations.handlers import Apply, OperationResult
+from seatctl.services.operations.payload import Payload
 from seatctl.services.operations.steps import OperationRun
+from seatctl.services.subscriptions.payload import TermPayload
 from seatctl.services.subscriptions.snapshot import ItemGone, has_item, item_and_state, mirror_update
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
 
@@ -31,7 +33,8 @@ After = Callable[[Transaction, Subscription], dict[str, JsonValue]]
 
 
 def final_transaction(
-    running: OperationRun,
+    running: OperationRun[Payload],
+    subscription: int,
     invoice_ids: Iterable[str | None],
     summary: str,
     after: After | None = None,
@@ -39,35 +42,32 @@ def final_transaction(
     stripe_id: str | None = None,
     report_due: bool = False,
     include_latest: bool = False,
+    invoice_before: str | None = None,
 ) -> Apply:
     """Return the final transaction of an operation: it stores the mirror and the invoices, and runs `after`.
 
     `stripe_id` is the new Stripe subscription if the operation made one. `report_due` reports what is due and
-    when, if an invoice is on account. `include_latest` counts a new latest invoice as the operation's too.
-    Stripe is read before the transaction, which makes no calls.
+    when, if an invoice is on account. `include_latest` counts a latest invoice other than `invoice_before` as
+    the operation's too. Stripe is read before the transaction, which makes no calls.
     """
+    term = running.payload if isinstance(running.payload, TermPayload) else None
     requested = tuple(invoice_ids)
     own = set(requested)
     with running.ledger.reading() as reader:
-        decided_on = subscriptions.by_id(reader, int(str(running.payload["subscription"])), running.call.now)
+        decided_on = subscriptions.by_id(reader, subscription, running.call.now)
         stripe_id_now = stripe_id or decided_on.stripe_subscription
         siblings = mirrored_subscriptions.of_stripe(reader, stripe_id_now)
     mirror = with_described_item(
         read_subscription(running.billing.read(endpoints.subscription(stripe_id_now))), siblings
     )
     item, state = _item_and_state(running, decided_on, mirror)
-    item_id = running.payload.get("item")
     final_summary = (
         summary
-        if stripe_id or item_id is None or has_item(mirror, item_id)
+        if stripe_id or term is None or has_item(mirror, term.item)
         else _summary_of_lost_item(summary, item)
     )
     ids = dict.fromkeys(invoice for invoice in (*requested, mirror.latest_invoice) if invoice)
-    latest = (
-        {mirror.latest_invoice} - {running.payload.get("latest_invoice")}
-        if include_latest
-        else set[str | None]()
-    )
+    latest = {mirror.latest_invoice} - {invoice_before} if include_latest else set[str | None]()
     invoices = [read_invoice(running.billing.read(endpoints.invoice(invoice))) for invoice in ids]
 
     due = [
@@ -90,8 +90,8 @@ def final_transaction(
             now = mirrored_subscriptions.remove_item(tx, before, mirror)
         else:
             now = subscription_updates.apply(tx, before, mirror_update(tx, before, mirror, item, state))
-        if reserved := running.payload.get("reserved"):
-            held_seats.reserve(tx, decided_on.id, int(str(reserved)))
+        if term is not None and term.reserved:
+            held_seats.reserve(tx, decided_on.id, term.reserved)
         extra = after(tx, now) if after is not None else {}
         now = subscriptions.by_id(tx, decided_on.id)  # read again: `after` may have revoked seats
         charged = _charged(invoices, own=own)
@@ -107,7 +107,7 @@ def final_transaction(
 
 
 def _item_and_state(
-    running: OperationRun, decided_on: Subscription, mirror: StripeSubscription
+    running: OperationRun[Payload], decided_on: Subscription, mirror: StripeSubscription
 ) -> tuple[StripeItem, SubscriptionState] | tuple[None, None]:
     """Return the subscription's item and its state; None and None if the item was removed in Stripe."""
     try:

@@ -6,47 +6,43 @@ then. The subscription still ends there by itself. The seats of the old term hol
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_subscription
-from seatctl.billing.port import Billing, StripeJson
+from seatctl.billing.port import Billing
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
-from seatctl.models.call import Call, format_time, parse_time
+from seatctl.models.call import Call, format_time
 from seatctl.models.money import format_money
-from seatctl.models.plan import Interval, Plan
+from seatctl.models.plan import Interval, Plan, Policy
 from seatctl.models.role import Action
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.models.subscription_state import TermContent
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.calendar import add_interval, next_end
 from seatctl.rules.item_metadata import metadata_of, with_metadata
-from seatctl.rules.metadata import marks
 from seatctl.rules.payment_method_types import cards_only
 from seatctl.rules.plan_changes import check_currency, check_next_term
 from seatctl.rules.plural import counted
-from seatctl.rules.policies import as_metadata, from_fields
+from seatctl.rules.policies import FLEXIBLE, as_metadata
 from seatctl.rules.policy_of_term import TermPolicies
 from seatctl.rules.purchases import check_quantity, check_spend
 from seatctl.rules.subscription_changes import Target
-from seatctl.rules.subscription_state import waiting_metadata
-from seatctl.rules.term_content import items_changed, read_term, term_fields
+from seatctl.rules.term_content import items_changed, term_fields
+from seatctl.rules.typed_json import stored_as
 from seatctl.services.charging.cards import require_card
-from seatctl.services.charging.customer import text
 from seatctl.services.charging.discounts import discount_forms
 from seatctl.services.charging.own_invoice import (
     OwnInvoice,
     collect_own_invoice,
     own_invoice_fields,
-    read_own_invoice,
     refund_invoice,
     tax_fields,
     undo_invoice,
 )
-from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest
@@ -59,6 +55,7 @@ from seatctl.services.subscriptions.addon_operation import (
 )
 from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, apply_departures
 from seatctl.services.subscriptions.finish import final_transaction
+from seatctl.services.subscriptions.payload import DeparturesPayload
 from seatctl.services.subscriptions.previews import waiting_total
 from seatctl.services.subscriptions.proposal import (
     ChangeOptions,
@@ -215,112 +212,109 @@ def _new_end(snapshot: SubscriptionSnapshot, plan: Plan) -> datetime:
     return end
 
 
-def _run(running: OperationRun) -> Apply:
-    invoice = collect_own_invoice(running, read_own_invoice(running.payload["bill"]))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewPayload(DeparturesPayload):
+    """A term that is renewed by hand."""
+
+    kind = "renew"
+    own_invoice: OwnInvoice = field(metadata=stored_as("bill"))
+    latest_invoice: str | None = None
+    """The subscription's latest invoice when the renewal was decided."""
+    new_end: int
+    """The end of the next term (unix seconds)."""
+    agreed: dict[str, JsonValue] | None = None
+    """The policies of both terms, as metadata."""
+    policy: Policy | None = None
+    """The next term's policy, which earlier versions stored instead."""
+    metadata: dict[str, JsonValue] | None = None
+    """What Stripe's metadata said of the subscription."""
+
+    @property
+    def payer(self) -> str | None:
+        """The customer on the invoice."""
+        return self.own_invoice.customer
+
+
+def _run(running: OperationRun[RenewPayload]) -> Apply:
+    payload = running.payload
+    invoice = collect_own_invoice(running, payload.own_invoice)
     stripe_id = _extend(running, invoice)
-    summary = str(running.payload["summary"])
-    leave = apply_departures(running)
     return final_transaction(
-        running, [invoice], summary, leave, stripe_id=stripe_id, report_due=True, include_latest=True
+        running,
+        payload.subscription,
+        [invoice],
+        payload.summary,
+        apply_departures(payload, at_once=False),
+        stripe_id=stripe_id,
+        report_due=True,
+        include_latest=True,
+        invoice_before=payload.latest_invoice,
     )
 
 
-def _extend(running: OperationRun, invoice: str) -> str:
+def _extend(running: OperationRun[RenewPayload], invoice: str) -> str:
     """Give the subscription its next term. It is paid, so any failure here stays pending."""
-    stripe_id = str(running.payload["stripe_id"])
-
-    def find() -> StripeJson | None:
-        return running.find_at(endpoints.subscription(stripe_id))
-
-    mirror = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    payload, mirror = running.payload, running.subscription()
+    extended = running.marked(endpoints.subscription(payload.stripe_id))
     if mirror.status is SubscriptionStatus.CANCELED:
         # If it was extended and canceled after that, its term is used up: do not begin a second one.
-        return stripe_id if find() is not None else _begin_new_subscription(running, invoice)
-    if not has_item(mirror, running.payload["item"]) and find() is None:
+        return payload.stripe_id if extended() is not None else _begin_new_subscription(running, invoice)
+    if not has_item(mirror, payload.item) and extended() is None:
         outcome = refund_invoice(running, invoice)
         reason = "the subscription's item was replaced in Stripe before it was renewed"
         raise NothingLeftInStripe(ItemGone(f"{reason}; {outcome}", hint="seatctl sync"))
     form = with_metadata(
         {
-            **_changed_item(running),
-            "trial_end": running.payload["new_end"],
+            **items_changed(payload.item, payload.held, payload.next),
+            "trial_end": payload.new_end,
             "proration_behavior": "none",
             "cancel_at_period_end": True,
         },
-        text(running, "said_on"),
-        _marks(running),
-        _term_metadata(running, invoice),
+        payload.metadata_item,
+        running.marks,
+        _term_metadata(payload, invoice),
     )
-    running.step_at_last("extend", endpoints.update_subscription(stripe_id, form), find)
-    return stripe_id
+    running.step_must_succeed("extend", endpoints.update_subscription(payload.stripe_id, form), extended)
+    return payload.stripe_id
 
 
-def _begin_new_subscription(running: OperationRun, invoice: str) -> str:
+def _begin_new_subscription(running: OperationRun[RenewPayload], invoice: str) -> str:
     """Start the next term as a new subscription, and return its id.
 
     The old one ended before its paid renewal was recorded.
     """
-    metadata, own_invoice = running.payload.get("metadata"), read_own_invoice(running.payload["bill"])
+    payload, own_invoice = running.payload, running.payload.own_invoice
+    content: dict[str, JsonValue] = {"price": payload.next.price_id, "quantity": payload.next.seats}
     form: dict[str, JsonValue] = {
-        "customer": running.payload["customer"],
-        "items": [{**_new_item(running), **tax_fields(own_invoice)}],
-        "trial_end": running.payload["new_end"],
+        "customer": own_invoice.customer,
+        "items": [{**content, **tax_fields(own_invoice)}],
+        "trial_end": payload.new_end,
         "cancel_at_period_end": True,
         "off_session": True,
         "payment_settings": cards_only(),
-        "metadata": {
-            **(metadata if isinstance(metadata, dict) else {}),
-            **_marks(running),
-            **_term_metadata(running, invoice),
-        },
+        "metadata": {**(payload.metadata or {}), **running.marks, **_term_metadata(payload, invoice)},
     }
     if own_invoice.payment_method is not None:
         form["default_payment_method"] = own_invoice.payment_method
     if own_invoice.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
-
-    def find() -> StripeJson | None:
-        return running.find_in(endpoints.subscriptions_of(str(running.payload["customer"])))
-
-    return str(running.step_at_last("begin-anew", endpoints.create_subscription(form), find)["id"])
-
-
-def _changed_item(running: OperationRun) -> dict[str, JsonValue]:
-    """Return what the next term changes on the item; earlier versions did not store what it held."""
-    held, item = running.payload.get("held"), running.payload["item"]
-    after = read_term(running.payload["next"])
-    return items_changed(item, None if held is None else read_term(held), after)
+    made = running.step_must_succeed(
+        "begin-anew",
+        endpoints.create_subscription(form),
+        running.mine(endpoints.subscriptions_of(own_invoice.customer)),
+    )
+    return str(made["id"])
 
 
-def _new_item(running: OperationRun) -> dict[str, JsonValue]:
-    after = read_term(running.payload["next"])
-    return {"price": after.price_id, "quantity": after.seats}
-
-
-def _marks(running: OperationRun) -> dict[str, JsonValue]:
-    return marks(running.ledger.id, running.reference, running.operation.request_id)
-
-
-def _term_metadata(running: OperationRun, invoice: str) -> dict[str, JsonValue]:
-    policies = running.payload.get("agreed")
+def _term_metadata(payload: RenewPayload, invoice: str) -> dict[str, JsonValue]:
+    policies = payload.agreed
     if policies is None:  # begun by a version that stored only the next term's policy
-        policy = running.payload.get("policy")
-        policies = {**as_metadata(from_fields(policy if isinstance(policy, dict) else {}))}
-    return {
-        **(policies if isinstance(policies, dict) else {}),
-        **waiting_metadata(
-            read_term(running.payload["now"]),
-            read_term(running.payload["next"]),
-            str(running.payload["item"]),
-            start=parse_time(str(running.payload["term_start"])),
-            until=parse_time(str(running.payload["term_end"])),
-            renewed_by=invoice,
-        ),
-    }
+        policies = {**as_metadata(payload.policy or FLEXIBLE)}
+    return {**policies, **payload.waiting_metadata(renewed_by=invoice)}
 
 
-def _undo(running: OperationRun) -> str | None:
-    return undo_invoice(running, read_own_invoice(running.payload["bill"]))
+def _undo(running: OperationRun[RenewPayload]) -> str | None:
+    return undo_invoice(running, running.payload.own_invoice)
 
 
-HANDLER = OperationHandler(_run, _undo)
+register(OperationHandler(RenewPayload, _run, _undo, action=Action.ADD_SEATS))

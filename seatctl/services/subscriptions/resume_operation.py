@@ -6,19 +6,22 @@ of collection is different: the subscription runs, and `cancel.py` ends the paus
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview, read_subscription
 from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import JsonValue
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import format_money
+from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.purchases import address_hint, check_spend, check_tax
 from seatctl.services.charging.cards import require_card
-from seatctl.services.charging.customer import text
-from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
+from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice, void_invoice
 from seatctl.services.charging.processing import require_no_payment_processing
-from seatctl.services.operations.kinds import Apply, OperationHandler
+from seatctl.services.operations.handlers import Apply, OperationHandler, register
+from seatctl.services.operations.payload import SubscriptionPayload
 from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import OperationRun
 from seatctl.services.operations.submit import OperationRequest
@@ -74,54 +77,54 @@ def prepare_restart(
     )
 
 
-def _run(running: OperationRun) -> Apply:
-    stripe_id = str(running.payload["stripe_id"])
-    running.step_or_nothing(
-        "resume", endpoints.resume_subscription(stripe_id), lambda: _resumed(running, stripe_id)
-    )
-    mirror = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
-    invoice = _new_invoice(running, mirror.latest_invoice)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumePayload(SubscriptionPayload):
+    """A new period of a paused subscription."""
+
+    kind = "resume"
+    latest_invoice: str | None = None
+    """The latest invoice before the new period."""
+
+
+def _run(running: OperationRun[ResumePayload]) -> Apply:
+    payload = running.payload
+    found = running.when(endpoints.subscription(payload.stripe_id), lambda raw: _is_resumed(payload, raw))
+    running.step_or_fail("resume", endpoints.resume_subscription(payload.stripe_id), found)
+    mirror = running.subscription()
+    invoice = _new_invoice(payload, mirror)
     if mirror.status is SubscriptionStatus.PAUSED and invoice is not None:
         # The card was declined or the bank asks: it stays paused, and its invoice can be paid for a day.
         pay_invoice(running, invoice, None, lambda: _void(running, invoice))
-    return final_transaction(running, [invoice], str(running.payload["summary"]), report_due=True)
+    return final_transaction(running, payload.subscription, [invoice], payload.summary, report_due=True)
 
 
-def _new_invoice(running: OperationRun, latest: str | None) -> str | None:
+def _new_invoice(payload: ResumePayload, mirror: StripeSubscription) -> str | None:
     """Return the invoice that resuming made, None if there is none."""
-    return None if latest == text(running, "latest_invoice") else latest
+    return None if mirror.latest_invoice == payload.latest_invoice else mirror.latest_invoice
 
 
-def _resumed(running: OperationRun, stripe_id: str) -> StripeJson | None:
-    """Return the subscription if Stripe has carried out the call: it runs, or has a new invoice."""
-    raw = running.billing.read(endpoints.subscription(stripe_id))
+def _is_resumed(payload: ResumePayload, raw: StripeJson) -> bool:
+    """Whether Stripe has carried out the call: the subscription runs, or has a new invoice."""
     mirror = read_subscription(raw)
-    has_new_invoice = _new_invoice(running, mirror.latest_invoice) is not None
-    return raw if has_new_invoice or mirror.status is not SubscriptionStatus.PAUSED else None
+    return _new_invoice(payload, mirror) is not None or mirror.status is not SubscriptionStatus.PAUSED
 
 
-def _void(running: OperationRun, invoice: str) -> None:
+def _void(running: OperationRun[ResumePayload], invoice: str) -> None:
     """Void the invoice of a period that did not begin."""
-
-    def find() -> StripeJson | None:
-        raw = running.billing.read(endpoints.invoice(invoice))
-        return raw if raw.get("status") == InvoiceStatus.VOID else None
-
     if current_invoice(running, invoice).status is InvoiceStatus.OPEN:
         require_no_payment_processing(running.billing, [invoice])
-        running.step_at_last("void", endpoints.void_invoice(invoice), find)
+        void_invoice(running, invoice)
 
 
-def _undo(running: OperationRun) -> str | None:
+def _undo(running: OperationRun[ResumePayload]) -> str | None:
     """Void an unpaid invoice after a day; return None if the subscription runs, so that it is finished."""
-    stripe_id = str(running.payload["stripe_id"])
-    mirror = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
+    mirror = running.subscription()
     if mirror.status is not SubscriptionStatus.PAUSED:
         return None
-    invoice = _new_invoice(running, mirror.latest_invoice)
+    invoice = _new_invoice(running.payload, mirror)
     if invoice is not None:
         _void(running, invoice)
     return "it was not paid, so the subscription is still paused"
 
 
-HANDLER = OperationHandler(_run, _undo)
+register(OperationHandler(ResumePayload, _run, _undo))

@@ -7,11 +7,10 @@ change of money, because it then asks Stripe, and before a change of seats after
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from seatctl.billing import endpoints
 from seatctl.billing.clock import stripe_now
-from seatctl.billing.objects import read_subscription
-from seatctl.billing.port import Billing, MissingInStripe
+from seatctl.billing.port import Billing
 from seatctl.errors import ExitCode, JsonValue, StripeRefused
 from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import Ledger
@@ -26,8 +25,9 @@ from seatctl.models.subscription import Subscription
 from seatctl.rules.item_metadata import is_on_item, metadata_of, with_described_item
 from seatctl.rules.metadata import LEDGER, NAME
 from seatctl.rules.plural import counted
-from seatctl.services.operations.kinds import Apply, OperationHandler, OperationResult
-from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
+from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
+from seatctl.services.operations.payload import SubscriptionPayload
+from seatctl.services.operations.steps import OperationRun
 from seatctl.services.operations.submit import OperationRequest, submit
 from seatctl.services.subscriptions.snapshot import mirror_update, state_of
 from seatctl.services.subscriptions.subscription_metadata_operation import not_reached, write_metadata
@@ -94,14 +94,17 @@ def _request(subscription: Subscription, ledger_id: str) -> OperationRequest:
     return OperationRequest("adopt", {"adopt": ledger_id}, details, subscription_id=subscription.id)
 
 
-def _run(running: OperationRun) -> Apply:
-    stripe_id = str(running.payload["stripe_id"])
-    try:
-        before = read_subscription(running.billing.read(endpoints.subscription(stripe_id)))
-    except MissingInStripe as gone:
-        # Left pending, it would keep every later sync from being a success.
-        gone.hint = "to end what Stripe no longer has: seatctl reconcile --fix"
-        raise NothingLeftInStripe(gone) from gone
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptPayload(SubscriptionPayload):
+    """The adoption of one Stripe subscription, with all its subscriptions."""
+
+    kind = "adopt"
+    name: str
+
+
+def _run(running: OperationRun[AdoptPayload]) -> Apply:
+    stripe_id = running.payload.stripe_id
+    before = running.subscription()
     with running.ledger.reading() as reader:
         known = mirrored_subscriptions.of_stripe(reader, stripe_id)
         form = _missing_names(with_described_item(before, known), known)
@@ -111,9 +114,7 @@ def _run(running: OperationRun) -> Apply:
         **(metadata if isinstance(metadata, dict) else {}),
     }
     write_metadata(running, "metadata", stripe_id, {**form, "metadata": marked})
-    mirror = with_described_item(
-        read_subscription(running.billing.read(endpoints.subscription(stripe_id))), known
-    )
+    mirror = with_described_item(running.subscription(), known)
     at = stripe_now(running.billing, running.call)
 
     def apply(tx: Transaction) -> OperationResult:
@@ -130,7 +131,7 @@ def _run(running: OperationRun) -> Apply:
             was, becomes = {"home_ledger": subscription.home_ledger}, {"home_ledger": after.home_ledger}
             tx.record("subscription", subscription.id, was, becomes)
             rows.append(_row(after, "adopted"))
-        return OperationResult(f"adopted {running.payload['name']}", tuple(rows), COLUMNS)
+        return OperationResult(f"adopted {running.payload.name}", tuple(rows), COLUMNS)
 
     return apply
 
@@ -160,5 +161,5 @@ def _row(subscription: Subscription, result: str) -> dict[str, JsonValue]:
     }
 
 
-HANDLER = OperationHandler(_run, abandon=not_reached)
-"""Finished however old it is, because it charges nobody."""
+# Finished however old it is, because it charges nobody.
+register(OperationHandler(AdoptPayload, _run, abandon=not_reached, action=Action.MANAGE_LEDGER))

@@ -10,7 +10,7 @@ import pytest
 from seatctl.ledger import operations
 from seatctl.ledger.ledger import open_ledger
 from seatctl.services.charging.own_invoice import OwnInvoice, price_data
-from seatctl.services.operations.steps import OperationRun
+from seatctl.services.operations import handlers
 from seatctl.services.purchases.buy_operation import subscription_form
 from seatctl.services.purchases.checkout_operation import page_form
 from tests.services.purchases.test_declines import change
@@ -186,7 +186,7 @@ def test_a_purchase_and_its_page_ask_stripe_for_the_tax(sandbox, pro, taxed):
         with ledger.reading() as reader:
             operation = operations.of_run(reader, page.error["run"])
         payload = {**operation.payload, "automatic_tax": taxed}
-        running = OperationRun(ledger, None, None, replace(operation, payload=payload))
+        running = handlers.start(ledger, None, None, replace(operation, payload=payload))
         bought, paid = subscription_form(running, "cus_1"), page_form(running, "cus_1")
     assert ("automatic_tax" in bought, "automatic_tax" in paid) == (taxed, taxed)
     if taxed:

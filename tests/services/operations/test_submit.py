@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from seatctl.sandbox.api.twin import Answer, Twin
-from seatctl.services.operations.kinds import OperationHandler
+from seatctl.services.operations import handlers
 from tests.support.both_sides import (
     advance,
     assert_agree,
@@ -233,7 +234,7 @@ def test_another_purchase_is_not_blamed_for_the_card_of_the_interrupted_one(sand
     calm(sandbox)
     other = sandbox(*BUY)
     assert (other.code, other.error["code"]) == (75, "operation_pending")
-    assert "came to nothing (the card was declined" in other.error["message"]
+    assert "has failed (the card was declined" in other.error["message"]
     assert sandbox(*BUY).code == 0
     assert bought_once(sandbox)
 
@@ -380,9 +381,8 @@ def test_a_bug_in_one_operation_does_not_stop_those_behind_it(sandbox, pro, monk
     assert sandbox(*BUY).code == 75
     calm(sandbox)
     with monkeypatch.context() as patch:
-        patch.setattr(
-            "seatctl.services.plans.plan_add_operation.HANDLER", OperationHandler(lambda running: 1 // 0)
-        )
+        buggy = replace(handlers.handler_for("plan_add"), run=lambda running: 1 // 0)
+        patch.setitem(handlers._HANDLERS, "plan_add", buggy)
         synced = sandbox("sync", "-o", "json")
     assert (synced.code, synced.err) == (1, "")
     assert [(row["result"], row["error"]) for row in synced.rows[:2]] == [

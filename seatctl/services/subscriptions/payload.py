@@ -1,0 +1,52 @@
+"""What every change of a running term, or of the next one, stores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from seatctl.errors import JsonValue
+from seatctl.models.call import parse_time
+from seatctl.models.subscription_state import TermContent
+from seatctl.rules.subscription_state import waiting_metadata
+from seatctl.rules.typed_json import stored_as
+from seatctl.services.operations.payload import SubscriptionPayload
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermPayload(SubscriptionPayload):
+    """A change of what is paid for."""
+
+    item: str
+    """The subscription's item in Stripe."""
+    metadata_item: str | None = field(default=None, metadata=stored_as("said_on"))
+    """The item whose metadata describes the subscription, None if Stripe's subscription does."""
+    held: TermContent | None = None
+    """What the item held when the change was decided; None in payloads of earlier versions."""
+    now: TermContent
+    next: TermContent
+    term_start: str
+    term_end: str
+    """In the written form, UTC."""
+    reserved: int | None = None
+    """How many of the added seats are reserved for the people of a file."""
+
+    def waiting_metadata(self, renewed_by: str | None = None) -> dict[str, JsonValue]:
+        """The metadata that says what is paid for until the next term begins."""
+        return waiting_metadata(
+            self.now,
+            self.next,
+            self.item,
+            start=parse_time(self.term_start),
+            until=parse_time(self.term_end),
+            renewed_by=renewed_by,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeparturesPayload(TermPayload):
+    """A change by which people may lose their seats."""
+
+    leaving: tuple[int, ...] = ()
+    """The users who lose their seats."""
+    not_seated: tuple[str, ...] = ()
+    """Addresses of the file without a seat in the subscription; they are reported."""
