@@ -12,25 +12,10 @@ if TYPE_CHECKING:
     from seatctl.models.seat import DepartureRule
     from seatctl.services.operations.proposal import Proposal
     from seatctl.services.subscriptions.departures import Departures
-    from seatctl.services.subscriptions.proposal import ChangeOptions
 
 _DUE_IN = "30d"
 _LONGEST_DUE = 365
 """A year: a later due date is a typing error."""
-
-
-def change_options(
-    max_spend: str | None,
-    request_id: str | None,
-    *,
-    promo: str | None = None,
-    coupon: str | None = None,
-    on_account: bool = False,
-) -> ChangeOptions:
-    """Return the options that all these commands have."""
-    from seatctl.services.subscriptions.proposal import ChangeOptions
-
-    return ChangeOptions(max_spend, request_id, promo, coupon, on_account)
 
 
 def confirm_and_submit(

@@ -19,14 +19,28 @@ from seatctl.cli.framework.options import (
 from seatctl.cli.subs_billing import billing
 from seatctl.cli.subs_buy import buy
 from seatctl.cli.subs_cancel import cancel, resume, transfer
-from seatctl.cli.subs_columns import LIST_COLUMNS, SHOW_COLUMNS
 from seatctl.models.seat import DepartureRule
+from seatctl.output.columns import columns
 
 app = typer.Typer()
 app.command("buy")(buy)
 app.command("billing")(billing)
 for _verb in (cancel, resume, transfer):
     app.command()(_verb)
+
+LIST_COLUMNS = columns(
+    "name plan status seats assigned free over_assigned owner unit_amount currency term_start term_end"
+    " ends ends_at auto_approve attention ways_out stripe_subscription",
+    machine="over_assigned currency term_start ends auto_approve ways_out stripe_subscription",
+    wide="owner unit_amount",
+)
+
+SHOW_COLUMNS = columns(
+    "name plan status seats assigned free attention ways_out next_seats next_plan over_assigned owner"
+    " billing_email unit_amount currency term_start term_end ends ends_at auto_approve rules calendar"
+    " stripe_subscription stripe_item auto_approval policy home_ledger",
+    machine="next_seats next_plan currency ends stripe_item auto_approval policy home_ledger",
+)
 
 
 @app.command("list")
@@ -125,11 +139,12 @@ def add_seats(
       seatctl subs add-seats design 5 --max-spend 60.00 --yes --request-id order-7781
       seatctl subs add-seats design 5 --dry-run
     """
-    from seatctl.cli.confirm import change_options, confirm_and_submit
+    from seatctl.cli.confirm import confirm_and_submit
+    from seatctl.services.subscriptions.proposal import ChangeOptions
     from seatctl.services.subscriptions.seats_and_plan import prepare_added_seats
 
     ctx = context(typer_ctx)
-    options = change_options(max_spend, request_id, promo=promo, coupon=coupon, on_account=on_account)
+    options = ChangeOptions(max_spend, request_id, promo, coupon, on_account)
     confirm_and_submit(
         ctx, prepare_added_seats(ctx.ledger, ctx.billing, ctx.call, subscription, seats, options), max_spend
     )
@@ -155,12 +170,13 @@ def set_seats(
       seatctl subs set-seats design 10 --revoke newest
       seatctl subs set-seats design 10 --revoke-from leavers.csv --dry-run
     """
-    from seatctl.cli.confirm import change_options, confirm_and_submit, departures_of
+    from seatctl.cli.confirm import confirm_and_submit, departures_of
+    from seatctl.services.subscriptions.proposal import ChangeOptions
     from seatctl.services.subscriptions.seats_and_plan import prepare_seat_total
 
     ctx = context(typer_ctx)
     departures = departures_of(ctx, subscription, seats, revoke, revoke_from)
-    options = change_options(max_spend, request_id)
+    options = ChangeOptions(max_spend, request_id)
     proposal = prepare_seat_total(ctx.ledger, ctx.billing, ctx.call, subscription, seats, options, departures)
     confirm_and_submit(ctx, proposal, max_spend)
 
@@ -184,11 +200,12 @@ def change_plan(
       seatctl subs change-plan design team
       seatctl subs change-plan design pro --at-renewal
     """
-    from seatctl.cli.confirm import change_options, confirm_and_submit
+    from seatctl.cli.confirm import confirm_and_submit
+    from seatctl.services.subscriptions.proposal import ChangeOptions
     from seatctl.services.subscriptions.seats_and_plan import prepare_plan_change
 
     ctx = context(typer_ctx)
-    options = change_options(max_spend, request_id, promo=promo, coupon=coupon)
+    options = ChangeOptions(max_spend, request_id, promo, coupon)
     proposal = prepare_plan_change(
         ctx.ledger, ctx.billing, ctx.call, subscription, plan, options, at_renewal=at_renewal
     )
@@ -223,8 +240,9 @@ def renew(
       seatctl subs renew design --seats 40 --plan team-plus
       seatctl subs renew design --on-account --due-in 30d --dry-run
     """
-    from seatctl.cli.confirm import change_options, confirm_and_submit, departures_of, due_days
+    from seatctl.cli.confirm import confirm_and_submit, departures_of, due_days
     from seatctl.services.charging.discounts import find_discounts
+    from seatctl.services.subscriptions.proposal import ChangeOptions
     from seatctl.services.subscriptions.renew_operation import RenewalOptions, prepare_renewal
 
     ctx = context(typer_ctx)
@@ -236,6 +254,6 @@ def renew(
         departures_of(ctx, subscription, seats, revoke, revoke_from),
     )
     proposal = prepare_renewal(
-        ctx.ledger, ctx.billing, ctx.call, subscription, renewal, change_options(max_spend, request_id)
+        ctx.ledger, ctx.billing, ctx.call, subscription, renewal, ChangeOptions(max_spend, request_id)
     )
     confirm_and_submit(ctx, proposal, max_spend)

@@ -89,10 +89,11 @@ def _show(ctx: Context, subscription: str) -> None:
 def _change(
     ctx: Context, subscription: str, details: Details, max_spend: str | None, request_id: str | None
 ) -> None:
-    from seatctl.cli.confirm import change_options, confirm_and_submit
+    from seatctl.cli.confirm import confirm_and_submit
     from seatctl.services.subscriptions.billing import prepare_billing
+    from seatctl.services.subscriptions.proposal import ChangeOptions
 
-    options = change_options(max_spend, request_id)
+    options = ChangeOptions(max_spend, request_id)
     proposal = prepare_billing(ctx.ledger, ctx.billing, ctx.call, subscription, details, options)
     confirm_and_submit(ctx, proposal, max_spend)
 

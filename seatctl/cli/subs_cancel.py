@@ -62,11 +62,12 @@ def resume(
       seatctl subs resume design --dry-run
       seatctl subs resume design --max-spend 60.00 --yes
     """
-    from seatctl.cli.confirm import change_options, confirm_and_submit
+    from seatctl.cli.confirm import confirm_and_submit
     from seatctl.services.subscriptions.cancel import prepare_resume
+    from seatctl.services.subscriptions.proposal import ChangeOptions
 
     ctx = context(typer_ctx)
-    options = change_options(max_spend, request_id)
+    options = ChangeOptions(max_spend, request_id)
     proposal = prepare_resume(ctx.ledger, ctx.billing, ctx.call, subscription, options)
     confirm_and_submit(ctx, proposal, max_spend)
 

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_address, read_card, read_customer, read_invoice, read_subscription
 from seatctl.billing.port import Billing, MissingInStripe, StripeJson
@@ -91,17 +89,14 @@ def _owed(invoice: StripeInvoice) -> str:
 def _unpaid(billing: Billing, mirror: StripeSubscription) -> list[StripeInvoice]:
     """Return the open invoices of a subscription, Stripe's and our own, the oldest first."""
 
-    def invoices_of_subscription() -> Iterator[StripeInvoice]:
-        for raw in billing.every(endpoints.invoices_of_customer(mirror.customer_id)):
-            invoice = read_invoice(raw)
-            if mirror.id in {invoice.subscription_id, invoice.metadata.get(SUBSCRIPTION)}:
-                yield invoice
-
-    unpaid = [
+    invoices = map(read_invoice, billing.every(endpoints.invoices_of_customer(mirror.customer_id)))
+    unpaid = (
         invoice
-        for invoice in invoices_of_subscription()
-        if invoice.status is InvoiceStatus.OPEN and invoice.amount_remaining
-    ]
+        for invoice in invoices
+        if mirror.id in {invoice.subscription_id, invoice.metadata.get(SUBSCRIPTION)}
+        and invoice.status is InvoiceStatus.OPEN
+        and invoice.amount_remaining
+    )
     return sorted(unpaid, key=lambda invoice: invoice.finalized_at or invoice.created_at)
 
 
@@ -125,12 +120,12 @@ def prepare_billing(
     raw = require_customer(billing, snapshot.subscription, snapshot.mirror.customer_id)
     require_given_card(billing, details.payment_method)
     unpaid = [invoice for invoice in _unpaid(billing, snapshot.mirror) if invoice.due_date is None]
-    paid_invoice = next(_chargeable(billing, unpaid), None) if details.payment_method is not None else None
-    due, currency = (
-        (0, snapshot.currency)
-        if paid_invoice is None
-        else (paid_invoice.amount_remaining, paid_invoice.currency)
-    )
+    paid_invoice, due, currency = None, 0, snapshot.currency
+    if details.payment_method is not None:  # a bank may still pay an invoice with a payment in progress
+        charged = (invoice for invoice in unpaid if not is_payment_processing(billing, invoice.id))
+        paid_invoice = next(charged, None)
+    if paid_invoice is not None:
+        due, currency = paid_invoice.amount_remaining, paid_invoice.currency
     check_spend(due, currency, options.max_spend)
     cards = _cards(billing, snapshot, details.payment_method)
     form = _form(details, raw)
@@ -177,11 +172,6 @@ def prepare_billing(
         columns=_COLUMNS,
         guard=unless_changed(snapshot),
     )
-
-
-def _chargeable(billing: Billing, unpaid: list[StripeInvoice]) -> Iterator[StripeInvoice]:
-    """Yield the invoices without a payment in progress: a bank may still pay the others."""
-    return (invoice for invoice in unpaid if not is_payment_processing(billing, invoice.id))
 
 
 def _requested(details: Details) -> dict[str, JsonValue]:

@@ -33,19 +33,8 @@ from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 from seatctl.services.users.permissions import allow
 
 CHANGE_COLUMNS = (
-    "name",
-    "plan",
-    "seats",
-    "seats_after",
-    "next_plan",
-    "next_seats",
-    "due_now",
-    "currency",
-    "next_invoice",
-    "renews_at",
-    "ends_at",
-    "leaving_emails",
-    "not_seated",
+    *("name", "plan", "seats", "seats_after", "next_plan", "next_seats", "due_now", "currency"),
+    *("next_invoice", "renews_at", "ends_at", "leaving_emails", "not_seated"),
 )
 
 
