@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from seatctl.ledger import change_rows
+from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Journal, Reader, Transaction
-from seatctl.models.call import format_time, parse_time
+from seatctl.models.call import format_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,13 @@ class Activation:
     revoked_at: datetime | None
 
 
+_activation = mapper(Activation)
+
+
 def add(journal: Journal, seat_id: int, code_hash: str, *, now: datetime, expires: datetime) -> None:
     """Store the hash of a code that is about to be sent; earlier codes stay usable."""
-    journal.insert(
-        "INSERT INTO activation_codes (seat_id, code_hash, created_at, expires_at) VALUES (?, ?, ?, ?)",
-        (seat_id, code_hash, format_time(now), format_time(expires)),
-    )
+    times = {"created_at": format_time(now), "expires_at": format_time(expires)}
+    journal.insert_row("activation_codes", {"seat_id": seat_id, "code_hash": code_hash, **times})
 
 
 def find(reader: Reader, code_hash: str) -> Activation | None:
@@ -42,19 +44,7 @@ def find(reader: Reader, code_hash: str) -> Activation | None:
         " WHERE c.code_hash = ?",
         (code_hash,),
     )
-    if row is None:
-        return None
-    return Activation(
-        id=row["id"],
-        seat_id=row["seat_id"],
-        user_id=row["user_id"],
-        email=row["email"],
-        subscription=row["subscription"],
-        expires_at=parse_time(row["expires_at"]),
-        used_at=_moment(row["used_at"]),
-        claimed_at=_moment(row["claimed_at"]),
-        revoked_at=_moment(row["revoked_at"]),
-    )
+    return None if row is None else _activation(row)
 
 
 def claim(tx: Transaction, activation: Activation) -> None:
@@ -73,7 +63,3 @@ def unclaimed_of(reader: Reader, user_id: int) -> list[tuple[int, str]]:
         (user_id,),
     )
     return [(row["id"], row["name"]) for row in rows]
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else parse_time(text)

@@ -1,8 +1,8 @@
-"""WHERE clauses with optional conditions."""
+"""Parts of WHERE clauses: optional conditions, and lists of states."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from seatctl.ledger.engines.port import SqlValue
 
@@ -14,3 +14,9 @@ def where(params: Mapping[str, SqlValue], *always: str, **conditions: str) -> st
     """
     parts = [*always, *(text for name, text in conditions.items() if params[name] is not None)]
     return f" WHERE {' AND '.join(parts)}" if parts else ""
+
+
+def one_of(states: Iterable[str]) -> str:
+    """Return the list of these states for a condition with IN."""
+    quoted = ", ".join(f"'{state}'" for state in states)
+    return f"({quoted})"

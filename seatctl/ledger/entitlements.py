@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
 
 from seatctl.ledger.collection import OWED, read_owed, read_pause
-from seatctl.ledger.engines.port import Row
+from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import format_time, parse_time
+from seatctl.models.call import format_time
 from seatctl.models.entitlement import Holding
 from seatctl.rules.emails import email_key
 
-# Owed invoices are read only if they can matter: most subscriptions are paid.
-_HOLDINGS = f"""SELECT s.id, s.name, p.slug AS plan, s.status, t.until, s.cancel_at, s.unpaid_since, s.policy,
-    s.capacity, s.pause_collection,
+# Owed invoices are read only if they can matter: most subscriptions are paid. Only the needed fields of the
+# policy are read: parsing all of it would import more modules at start-up.
+_HOLDINGS = f"""SELECT s.name AS subscription, p.slug AS plan, s.status, t.until, s.cancel_at, s.unpaid_since,
+    coalesce(json_extract(s.policy, '$.grace_days'), 0) AS grace_days,
+    coalesce(json_extract(s.policy, '$.features'), '[]') AS features,
+    json_extract(s.policy, '$.sign_in_url') AS sign_in_url, s.capacity, s.pause_collection AS pause,
     CASE WHEN s.status <> 'active' OR s.unpaid_since IS NOT NULL THEN {OWED} END AS owed
     FROM seats t JOIN subscriptions s ON s.id = t.subscription_id JOIN plans p ON p.id = s.plan_id
     WHERE t.user_id = :user AND t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)"""
+
+_holding = mapper(Holding, pause=read_pause, owed=read_owed)
 
 
 def status_and_holdings(
@@ -41,26 +45,3 @@ def status_and_holdings(
     )
     holdings = [_holding(row) for row in rows]
     return user["status"], [held for held in holdings if feature is None or feature in held.features]
-
-
-def _holding(row: Row) -> Holding:
-    # Only the needed fields of the policy are read: parsing all of it would import more modules at start-up.
-    policy = json.loads(row["policy"]) if row["policy"] else {}
-    return Holding(
-        subscription=row["name"],
-        plan=row["plan"],
-        status=row["status"],
-        until=_moment(row["until"]),
-        cancel_at=_moment(row["cancel_at"]),
-        unpaid_since=_moment(row["unpaid_since"]),
-        grace_days=policy.get("grace_days", 0),
-        sign_in_url=policy.get("sign_in_url"),
-        features=tuple(policy.get("features", ())),
-        capacity=row["capacity"],
-        pause=read_pause(row["pause_collection"]),
-        owed=read_owed(row["owed"]),
-    )
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else parse_time(text)

@@ -7,10 +7,9 @@ Stripe, a backfill spent most of its time in that wait; one statement per page w
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
-from seatctl.errors import JsonValue
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.transaction import Journal
 
@@ -31,8 +30,3 @@ def insert_all(
 def json_list(values: Iterable[str]) -> str:
     """Return texts as one parameter for `json_each`."""
     return json.dumps(list(values))
-
-
-def compact_json(value: Mapping[str, JsonValue]) -> str:
-    """Return an object as compact JSON text for a column."""
-    return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))

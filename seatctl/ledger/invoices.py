@@ -8,16 +8,20 @@ from datetime import datetime
 from operator import attrgetter
 
 from seatctl.errors import Code, NotFound
-from seatctl.ledger.conditions import where
-from seatctl.ledger.engines.port import Row, SqlValue
+from seatctl.ledger.conditions import one_of, where
+from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import from_epoch, optional_text, optional_time, parse_time
+from seatctl.models.call import from_epoch, optional_text
 from seatctl.models.invoice import Dispute, Invoice, InvoiceLine, InvoiceStatus, Refund
 from seatctl.rules.suggestions import did_you_mean
 
-_SELECT = """SELECT i.id, i.stripe_id, i.number, s.name AS subscription, i.status, i.currency, i.total,
-    i.amount_due, i.amount_paid, i.amount_remaining, i.created_at, i.due_date, i.finalized_at,
-    i.billing_reason, i.hosted_url, i.data, (SELECT json_group_array(json_array(
+REMAINING = f"iif(i.status IN {one_of(s for s in InvoiceStatus if not s.owes)}, 0, i.amount_remaining)"
+"""What is still to be paid for an invoice of `invoices AS i`."""
+
+_SELECT = f"""SELECT i.id, i.stripe_id, i.number, s.name AS subscription, i.status, i.currency, i.total,
+    i.amount_due, i.amount_paid, {REMAINING} AS amount_remaining, i.created_at, i.due_date, i.finalized_at,
+    i.billing_reason, i.hosted_url, i.data AS details, (SELECT json_group_array(json_array(
         json_extract(o.data, '$.amount'), coalesce(json_extract(o.data, '$.status'), 'unknown'), o.created))
         FROM json_each(i.data, '$.payments') p JOIN stripe_objects o
         ON o.parent = json_extract(p.value, '$.reference') AND o.kind = 'refund') AS refunds,
@@ -68,8 +72,8 @@ def subscription_of(reader: Reader, invoice_id: int) -> int | None:
 def lines(reader: Reader, invoice_id: int) -> list[InvoiceLine]:
     """Return the lines of an invoice in Stripe's order."""
     query = (
-        "SELECT stripe_id, description, quantity, amount, currency, period_start, period_end, proration, data"
-        " FROM invoice_lines WHERE invoice_id = ? ORDER BY n"
+        "SELECT stripe_id, description, quantity, amount, currency, period_start, period_end, proration,"
+        " data AS details FROM invoice_lines WHERE invoice_id = ? ORDER BY n"
     )
     return [_line(row) for row in reader.rows(query, (invoice_id,))]
 
@@ -112,40 +116,24 @@ def listing(
         yield _invoice(row)
 
 
-def _invoice(row: Row) -> Invoice:
-    status = InvoiceStatus(row["status"])
-    return Invoice(
-        id=row["id"],
-        stripe_id=row["stripe_id"],
-        number=row["number"],
-        subscription=row["subscription"],
-        status=status,
-        currency=row["currency"],
-        total=row["total"],
-        amount_due=row["amount_due"],
-        amount_paid=row["amount_paid"],
-        amount_remaining=row["amount_remaining"] if status.owes else 0,
-        created_at=parse_time(row["created_at"]),
-        due_date=optional_time(row["due_date"]),
-        finalized_at=optional_time(row["finalized_at"]),
-        billing_reason=row["billing_reason"],
-        hosted_url=row["hosted_url"],
-        details=json.loads(row["data"]),
-        refunds=tuple(sorted(map(_refund, json.loads(row["refunds"])), key=attrgetter("at"))),
-        disputes=tuple(sorted(map(_dispute, json.loads(row["disputes"])), key=attrgetter("at"))),
-    )
+def _refunds(text: str) -> tuple[Refund, ...]:
+    rows = [Refund(amount, status, from_epoch(created)) for amount, status, created in json.loads(text)]
+    return tuple(sorted(rows, key=attrgetter("at")))
 
 
-def _refund(fields: tuple[int, str, int]) -> Refund:
-    amount, status, created = fields
-    return Refund(amount, status, from_epoch(created))
-
-
-def _dispute(fields: tuple[int, str | None, str | None, str | None, int, int | None]) -> Dispute:
-    amount, currency, status, reason, created, due = fields
-    answer_by = from_epoch(due) if due else None  # 0: the bank takes no evidence
-    words = (status or "unknown", reason or "unknown")
-    return Dispute(amount, currency or "", *words, from_epoch(created), answer_by)
+def _disputes(text: str) -> tuple[Dispute, ...]:
+    rows = [
+        Dispute(
+            amount=amount,
+            currency=currency or "",
+            status=status or "unknown",
+            reason=reason or "unknown",
+            at=from_epoch(created),
+            answer_by=from_epoch(due) if due else None,  # 0: the bank takes no evidence
+        )
+        for amount, currency, status, reason, created, due in json.loads(text)
+    ]
+    return tuple(sorted(rows, key=attrgetter("at")))
 
 
 def in_dispute(reader: Reader) -> list[Invoice]:
@@ -165,15 +153,5 @@ def in_dispute(reader: Reader) -> list[Invoice]:
     return [_invoice(row) for row in disputed]
 
 
-def _line(row: Row) -> InvoiceLine:
-    return InvoiceLine(
-        stripe_id=row["stripe_id"],
-        description=row["description"],
-        quantity=row["quantity"],
-        amount=row["amount"],
-        currency=row["currency"],
-        period_start=parse_time(row["period_start"]),
-        period_end=parse_time(row["period_end"]),
-        proration=bool(row["proration"]),
-        details=json.loads(row["data"]),
-    )
+_invoice = mapper(Invoice, refunds=_refunds, disputes=_disputes)
+_line = mapper(InvoiceLine)

@@ -6,15 +6,13 @@ that changes the facts.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from datetime import datetime
 
 from seatctl.errors import JsonValue
-from seatctl.ledger.engines.port import Row
-from seatctl.ledger.row_values import stored_object
+from seatctl.ledger.row_values import compact_json, mapper, stored_object
 from seatctl.ledger.transaction import Journal, Reader
-from seatctl.models.call import Call, format_time, optional_time, parse_time
+from seatctl.models.call import Call, format_time
 from seatctl.models.operation import Operation, OperationState, Step
 from seatctl.models.run import RunState
 
@@ -41,29 +39,32 @@ def begin(
 
     The unique indexes of `operations` refuse a second open operation for the same subscription or name.
     """
-    now = format_time(call.now)
     if call.batch_row is not None:
         payload = {**payload, "batch": list(call.batch_row)}  # so that a resumed batch finds the operation
-    run = journal.insert(
-        "INSERT INTO runs (command, actor, os_user, state, started_at) VALUES (?, ?, ?, 'pending', ?)",
-        (call.command, call.actor, call.os_user, now),
-    )
-    operation = journal.insert(
-        "INSERT INTO operations (run, kind, payload, subscription_id, reserved_name, request_id, actor,"
-        " created_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (run, kind, _text(payload), subscription_id, reserved_name, request_id, call.actor, now),
+    operation = journal.insert_row(
+        "operations",
+        {
+            "run": journal.insert_run(call),
+            "kind": kind,
+            "payload": compact_json(payload),
+            "subscription_id": subscription_id,
+            "reserved_name": reserved_name,
+            "request_id": request_id,
+            "actor": call.actor,
+            "created_at": format_time(call.now),
+        },
     )
     return by_id(journal, operation)
 
 
 def by_id(reader: Reader, operation: int) -> Operation:
     """Return the operation with this id, which must exist."""
-    return next(_operations(reader.rows(f"{_SELECT} WHERE o.id = ?", (operation,))))
+    return next(map(_operation, reader.rows(f"{_SELECT} WHERE o.id = ?", (operation,))))
 
 
 def unfinished(reader: Reader) -> list[Operation]:
     """Return pending and waiting operations, oldest first."""
-    return list(_operations(reader.rows(f"{_SELECT} WHERE {_OPEN} ORDER BY o.id")))
+    return list(map(_operation, reader.rows(f"{_SELECT} WHERE {_OPEN} ORDER BY o.id")))
 
 
 def facts(reader: Reader, operation: Operation) -> dict[str, JsonValue]:
@@ -91,7 +92,7 @@ def facts(reader: Reader, operation: Operation) -> dict[str, JsonValue]:
 
 def all_operations(reader: Reader) -> Iterator[Operation]:
     """Yield all operations, oldest first."""
-    return _operations(reader.rows(f"{_SELECT} ORDER BY o.id"))
+    return map(_operation, reader.rows(f"{_SELECT} ORDER BY o.id"))
 
 
 def ids(reader: Reader, kinds: tuple[str, ...], state: OperationState) -> list[int]:
@@ -107,7 +108,7 @@ def of_subscription(reader: Reader, subscription_id: int) -> Operation | None:
     overwrite it, and if the answer to a charge was lost, the charge would be taken for not made.
     """
     query = f"{_SELECT} WHERE {_OPEN} AND {_SHARING} ORDER BY o.id"
-    return next(_operations(reader.rows(query, (subscription_id,))), None)
+    return next(map(_operation, reader.rows(query, (subscription_id,))), None)
 
 
 def latest_of(reader: Reader, subscription_id: int) -> int:
@@ -120,24 +121,24 @@ def latest_of(reader: Reader, subscription_id: int) -> int:
 def of_name(reader: Reader, key: str) -> Operation | None:
     """Return the open operation that reserves this name key, or None."""
     query = f"{_SELECT} WHERE {_OPEN} AND o.reserved_name = ?"
-    return next(_operations(reader.rows(query, (key,))), None)
+    return next(map(_operation, reader.rows(query, (key,))), None)
 
 
 def of_request(reader: Reader, request_id: str) -> Operation | None:
     """Return the operation with this request id that did not fail, or None."""
     query = f"{_SELECT} WHERE o.request_id = ? AND o.state <> 'failed'"
-    return next(_operations(reader.rows(query, (request_id,))), None)
+    return next(map(_operation, reader.rows(query, (request_id,))), None)
 
 
 def of_run(reader: Reader, run: int) -> Operation | None:
     """Return the operation of a run, or None."""
-    return next(_operations(reader.rows(f"{_SELECT} WHERE o.run = ?", (run,))), None)
+    return next(map(_operation, reader.rows(f"{_SELECT} WHERE o.run = ?", (run,))), None)
 
 
 def of_batch(reader: Reader, run: int) -> Iterator[tuple[int, Operation]]:
     """Yield (line number, operation) for the operations that a batch began, oldest first."""
     query = f"{_SELECT} WHERE json_extract(o.payload, '$.batch[0]') = ? ORDER BY o.id"
-    for operation in _operations(reader.rows(query, (run,))):
+    for operation in map(_operation, reader.rows(query, (run,))):
         batch = operation.payload["batch"]
         if isinstance(batch, list) and isinstance(batch[1], int):
             yield batch[1], operation
@@ -166,7 +167,7 @@ def note_sending(journal: Journal, operation: int, step: Step) -> None:
     """Store the exact form of a step before it is sent, so that a repetition sends the same form."""
     journal.execute(
         "INSERT INTO steps (operation_id, name, attempt, form, sent_at) VALUES (?, ?, ?, ?, ?)",
-        (operation, step.name, step.attempt, _text(step.form), format_time(step.sent_at)),
+        (operation, step.name, step.attempt, compact_json(step.form), format_time(step.sent_at)),
     )
 
 
@@ -176,7 +177,7 @@ def note_answer(
     """Store the answer of a step; a repeated operation reads it instead of sending the step again."""
     journal.execute(
         "UPDATE steps SET answer = ?, answered_at = ? WHERE operation_id = ? AND name = ? AND attempt = ?",
-        (_text(answer), format_time(now), operation, step.name, step.attempt),
+        (compact_json(answer), format_time(now), operation, step.name, step.attempt),
     )
 
 
@@ -194,7 +195,7 @@ def close(
     ended = journal.execute(
         "UPDATE operations SET state = ?, outcome = ?, finished_at = ?"
         " WHERE id = ? AND state IN ('pending', 'waiting')",
-        (str(state), _text(outcome), format_time(now), operation.id),
+        (str(state), compact_json(outcome), format_time(now), operation.id),
     )
     if ended:
         result = RunState.DONE if state is OperationState.DONE else RunState.FAILED
@@ -208,12 +209,9 @@ def close(
 def set_waiting(journal: Journal, operation: Operation, outcome: dict[str, JsonValue]) -> None:
     """Mark an operation as waiting for an authentication or a hosted page."""
     journal.execute(
-        "UPDATE operations SET state = 'waiting', outcome = ? WHERE id = ?", (_text(outcome), operation.id)
+        "UPDATE operations SET state = 'waiting', outcome = ? WHERE id = ?",
+        (compact_json(outcome), operation.id),
     )
-
-
-def _text(value: dict[str, JsonValue]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _summary(outcome: dict[str, JsonValue]) -> str | None:
@@ -221,29 +219,9 @@ def _summary(outcome: dict[str, JsonValue]) -> str | None:
     return summary if isinstance(summary, str) else None
 
 
-def _operations(rows: Iterator[Row]) -> Iterator[Operation]:
-    for row in rows:
-        yield Operation(
-            id=row["id"],
-            run=row["run"],
-            kind=row["kind"],
-            payload=stored_object(row["payload"]),
-            state=OperationState(row["state"]),
-            subscription_id=row["subscription_id"],
-            reserved_name=row["reserved_name"],
-            request_id=row["request_id"],
-            created_at=parse_time(row["created_at"]),
-            actor=row["actor"],
-            outcome=None if row["outcome"] is None else stored_object(row["outcome"]),
-        )
+def _optional_object(text: str | None) -> dict[str, JsonValue] | None:
+    return None if text is None else stored_object(text)
 
 
-def _step(row: Row) -> Step:
-    return Step(
-        name=row["name"],
-        attempt=row["attempt"],
-        form=stored_object(row["form"]),
-        answer=None if row["answer"] is None else stored_object(row["answer"]),
-        sent_at=parse_time(row["sent_at"]),
-        answered_at=optional_time(row["answered_at"]),
-    )
+_operation = mapper(Operation, payload=stored_object, outcome=_optional_object)
+_step = mapper(Step, form=stored_object, answer=_optional_object)

@@ -6,13 +6,13 @@ about.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seatctl.errors import Code, refuse
 from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import Row, SqlValue
+from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.message import Message, MessageState
 
@@ -209,18 +209,4 @@ def _chosen(state: MessageState | None) -> tuple[str, dict[str, SqlValue]]:
     return where(params, state="o.state = :state"), params
 
 
-def _message(row: Row) -> Message:
-    return Message(
-        id=row["id"],
-        template=row["template"],
-        ids=json.loads(row["ids"]),
-        state=MessageState(row["state"]),
-        attempts=row["attempts"],
-        queued_at=row["queued_at"],
-        next_attempt=row["next_attempt"],
-        sent_at=row["sent_at"],
-        last_error=row["last_error"],
-        email=row["email"],
-        name=row["name"],
-        recipients=row["recipients"],
-    )
+_message = mapper(Message)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from seatctl.errors import Code, JsonValue, NotFound
-from seatctl.ledger.engines.port import Row
-from seatctl.ledger.row_values import stored_policy
+from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.row_values import column_value, mapper, stored_policy
 from seatctl.ledger.transaction import Reader, Transaction
-from seatctl.models.plan import Interval, Plan
+from seatctl.models.plan import Plan
 from seatctl.rules.policies import as_fields
 from seatctl.rules.suggestions import did_you_mean
 
@@ -54,15 +54,7 @@ def listing(reader: Reader, *, archived: bool) -> Iterator[Plan]:
 
 def add(tx: Transaction, plan: Plan) -> Plan:
     """Insert and record a plan (its `id` is ignored); return it with its id."""
-    added = replace(
-        plan,
-        id=tx.insert(
-            "INSERT INTO plans (slug, name, product_id, price_id, currency, unit_amount, interval,"
-            " interval_count, policy, active, created_at) VALUES (:slug, :name, :product_id, :price_id,"
-            " :currency, :unit_amount, :interval, :interval_count, :policy, :active, :now)",
-            {**_values(plan), "now": tx.now},
-        ),
-    )
+    added = replace(plan, id=tx.insert_row("plans", {**_values(plan), "created_at": tx.now}))
     tx.record("plan", added.id, None, snapshot(added))
     return added
 
@@ -71,57 +63,21 @@ def save(tx: Transaction, before: Plan, after: Plan) -> None:
     """Store and record the changes from `before` to `after`, if there are any."""
     if before == after:
         return
-    tx.execute(
-        "UPDATE plans SET slug = :slug, name = :name, product_id = :product_id, price_id = :price_id,"
-        " currency = :currency, unit_amount = :unit_amount, interval = :interval,"
-        " interval_count = :interval_count, policy = :policy, active = :active WHERE id = :id",
-        {**_values(after), "id": before.id},
-    )
+    tx.update_row("plans", before.id, _values(after))
     tx.record("plan", before.id, snapshot(before), snapshot(after))
 
 
 def snapshot(plan: Plan) -> dict[str, JsonValue]:
     """Return the plan as the audit records it; `unit_amount` in minor units."""
-    return {
-        "slug": plan.slug,
-        "name": plan.name,
-        "product_id": plan.product_id,
-        "price_id": plan.price_id,
-        "currency": plan.currency,
-        "unit_amount": plan.unit_amount,
-        "interval": str(plan.interval),
-        "interval_count": plan.interval_count,
-        "policy": None if plan.policy is None else as_fields(plan.policy),
-        "active": plan.active,
-    }
+    fields = asdict(replace(plan, policy=None))
+    del fields["id"]
+    return {**fields, "policy": None if plan.policy is None else as_fields(plan.policy)}
 
 
-def _values(plan: Plan) -> dict[str, str | int | None]:
-    return {
-        "slug": plan.slug,
-        "name": plan.name,
-        "product_id": plan.product_id,
-        "price_id": plan.price_id,
-        "currency": plan.currency,
-        "unit_amount": plan.unit_amount,
-        "interval": str(plan.interval),
-        "interval_count": plan.interval_count,
-        "policy": None if plan.policy is None else json.dumps(as_fields(plan.policy)),
-        "active": int(plan.active),
-    }
+def _values(plan: Plan) -> dict[str, SqlValue]:
+    policy = None if plan.policy is None else json.dumps(as_fields(plan.policy))
+    fields = asdict(replace(plan, policy=None))
+    return {**{name: column_value(value) for name, value in fields.items() if name != "id"}, "policy": policy}
 
 
-def _plan(row: Row) -> Plan:
-    return Plan(
-        id=row["id"],
-        slug=row["slug"],
-        name=row["name"],
-        product_id=row["product_id"],
-        price_id=row["price_id"],
-        currency=row["currency"],
-        unit_amount=row["unit_amount"],
-        interval=Interval(row["interval"]),
-        interval_count=row["interval_count"],
-        policy=stored_policy(row["policy"]),
-        active=bool(row["active"]),
-    )
+_plan = mapper(Plan, policy=stored_policy)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from seatctl.errors import JsonValue
+from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Reader, Transaction
-from seatctl.models.call import parse_time
 from seatctl.rules.emails import email_key
 
 ENTITY = "notice"
@@ -43,22 +43,17 @@ class WatchedSubscription:
     unpaid_since: str | None
 
 
+_watched = mapper(WatchedSubscription)
+
+
 def watched(reader: Reader) -> Iterator[WatchedSubscription]:
-    """Yield the running subscriptions that belong to this ledger."""
+    """Return the running subscriptions that belong to this ledger."""
     rows = reader.rows(
         f"SELECT s.id, s.term_start, s.term_end, s.unpaid_since, {END_IS_OPEN} AS end_is_open,"
         " s.status <> 'trialing' AND coalesce(json_extract(s.policy, '$.renewal'), '') <> 'manual'"
         f" AS renews_automatically FROM subscriptions s WHERE {_OURS} ORDER BY s.id"
     )
-    for row in rows:
-        yield WatchedSubscription(
-            id=row["id"],
-            term_start=parse_time(row["term_start"]),
-            term_end=parse_time(row["term_end"]),
-            end_is_open=bool(row["end_is_open"]),
-            renews_automatically=bool(row["renews_automatically"]),
-            unpaid_since=row["unpaid_since"],
-        )
+    return map(_watched, rows)
 
 
 def was_sent(reader: Reader, subscription_id: int, notice: dict[str, JsonValue]) -> bool:

@@ -13,9 +13,10 @@ from datetime import datetime
 from seatctl.errors import Code, NotFound
 from seatctl.ledger import change_rows
 from seatctl.ledger.conditions import where
-from seatctl.ledger.engines.port import Row, SqlValue
+from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Reader, Transaction
-from seatctl.models.call import format_time, optional_text, optional_time, parse_time
+from seatctl.models.call import format_time, optional_text
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.rules.approval import AUTOMATIC
 
@@ -60,18 +61,18 @@ class NewRequest:
 
 def add(tx: Transaction, new: NewRequest) -> SeatRequest:
     """Insert and record a pending request. The user must have no open request for the same subscription."""
-    number = tx.insert(
-        "INSERT INTO requests (user_id, subscription_id, features, status, priority, note, created_at,"
-        " expires_at) VALUES (?, ?, ?, 'pending', ?, ?, ?, ?)",
-        (
-            new.user_id,
-            new.subscription_id,
-            json.dumps(list(new.features)),
-            new.priority,
-            new.note,
-            tx.now,
-            optional_text(new.expires_at),
-        ),
+    number = tx.insert_row(
+        "requests",
+        {
+            "user_id": new.user_id,
+            "subscription_id": new.subscription_id,
+            "features": json.dumps(list(new.features)),
+            "status": RequestStatus.PENDING.value,
+            "priority": new.priority,
+            "note": new.note,
+            "created_at": tx.now,
+            "expires_at": optional_text(new.expires_at),
+        },
     )
     tx.record("request", number, None, change_rows.of_request(tx, number))
     return find(tx, number, tx.call.now)
@@ -226,20 +227,4 @@ def count(reader: Reader, selection: RequestFilter) -> int:
     return reader.count(f"SELECT count(*) FROM requests r{clause}", params)
 
 
-def _request(row: Row) -> SeatRequest:
-    return SeatRequest(
-        number=row["number"],
-        user_id=row["user_id"],
-        email=row["email"],
-        subscription_id=row["subscription_id"],
-        subscription=row["subscription"],
-        status=RequestStatus(row["status"]),
-        priority=row["priority"],
-        note=row["note"],
-        created_at=parse_time(row["created_at"]),
-        expires_at=optional_time(row["expires_at"]),
-        decided_by=row["decided_by"],
-        decided_at=optional_time(row["decided_at"]),
-        reason=row["reason"],
-        features=tuple(json.loads(row["features"])),
-    )
+_request = mapper(SeatRequest)

@@ -1,16 +1,71 @@
-"""Parsing of JSON columns: the objects of operations, and policies."""
+"""Conversion between the columns of rows and the fields of models."""
 
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import Enum
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from seatctl.errors import JsonValue
+from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.failures import RESTORE, LedgerDamaged
+from seatctl.models.call import format_time, optional_time, parse_time
 
 if TYPE_CHECKING:
     from seatctl.models.plan import Policy
+
+Model = TypeVar("Model")
+
+_READERS: Mapping[str, Callable[[Any], object]] = {
+    "datetime": parse_time,
+    "datetime | None": optional_time,
+    "bool": bool,
+    "dict[str, JsonValue]": json.loads,
+    "Mapping[str, JsonValue]": json.loads,
+    "Mapping[str, int]": json.loads,
+    "tuple[str, ...]": lambda text: tuple(json.loads(text)),
+}
+
+
+def mapper(model: Callable[..., Model], **readers: Callable[[Any], object]) -> Callable[[Row], Model]:
+    """Return a function that makes a `model` of a row with a column for each field.
+
+    A value is converted by the type of its field; `readers` are for fields that need another conversion.
+    """
+    names = vars(sys.modules[model.__module__])
+
+    def reader(field: str, annotation: object) -> Callable[[Any], object] | None:
+        text = str(getattr(annotation, "__forward_arg__", annotation))
+        named = names.get(text)
+        is_enum = isinstance(named, type) and issubclass(named, Enum)
+        return readers.get(field) or _READERS.get(text) or (named if is_enum else None)
+
+    columns = [(field, reader(field, annotation)) for field, annotation in model.__annotations__.items()]
+    return lambda row: model(*[row[name] if read is None else read(row[name]) for name, read in columns])
+
+
+def column_value(value: object) -> SqlValue:
+    """Return the value of a field as a column stores it."""
+    if isinstance(value, datetime):
+        return format_time(value)
+    if isinstance(value, Enum):
+        return str(value.value)
+    if isinstance(value, Mapping):
+        return compact_json(value)
+    if isinstance(value, bool):
+        return int(value)
+    if value is None or isinstance(value, str | int | float):
+        return value
+    raise TypeError(f"a column cannot store {value!r}")
+
+
+def compact_json(value: Mapping[str, JsonValue]) -> str:
+    """Return an object as compact JSON."""
+    return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))
 
 
 class StoredObject(dict[str, JsonValue]):

@@ -9,14 +9,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from seatctl.errors import JsonValue
-from seatctl.ledger.collection import OWED, read_owed, read_pause
-from seatctl.ledger.engines.port import Row
-from seatctl.ledger.row_values import stored_policy
+from seatctl.ledger.collection import OWED, pause_text, read_owed, read_pause
+from seatctl.ledger.row_values import mapper, stored_policy
 from seatctl.ledger.subscription_handles import CONDITION, UnknownSubscription, parameters, unknown_error
 from seatctl.ledger.transaction import Reader, Transaction
-from seatctl.models.call import format_time, optional_time, parse_time
+from seatctl.models.call import format_time, optional_text
+from seatctl.models.plan import Policy
 from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
 from seatctl.rules.approval_rules import auto_approval_fields, read_auto_approval
+from seatctl.rules.item_metadata import metadata_of
 from seatctl.rules.names import name_key
 from seatctl.rules.policies import as_fields
 
@@ -32,7 +33,7 @@ _SELECT = f"""SELECT s.id, s.name, s.plan_id, p.slug AS plan_slug, s.customer_id
     s.assigned - (SELECT count(*) FROM seats t WHERE +t.subscription_id = s.id AND t.revoked_at IS NULL
         AND t.until IS NOT NULL AND t.until <= :now) AS assigned,
     s.policy, s.currency, s.unit_amount, s.term_start, s.term_end, s.owner_id, u.email AS owner_email,
-    s.auto_approval, s.cancel_at, s.unpaid_since, s.home_ledger, s.price_id, s.pause_collection,
+    s.auto_approval, s.cancel_at, s.unpaid_since, s.home_ledger, s.price_id, s.pause_collection AS pause,
     {OWED} AS owed
     FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id"""
 
@@ -41,18 +42,17 @@ _NEVER = "0000-00-00T00:00:00Z"
 
 @dataclass(frozen=True, slots=True)
 class NewSubscription:
-    """The values of a purchased subscription."""
+    """An item of a Stripe subscription that becomes a subscription of the ledger."""
 
     name: str
     plan_id: int
-    price_id: str
     customer_id: int
-    subscription: StripeSubscription
+    mirror: StripeSubscription
     item: StripeItem
-    capacity: int
-    policy: JsonValue
+    policy: Policy | None
     owner_id: int | None
-    home_ledger: str
+    home_ledger: str | None
+    auto_approval: AutoApproval | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,83 +110,78 @@ def listing(reader: Reader, now: datetime, *, plan: str | None = None) -> Iterat
         yield _subscription(row)
 
 
-def add(tx: Transaction, bought: NewSubscription) -> Subscription:
-    """Insert and record a purchased subscription."""
-    mirror, item = bought.subscription, bought.item
-    inserted = tx.insert(
-        "INSERT INTO subscriptions (name, name_key, plan_id, customer_id, stripe_subscription, stripe_item,"
-        " status, policy, price_id, currency, unit_amount, collection_method, term_start, term_end,"
-        " quantity, capacity, owner_id, cancel_at_period_end, cancel_at, home_ledger, metadata, created_at)"
-        " VALUES (:name, :key, :plan, :customer, :subscription, :item, :status, :policy, :price, :currency,"
-        " :amount, :collection, :start, :end, :quantity, :capacity, :owner, :ends, :cancel_at, :home,"
-        " :metadata, :created)",
+def add(tx: Transaction, new: NewSubscription) -> Subscription:
+    """Insert a subscription as Stripe has its item. The caller records it, once its state is known."""
+    mirror, item = new.mirror, new.item
+    added = tx.insert_row(
+        "subscriptions",
         {
-            "name": bought.name,
-            "key": name_key(bought.name),
-            "plan": bought.plan_id,
-            "customer": bought.customer_id,
-            "subscription": mirror.id,
-            "item": item.id,
+            "name": new.name,
+            "name_key": name_key(new.name),
+            "plan_id": new.plan_id,
+            "customer_id": new.customer_id,
+            "stripe_subscription": mirror.id,
+            "stripe_item": item.id,
             "status": str(mirror.status),
-            "policy": json.dumps(bought.policy),
-            "price": bought.price_id,
+            "policy": None if new.policy is None else json.dumps(as_fields(new.policy)),
+            "price_id": item.price.id,
             "currency": item.price.currency,
-            "amount": item.price.unit_amount,
-            "collection": mirror.collection_method,
-            "start": format_time(item.period_start),
-            "end": format_time(item.period_end),
-            "quantity": item.quantity,
-            "capacity": bought.capacity,
-            "owner": bought.owner_id,
-            "ends": int(mirror.cancel_at_period_end),
-            "cancel_at": None if mirror.cancel_at is None else format_time(mirror.cancel_at),
-            "home": bought.home_ledger,
-            "metadata": json.dumps(dict(mirror.metadata)),
-            "created": format_time(mirror.created_at),
+            "unit_amount": item.price.unit_amount or 0,
+            "collection_method": mirror.collection_method,
+            "term_start": format_time(item.period_start),
+            "term_end": format_time(item.period_end),
+            "quantity": item.quantity or 0,
+            "capacity": item.quantity or 0,
+            "owner_id": new.owner_id,
+            "auto_approval": _auto_approval_text(new.auto_approval) if new.auto_approval else "{}",
+            "cancel_at_period_end": int(mirror.cancel_at_period_end),
+            "cancel_at": optional_text(mirror.cancel_at),
+            "home_ledger": new.home_ledger,
+            "metadata": json.dumps(dict(metadata_of(mirror, item))),
+            "pause_collection": pause_text(mirror.pause),
+            "created_at": format_time(mirror.created_at),
         },
     )
-    added = by_id(tx, inserted)
-    tx.record("subscription", added.id, None, snapshot(added))
-    return added
+    return by_id(tx, added)
+
+
+def record_added(tx: Transaction, subscription: Subscription) -> None:
+    """Record a new subscription."""
+    tx.record("subscription", subscription.id, None, snapshot(subscription))
 
 
 def rename(tx: Transaction, subscription: Subscription, name: str) -> Subscription:
     """Change the name. The caller has checked in this transaction that the new name is free."""
-    after = replace(subscription, name=name)
-    tx.execute(
-        "UPDATE subscriptions SET name = ?, name_key = ? WHERE id = ?",
-        (name, name_key(name), subscription.id),
-    )
-    tx.record("subscription", subscription.id, snapshot(subscription), snapshot(after))
-    return after
+    tx.update_row("subscriptions", subscription.id, {"name": name, "name_key": name_key(name)})
+    return _recorded(tx, subscription, replace(subscription, name=name))
 
 
 def set_auto_approval(tx: Transaction, subscription: Subscription, rules: AutoApproval) -> Subscription:
     """Change automatic approval and its rules."""
-    after = replace(subscription, auto_approval=rules)
-    tx.execute(
-        "UPDATE subscriptions SET auto_approval = ? WHERE id = ?",
-        (json.dumps(auto_approval_fields(rules)), subscription.id),
-    )
-    tx.record("subscription", subscription.id, snapshot(subscription), snapshot(after))
-    return after
+    tx.update_row("subscriptions", subscription.id, {"auto_approval": _auto_approval_text(rules)})
+    return _recorded(tx, subscription, replace(subscription, auto_approval=rules))
 
 
 def set_owner(tx: Transaction, subscription: Subscription, owner_id: int, email: str) -> Subscription:
     """Change the owner."""
-    after = replace(subscription, owner_id=owner_id, owner_email=email)
-    tx.execute("UPDATE subscriptions SET owner_id = ? WHERE id = ?", (owner_id, subscription.id))
-    tx.record("subscription", subscription.id, snapshot(subscription), snapshot(after))
-    return after
+    tx.update_row("subscriptions", subscription.id, {"owner_id": owner_id})
+    return _recorded(tx, subscription, replace(subscription, owner_id=owner_id, owner_email=email))
 
 
 def end(tx: Transaction, subscription: Subscription) -> Subscription:
     """Mark a subscription that Stripe no longer has as canceled, and delete its planned capacity."""
-    after = replace(subscription, status=SubscriptionStatus.CANCELED)
-    tx.execute("UPDATE subscriptions SET status = ? WHERE id = ?", (str(after.status), subscription.id))
+    tx.update_row("subscriptions", subscription.id, {"status": SubscriptionStatus.CANCELED.value})
     delete_planned_capacity(tx, subscription.id)
-    tx.record("subscription", subscription.id, snapshot(subscription), snapshot(after))
+    return _recorded(tx, subscription, replace(subscription, status=SubscriptionStatus.CANCELED))
+
+
+def _recorded(tx: Transaction, before: Subscription, after: Subscription) -> Subscription:
+    tx.record("subscription", before.id, snapshot(before), snapshot(after))
     return after
+
+
+def _auto_approval_text(rules: AutoApproval) -> str:
+    return json.dumps(auto_approval_fields(rules))
 
 
 def delete_planned_capacity(tx: Transaction, subscription_id: int) -> None:
@@ -218,30 +213,10 @@ def _time_text(now: datetime | None) -> str:
     return _NEVER if now is None else format_time(now)
 
 
-def _subscription(row: Row) -> Subscription:
-    return Subscription(
-        id=row["id"],
-        name=row["name"],
-        plan_id=row["plan_id"],
-        plan_slug=row["plan_slug"],
-        customer_id=row["customer_id"],
-        stripe_subscription=row["stripe_subscription"],
-        stripe_item=row["stripe_item"],
-        status=SubscriptionStatus(row["status"]),
-        capacity=row["capacity"],
-        assigned=row["assigned"],
-        policy=stored_policy(row["policy"]),
-        currency=row["currency"],
-        unit_amount=row["unit_amount"],
-        term_start=parse_time(row["term_start"]),
-        term_end=parse_time(row["term_end"]),
-        owner_id=row["owner_id"],
-        owner_email=row["owner_email"],
-        auto_approval=read_auto_approval(json.loads(row["auto_approval"])),
-        cancel_at=optional_time(row["cancel_at"]),
-        unpaid_since=optional_time(row["unpaid_since"]),
-        home_ledger=row["home_ledger"],
-        price_id=row["price_id"],
-        pause=read_pause(row["pause_collection"]),
-        owed=read_owed(row["owed"]),
-    )
+_subscription = mapper(
+    Subscription,
+    policy=stored_policy,
+    auto_approval=lambda text: read_auto_approval(json.loads(text)),
+    pause=read_pause,
+    owed=read_owed,
+)

@@ -55,6 +55,22 @@ class Journal(Reader):
         """Insert one row and return its integer key."""
         return self.engine.insert(sql, params)
 
+    def insert_row(self, table: str, values: Mapping[str, SqlValue]) -> int:
+        """Insert one row with these values by column, and return its integer key."""
+        marks = ", ".join(f":{column}" for column in values)
+        return self.insert(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", values)
+
+    def update_row(self, table: str, row_id: int, values: Mapping[str, SqlValue]) -> None:
+        """Set these values by column in the row with this id."""
+        assignments = ", ".join(f"{column} = :{column}" for column in values)
+        self.execute(f"UPDATE {table} SET {assignments} WHERE id = :id", {**values, "id": row_id})
+
+    def insert_run(self, call: Call) -> int:
+        """Open a run for the command of a call, and return its number."""
+        started_at = format_time(call.now)
+        values = {"command": call.command, "actor": call.actor, "os_user": call.os_user}
+        return self.insert_row("runs", {**values, "state": "pending", "started_at": started_at})
+
     def execute_many(self, sql: str, rows: Iterable[tuple[SqlValue, ...]]) -> int:
         """Run a statement once per row of parameters, read one at a time; return how many rows changed."""
         return self.engine.execute_many(sql, rows)
@@ -174,12 +190,7 @@ class Transaction(Journal):
     def open_run(self) -> None:
         """Insert the run with its command, unless it exists. Recording a change does this too."""
         if self._run is None:
-            call = self.call
-            self._run = self.insert(
-                "INSERT INTO runs (command, actor, os_user, state, started_at)"
-                " VALUES (?, ?, ?, 'pending', ?)",
-                (call.command, call.actor, call.os_user, self.now),
-            )
+            self._run = self.insert_run(self.call)
 
     def mail(
         self,
@@ -193,10 +204,16 @@ class Transaction(Journal):
         if not self.call.notify:
             return None
         self.messages += 1
-        return self.insert(
-            "INSERT INTO outbox (entry_id, n, template, ids, recipient_id, recipient_actor)"
-            " VALUES (?, ?, ?, ?, ?, ?)",
-            (self.entry, self.messages, template, _compact(ids), recipient_id, recipient_actor),
+        return self.insert_row(
+            "outbox",
+            {
+                "entry_id": self.entry,
+                "n": self.messages,
+                "template": template,
+                "ids": _compact(ids),
+                "recipient_id": recipient_id,
+                "recipient_actor": recipient_actor,
+            },
         )
 
     def mail_each(self, template: str, since: int) -> int | None:

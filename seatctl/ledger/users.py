@@ -8,17 +8,19 @@ from datetime import datetime
 
 from seatctl.errors import Code, JsonValue, NotFound, refuse
 from seatctl.ledger import change_rows, groups, roles, user_search
-from seatctl.ledger.engines.port import Row, SqlValue
+from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.row_values import mapper
 from seatctl.ledger.schema import email_keys
 from seatctl.ledger.transaction import Reader, Transaction
-from seatctl.models.call import format_time, optional_text, optional_time, parse_time
+from seatctl.models.call import format_time, optional_text, parse_time
 from seatctl.models.report import Record
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import check_email, email_key
 from seatctl.rules.names import same_group
 from seatctl.rules.suggestions import did_you_mean
 
-_COLUMNS = "u.id, u.email, u.name, u.group_name, u.status, u.last_active, u.created_at, u.reclaim_exempt"
+_COLUMNS = """u.id, u.email, u.name, u.group_name AS "group", u.status, u.last_active, u.created_at,
+    u.reclaim_exempt AS exempt"""
 
 _CANDIDATES = 200
 """How many candidates for a suggestion are read."""
@@ -145,10 +147,8 @@ def add(tx: Transaction, email: str, *, name: str | None = None, group: str | No
 
 
 def _create(tx: Transaction, email: str, name: str | None, group: str | None) -> User:
-    user_id = tx.insert(
-        "INSERT INTO users (email, email_key, name, group_name, created_at) VALUES (?, ?, ?, ?, ?)",
-        (email, email_key(email), name, group, tx.now),
-    )
+    values = {"email": email, "email_key": email_key(email), "name": name, "group_name": group}
+    user_id = tx.insert_row("users", {**values, "created_at": tx.now})
     user = User(user_id, email, name, group, UserStatus.ACTIVE, None, parse_time(tx.now))
     user_search.index(tx, "SELECT :id", {"id": user_id})
     tx.record("user", user_id, None, change_rows.of_user(tx, user_id))
@@ -172,18 +172,17 @@ def change(tx: Transaction, before: User, after: User) -> User:
         )
     user_search.remove(tx, "SELECT :id", {"id": before.id})
     old = change_rows.of_user(tx, before.id)
-    tx.execute(
-        "UPDATE users SET email = :email, email_key = :key, name = :name, group_name = :group,"
-        " status = :status, last_active = :last_active, reclaim_exempt = :exempt WHERE id = :id",
+    tx.update_row(
+        "users",
+        before.id,
         {
             "email": after.email,
-            "key": key,
+            "email_key": key,
             "name": after.name,
-            "group": after.group,
+            "group_name": after.group,
             "status": after.status.value,
             "last_active": optional_text(after.last_active),
-            "exempt": int(after.exempt),
-            "id": before.id,
+            "reclaim_exempt": int(after.exempt),
         },
     )
     user_search.index(tx, "SELECT :id", {"id": before.id})
@@ -238,14 +237,4 @@ def open_requests(reader: Reader, user: User, now: datetime) -> list[dict[str, J
     ]
 
 
-def _user(row: Row) -> User:
-    return User(
-        id=row["id"],
-        email=row["email"],
-        name=row["name"],
-        group=row["group_name"],
-        status=UserStatus(row["status"]),
-        last_active=optional_time(row["last_active"]),
-        created_at=parse_time(row["created_at"]),
-        exempt=bool(row["reclaim_exempt"]),
-    )
+_user = mapper(User)

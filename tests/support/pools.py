@@ -7,7 +7,6 @@ from pathlib import Path
 
 from seatctl.ledger import plans, subscriptions
 from seatctl.ledger.ledger import open_ledger
-from seatctl.ledger.mirror import mirrored_subscriptions
 from seatctl.models.call import Call
 from seatctl.models.plan import Interval, Plan
 from seatctl.rules.policies import FLEXIBLE
@@ -51,7 +50,7 @@ def add_pool(ledger: Path, name: str = "design", *, seats: int = 2, **columns) -
             }
             names, marks = ", ".join(row), ", ".join("?" * len(row))
             number = tx.insert(f"INSERT INTO subscriptions ({names}) VALUES ({marks})", tuple(row.values()))
-            mirrored_subscriptions.record_added(tx, subscriptions.by_id(tx, number))
+            subscriptions.record_added(tx, subscriptions.by_id(tx, number))
     finally:
         opened.close()
     return name

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from seatctl.errors import JsonValue
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.insert_many import compact_json, insert_all
+from seatctl.ledger.insert_many import insert_all
+from seatctl.ledger.row_values import compact_json
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.stripe_objects import StripeCustomer
 

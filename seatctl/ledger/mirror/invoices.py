@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.insert_many import compact_json, insert_all, json_list
+from seatctl.ledger.insert_many import insert_all, json_list
 from seatctl.ledger.mirror import customers
 from seatctl.ledger.mirror.customers import CustomerMention
+from seatctl.ledger.row_values import column_value
 from seatctl.ledger.transaction import Journal
 from seatctl.models.call import format_time
 from seatctl.models.invoice import InvoiceLine
@@ -17,24 +18,26 @@ from seatctl.models.invoice import InvoiceLine
 if TYPE_CHECKING:
     from seatctl.models.stripe_objects import StripeInvoice
 
-_AS_STRIPE_SAYS = (
+_SAME = (
     *("number", "status", "currency", "subtotal", "total", "amount_due", "amount_paid", "amount_remaining"),
-    *("due_date", "finalized_at", "paid_at", "billing_reason", "hosted_url", "stripe_subscription", "data"),
+    *("due_date", "finalized_at", "paid_at", "billing_reason", "hosted_url"),
 )
-_LINE = (
-    *("n", "stripe_id", "description", "quantity", "amount", "currency", "period_start", "period_end"),
-    *("proration", "data"),
+_COLUMNS = (*_SAME, "stripe_subscription", "data")
+_FIELDS = attrgetter(*_SAME, "subscription_id", "details")
+_SAME_OF_LINE = (
+    *("stripe_id", "description", "quantity", "amount", "currency", "period_start", "period_end"),
+    "proration",
 )
+_LINE_COLUMNS = (*_SAME_OF_LINE, "data")
+_LINE_FIELDS = attrgetter(*_SAME_OF_LINE, "details")
 
-_COLUMNS = ", ".join(_AS_STRIPE_SAYS)
-_REFRESHED = ", ".join(f"{name} = excluded.{name}" for name in _AS_STRIPE_SAYS)
-
-_INTO = f"INSERT INTO invoices (customer_id, subscription_id, stripe_id, created_at, {_COLUMNS})"
+_REFRESHED = ", ".join(f"{name} = excluded.{name}" for name in _COLUMNS)
+_INTO = f"INSERT INTO invoices (customer_id, subscription_id, stripe_id, created_at, {', '.join(_COLUMNS)})"
 # If the ledger's ids are not given, the customer and the subscription are looked up by their Stripe ids.
 _ROW = (
     "(coalesce(?, (SELECT id FROM customers WHERE stripe_id = ?)),"
     " coalesce(?, (SELECT min(id) FROM subscriptions WHERE stripe_subscription = ?)), ?, ?"
-    f"{', ?' * len(_AS_STRIPE_SAYS)})"
+    f"{', ?' * len(_COLUMNS)})"
 )
 # An invoice whose Stripe subscription is unknown keeps its subscription: a renewal may have given that
 # another Stripe subscription since.
@@ -42,8 +45,8 @@ _THEN = (
     f"ON CONFLICT (stripe_id) DO UPDATE SET {_REFRESHED}, customer_id = excluded.customer_id,"
     " subscription_id = coalesce(excluded.subscription_id, invoices.subscription_id)"
 )
-_INTO_LINES = f"INSERT INTO invoice_lines (invoice_id, {', '.join(_LINE)})"
-_LINE_ROW = f"((SELECT id FROM invoices WHERE stripe_id = ?){', ?' * len(_LINE)})"
+_INTO_LINES = f"INSERT INTO invoice_lines (invoice_id, n, {', '.join(_LINE_COLUMNS)})"
+_LINE_ROW = f"((SELECT id FROM invoices WHERE stripe_id = ?){', ?' * (1 + len(_LINE_COLUMNS))})"
 
 
 def store(
@@ -134,39 +137,9 @@ def _row(
         invoice.subscription_id,
         invoice.id,
         format_time(invoice.created_at),
-        invoice.number,
-        str(invoice.status),
-        invoice.currency,
-        invoice.subtotal,
-        invoice.total,
-        invoice.amount_due,
-        invoice.amount_paid,
-        invoice.amount_remaining,
-        _written(invoice.due_date),
-        _written(invoice.finalized_at),
-        _written(invoice.paid_at),
-        invoice.billing_reason,
-        invoice.hosted_url,
-        invoice.subscription_id,
-        compact_json(invoice.details),
+        *map(column_value, _FIELDS(invoice)),
     )
 
 
 def _line(invoice: str, number: int, line: InvoiceLine) -> tuple[SqlValue, ...]:
-    return (
-        invoice,
-        number,
-        line.stripe_id,
-        line.description,
-        line.quantity,
-        line.amount,
-        line.currency,
-        format_time(line.period_start),
-        format_time(line.period_end),
-        int(line.proration),
-        compact_json(line.details),
-    )
-
-
-def _written(moment: datetime | None) -> str | None:
-    return None if moment is None else format_time(moment)
+    return (invoice, number, *map(column_value, _LINE_FIELDS(line)))

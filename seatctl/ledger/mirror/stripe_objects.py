@@ -6,12 +6,11 @@ sync that was killed continues with them. Products and prices stay: plans are de
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from seatctl.ledger.engines.port import Row
-from seatctl.ledger.insert_many import compact_json, insert_all, json_list
+from seatctl.ledger.insert_many import insert_all, json_list
+from seatctl.ledger.row_values import compact_json, mapper
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import format_time
 from seatctl.models.mirror import Kind, MirroredObject
@@ -79,7 +78,8 @@ def expected(reader: Reader) -> list[tuple[Kind, str]]:
 def get(reader: Reader, identifier: str) -> MirroredObject | None:
     """Return the stored object with this id, or None."""
     row = reader.row(
-        "SELECT stripe_id, kind, parent, created, data FROM stripe_objects WHERE stripe_id = ?", (identifier,)
+        "SELECT stripe_id AS id, kind, parent, created, data FROM stripe_objects WHERE stripe_id = ?",
+        (identifier,),
     )
     return None if row is None else _stored(row)
 
@@ -90,7 +90,7 @@ def listing(reader: Reader, kind: Kind) -> Iterator[MirroredObject]:
     while True:
         rows = list(
             reader.rows(
-                "SELECT stripe_id, kind, parent, created, data FROM stripe_objects WHERE kind = :kind"
+                "SELECT stripe_id AS id, kind, parent, created, data FROM stripe_objects WHERE kind = :kind"
                 " AND (created > :created OR (created = :created AND stripe_id > :last))"
                 " ORDER BY created, stripe_id LIMIT :batch",
                 {"kind": kind.value, "created": last[0], "last": last[1], "batch": _BATCH},
@@ -99,14 +99,14 @@ def listing(reader: Reader, kind: Kind) -> Iterator[MirroredObject]:
         if not rows:
             return
         yield from (_stored(row) for row in rows)
-        last = (rows[-1]["created"], rows[-1]["stripe_id"])
+        last = (rows[-1]["created"], rows[-1]["id"])
 
 
 def by_ids(reader: Reader, identifiers: Sequence[str]) -> Iterator[MirroredObject]:
     """Yield the stored objects among these ids, in the same order; others may be written meanwhile."""
     for start in range(0, len(identifiers), _BATCH):
         rows = reader.rows(
-            "SELECT o.stripe_id, o.kind, o.parent, o.created, o.data FROM json_each(?) AS wanted"
+            "SELECT o.stripe_id AS id, o.kind, o.parent, o.created, o.data FROM json_each(?) AS wanted"
             " JOIN stripe_objects o ON o.stripe_id = wanted.value ORDER BY wanted.key",
             (json_list(identifiers[start : start + _BATCH]),),
         )
@@ -127,7 +127,7 @@ def waiting_subscriptions(reader: Reader, last: Iterable[str]) -> list[str]:
 def prices_of(reader: Reader, product: str) -> list[MirroredObject]:
     """Return the prices of a product, oldest first."""
     rows = reader.rows(
-        "SELECT stripe_id, kind, parent, created, data FROM stripe_objects"
+        "SELECT stripe_id AS id, kind, parent, created, data FROM stripe_objects"
         " WHERE parent = ? AND kind = 'price' ORDER BY created, stripe_id",
         (product,),
     )
@@ -153,7 +153,4 @@ def count(reader: Reader, kind: Kind) -> int:
     return reader.count("SELECT count(*) FROM stripe_objects WHERE kind = ?", (kind.value,))
 
 
-def _stored(row: Row) -> MirroredObject:
-    return MirroredObject(
-        Kind(row["kind"]), row["stripe_id"], row["created"], row["parent"], json.loads(row["data"])
-    )
+_stored = mapper(MirroredObject)

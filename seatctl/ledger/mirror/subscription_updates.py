@@ -22,10 +22,6 @@ from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import as_fields
 from seatctl.rules.subscription_state import PAID_UNTIL, RENEWED
 
-_COPY = """UPDATE subscriptions SET stripe_subscription = :stripe_id, stripe_item = :item,
-    price_id = :price, currency = :currency, collection_method = :collection, quantity = :quantity,
-    cancel_at_period_end = :ends, home_ledger = :home, metadata = :metadata WHERE id = :id"""
-
 # On account, an invoice counts as unpaid from its due date on. That may be in the future: reads compare it
 # with the clock, so that no sync is needed. An invoice charged to a card counts from its finalization, but
 # only while the subscription is past due in Stripe: an open invoice may just be waiting for a bank. A
@@ -82,21 +78,19 @@ def apply_unrecorded(tx: Transaction, subscription: Subscription, update: Mirror
     """Store what Stripe has without recording it, and return the updated subscription."""
     store_copy(tx, subscription, update)
     mirror, state = update.subscription, update.state
-    tx.execute(
-        "UPDATE subscriptions SET status = :status, plan_id = :plan, policy = :policy,"
-        " unit_amount = :amount, term_start = :start, term_end = :end, capacity = :capacity,"
-        " cancel_at = :cancel_at, pause_collection = :pause WHERE id = :id",
+    tx.update_row(
+        "subscriptions",
+        subscription.id,
         {
             "status": str(mirror.status),
-            "plan": update.plan_id,
+            "plan_id": update.plan_id,
             "policy": None if update.policy is None else json.dumps(as_fields(update.policy)),
-            "amount": update.unit_amount,
-            "start": format_time(state.term_start),
-            "end": format_time(state.term_end),
+            "unit_amount": update.unit_amount,
+            "term_start": format_time(state.term_start),
+            "term_end": format_time(state.term_end),
             "capacity": state.now.seats,
             "cancel_at": optional_text(mirror.cancel_at),
-            "pause": pause_text(mirror.pause),
-            "id": subscription.id,
+            "pause_collection": pause_text(mirror.pause),
         },
     )
     _plan_capacity(tx, subscription.id, state)
@@ -106,20 +100,20 @@ def apply_unrecorded(tx: Transaction, subscription: Subscription, update: Mirror
 def store_copy(journal: Journal, subscription: Subscription, update: MirrorUpdate) -> None:
     """Store the columns that are a copy of Stripe's and not audited."""
     mirror = update.subscription
-    journal.execute(
-        _COPY,
+    journal.update_row(
+        "subscriptions",
+        subscription.id,
         {
             # A renewal that is paid after the contract has ended creates a new Stripe subscription.
-            "stripe_id": mirror.id,
-            "item": update.item.id,
-            "price": update.state.now.price_id,
+            "stripe_subscription": mirror.id,
+            "stripe_item": update.item.id,
+            "price_id": update.state.now.price_id,
             "currency": update.item.price.currency,
-            "collection": mirror.collection_method,
+            "collection_method": mirror.collection_method,
             "quantity": update.state.next.seats,
-            "ends": int(mirror.cancel_at_period_end),
-            "home": mirror.metadata.get(LEDGER),
+            "cancel_at_period_end": int(mirror.cancel_at_period_end),
+            "home_ledger": mirror.metadata.get(LEDGER),
             "metadata": json.dumps(dict(metadata_of(mirror, update.item))),
-            "id": subscription.id,
         },
     )
     update_unpaid_since(journal, subscription.id, mirror)
@@ -162,7 +156,11 @@ def _plan_capacity(tx: Transaction, subscription_id: int, state: SubscriptionSta
     """Replace the planned capacity by that of the next term."""
     subscriptions.delete_planned_capacity(tx, subscription_id)
     if state.next.seats != state.now.seats:
-        tx.insert(
-            "INSERT INTO capacity_changes (subscription_id, effective_at, seats) VALUES (?, ?, ?)",
-            (subscription_id, format_time(state.term_end), state.next.seats),
+        tx.insert_row(
+            "capacity_changes",
+            {
+                "subscription_id": subscription_id,
+                "effective_at": format_time(state.term_end),
+                "seats": state.next.seats,
+            },
         )

@@ -12,8 +12,8 @@ from itertools import groupby
 from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.hashes import NO_HASH, change_hash, entry_hash, sha256, text_hash
+from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import optional_time, parse_time
 from seatctl.models.run import AuditEntry, Change
 from seatctl.models.verification import Verification
 
@@ -90,31 +90,8 @@ def changes_of_run(reader: Reader, run: int) -> Iterator[tuple[str | None, Chang
         yield row["subject"], _change(row)
 
 
-def _change(row: Row) -> Change:
-    return Change(
-        entry=row["entry"],
-        n=row["n"],
-        entity=row["entity"],
-        entity_id=row["entity_id"],
-        before=row["before"],
-        after=row["after"],
-        erased_at=optional_time(row["erased_at"]),
-        hash=row["hash"],
-    )
-
-
-def _entry(row: Row) -> AuditEntry:
-    return AuditEntry(
-        seq=row["seq"],
-        run=row["run"],
-        at=parse_time(row["at"]),
-        actor=row["actor"],
-        os_user=row["os_user"],
-        command_hash=row["command_hash"],
-        digest=row["digest"],
-        prev_hash=row["prev_hash"],
-        hash=row["hash"],
-    )
+_change = mapper(Change)
+_entry = mapper(AuditEntry)
 
 
 def verify(reader: Reader, *, expect: str | None = None) -> Verification:

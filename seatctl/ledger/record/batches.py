@@ -36,10 +36,7 @@ class Tally:
 
 def begin(journal: Journal, call: Call, lines: Iterable[Line]) -> int:
     """Open the run of a batch, store all its lines, and return the run's number."""
-    run = journal.insert(
-        "INSERT INTO runs (command, actor, os_user, state, started_at) VALUES (?, ?, ?, 'pending', ?)",
-        (call.command, call.actor, call.os_user, format_time(call.now)),
-    )
+    run = journal.insert_run(call)
     journal.execute_many(
         "INSERT INTO batch_rows (run, n, command) VALUES (?, ?, ?)",
         ((run, line.n, line.command) for line in lines),

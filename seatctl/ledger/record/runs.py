@@ -6,15 +6,15 @@ from collections.abc import Iterator
 
 from seatctl.errors import Code, refuse
 from seatctl.ledger.conditions import where
-from seatctl.ledger.engines.port import Row, SqlValue
+from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Reader, Transaction
-from seatctl.models.call import parse_time
 from seatctl.models.run import Run, RunState
 
 # Until a run has ended and has a summary, its operation says what it waits for.
-_SELECT = """SELECT r.*, CASE WHEN r.state = 'pending' AND r.summary IS NULL THEN
-    (SELECT json_extract(o.outcome, '$.message') FROM operations o
-    WHERE o.run = r.number AND o.state = 'waiting' LIMIT 1) END AS waits FROM runs r"""
+_SELECT = """SELECT r.number, r.command, r.actor, r.os_user, r.state, r.started_at, coalesce(r.summary,
+    (SELECT 'waits: ' || json_extract(o.outcome, '$.message') FROM operations o
+    WHERE r.state = 'pending' AND o.run = r.number AND o.state = 'waiting' LIMIT 1)) AS summary FROM runs r"""
 
 
 def listing(reader: Reader, *, actor: str | None = None, state: RunState | None = None) -> Iterator[Run]:
@@ -55,13 +55,4 @@ def note_undo(tx: Transaction, number: int) -> None:
     tx.execute("UPDATE runs SET undo_of = ? WHERE number = ?", (number, tx.run))
 
 
-def _run(row: Row) -> Run:
-    return Run(
-        number=row["number"],
-        command=row["command"],
-        actor=row["actor"],
-        os_user=row["os_user"],
-        state=RunState(row["state"]),
-        started_at=parse_time(row["started_at"]),
-        summary=row["summary"] if row["waits"] is None else f"waits: {row['waits']}",
-    )
+_run = mapper(Run)

@@ -13,7 +13,6 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
 from seatctl.rules.plural import counted
-from seatctl.rules.policies import as_fields
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.handlers import Apply, OperationResult
 from seatctl.services.operations.steps import OperationRun
@@ -42,16 +41,15 @@ def add_bought(running: OperationRun[PurchasePayload], subscription: StripeSubsc
             NewSubscription(
                 name=payload.name,
                 plan_id=payload.plan_id,
-                price_id=item.price.id,
                 customer_id=customer_row,
-                subscription=subscription,
+                mirror=subscription,
                 item=item,
-                capacity=item.quantity or 0,
-                policy=None if payload.policy is None else as_fields(payload.policy),
+                policy=payload.policy,
                 owner_id=users.add(tx, payload.owner).id if payload.owner else None,
                 home_ledger=running.ledger.id,
             ),
         )
+        subscriptions.record_added(tx, added)
         if invoice is not None:
             stored = invoices.store(tx, invoice, customer_id=customer_row, subscription_id=added.id)
             queue_receipts(tx, added.id, [stored] if invoice.amount_paid > 0 else [])

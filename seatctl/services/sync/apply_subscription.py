@@ -12,7 +12,7 @@ from datetime import datetime
 
 from seatctl.ledger import operations, subscriptions
 from seatctl.ledger.mirror import customers, invoices, mirrored_subscriptions, subscription_updates
-from seatctl.ledger.mirror.mirrored_subscriptions import NewMirroredSubscription
+from seatctl.ledger.subscriptions import NewSubscription
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.plan import Plan
 from seatctl.models.report import Record
@@ -192,13 +192,13 @@ def _add(
         wanted = base if len(licensed) == 1 else f"{base}/{plan.slug}"
     name = unique(wanted, taken_in(context.names))
     context.names.add(name_key(name))
-    subscription = mirrored_subscriptions.add(
+    subscription = subscriptions.add(
         tx,
-        NewMirroredSubscription(
+        NewSubscription(
             name=name,
-            plan=plan,
+            plan_id=plan.id,
             customer_id=customer,
-            subscription=mirror,
+            mirror=mirror,
             item=item,
             policy=None,
             owner_id=owner_in_metadata(tx, metadata),
@@ -210,7 +210,7 @@ def _add(
         state = state_of(tx, subscription, mirror, item, context.at)
         update = mirror_update(tx, subscription, mirror, item, state)
         subscription = subscription_updates.apply_unrecorded(tx, subscription, update)
-    mirrored_subscriptions.record_added(tx, subscription)
+    subscriptions.record_added(tx, subscription)
     seats, status = counted(subscription.capacity, "seat"), subscription.status.replace("_", " ")
     return {
         "kind": "subscription",
