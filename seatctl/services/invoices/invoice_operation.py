@@ -309,6 +309,10 @@ def _abandon_voiding(running: OperationRun[InvoiceVoidPayload]) -> str | None:
     return None if status is InvoiceStatus.VOID else "the invoice is unchanged"
 
 
-register(OperationHandler(InvoicePayPayload, _pay, _undo_payment))
-register(OperationHandler(InvoiceSendPayload, _send, abandon=_abandon_sending))
-register(OperationHandler(InvoiceVoidPayload, _void, abandon=_abandon_voiding))
+register(OperationHandler(InvoicePayPayload, _pay, _undo_payment, action=Action.MANAGE_SUBSCRIPTION))
+register(
+    OperationHandler(InvoiceSendPayload, _send, abandon=_abandon_sending, action=Action.MANAGE_SUBSCRIPTION)
+)
+register(
+    OperationHandler(InvoiceVoidPayload, _void, abandon=_abandon_voiding, action=Action.MANAGE_SUBSCRIPTION)
+)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pkgutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from itertools import takewhile
 from typing import Any, Generic, TypeVar
@@ -57,7 +57,7 @@ class OperationHandler(Generic[P]):
     was done, or None if it must be finished. Kinds without it are finished however old they are."""
     abandon: Callable[[OperationRun[P]], str | None] | None = None
     """Like `undo`, for `runs undo`, if it can undo what is otherwise finished however old it is."""
-    action: Action = Action.MANAGE_SUBSCRIPTION
+    action: Action = field(kw_only=True)
     """What the actor must be allowed to do; abandoning the operation needs it too."""
 
 

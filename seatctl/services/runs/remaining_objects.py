@@ -15,6 +15,9 @@ from seatctl.services.charging.customer import known_customer
 from seatctl.services.operations.payload import Payload, SubscriptionPayload
 from seatctl.services.operations.steps import OperationRun
 
+READ_BY_ID = frozenset(("customer", "product", "price", "invoice", "checkout.session"))
+"""The types of objects that are found by the id in a step's answer. Add the type that a new step makes."""
+
 
 def remaining_in_stripe(running: OperationRun[Payload]) -> list[str]:
     """Describe each object that this operation has made or changed and that Stripe still has.
@@ -32,7 +35,7 @@ def _answered(running: OperationRun[Payload]) -> Iterator[StripeJson]:
     for step in steps:
         made = running.answered(step.name)
         kind = None if made is None else made.get("object")
-        if made is not None and kind in {"customer", "product", "price", "invoice", "checkout.session"}:
+        if made is not None and kind in READ_BY_ID:
             collection = f"{kind}s".replace(".", "/")
             yield from _if_exists(running, Read(endpoints.path_of(collection, str(made["id"])), {}))
 

@@ -16,6 +16,7 @@ from seatctl.errors import JsonValue
 from seatctl.ledger.mirror import customers
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.invoice import InvoiceStatus
+from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.rules.typed_json import dump
 from seatctl.services.charging.customer import saved_method
@@ -203,4 +204,4 @@ def _abandon(running: OperationRun[BillingPayload]) -> str | None:
     return "the changes were undone"
 
 
-register(OperationHandler(BillingPayload, _run, _undo, _abandon))
+register(OperationHandler(BillingPayload, _run, _undo, _abandon, action=Action.MANAGE_SUBSCRIPTION))

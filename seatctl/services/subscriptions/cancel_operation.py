@@ -16,6 +16,7 @@ from seatctl.ledger import subscriptions
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
 from seatctl.models.money import format_money
+from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription, SubscriptionStatus
 from seatctl.rules.refunds import CreditShare
 from seatctl.rules.typed_json import dump, stored_as
@@ -192,4 +193,4 @@ def _undo(running: OperationRun[CancelPayload]) -> str | None:
     return None if reached else "it had not reached Stripe; the subscription is as it was"
 
 
-register(OperationHandler(CancelPayload, _run, _undo))
+register(OperationHandler(CancelPayload, _run, _undo, action=Action.MANAGE_SUBSCRIPTION))

@@ -14,6 +14,7 @@ from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import JsonValue
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import format_money
+from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.purchases import address_hint, check_spend, check_tax
@@ -127,4 +128,4 @@ def _undo(running: OperationRun[ResumePayload]) -> str | None:
     return "it was not paid, so the subscription is still paused"
 
 
-register(OperationHandler(ResumePayload, _run, _undo))
+register(OperationHandler(ResumePayload, _run, _undo, action=Action.MANAGE_SUBSCRIPTION))

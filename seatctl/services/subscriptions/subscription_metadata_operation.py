@@ -9,6 +9,7 @@ from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions, users
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.message import Template
+from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules.approval_rules import read_auto_approval
@@ -106,4 +107,8 @@ def not_reached(running: OperationRun[SubscriptionPayload]) -> str | None:
     return None if changed is not None else "it had not reached Stripe"
 
 
-register(OperationHandler(SubscriptionMetadataPayload, _run, abandon=not_reached))
+register(
+    OperationHandler(
+        SubscriptionMetadataPayload, _run, abandon=not_reached, action=Action.MANAGE_SUBSCRIPTION
+    )
+)
