@@ -57,36 +57,41 @@ def to_stripe(
     *,
     read_only: bool,
     trace: Callable[[str], None],
+    check: Callable[[Billing], None] | None = None,
 ) -> Billing:
-    """Return Stripe with this key, at the pace of the profile or of its mode. Raises `bad_ca_bundle`."""
+    """Return Stripe with this key, at the pace of the profile or of its mode. Raises `bad_ca_bundle`.
+
+    `check` runs before the first call, and raises to stop it.
+    """
     import time
 
-    from seatctl.billing.complete_lists import CompleteListsBilling
     from seatctl.billing.rate_limit import pace_of
     from seatctl.billing.stripe import connect
-    from seatctl.billing.trace import TracedBilling
 
     base = profile.text("stripe.api_base", environment)
     rate = profile.text("sync.requests_per_second", environment)
     pace = pace_of(profile.mode.value, float(rate) if rate else None, clock=time.monotonic, sleep=time.sleep)
     trusted, _ = trusted_certificates(profile, environment)
-    stripe = connect(
-        secret, api_base=base, ca_bundle=trusted, read_only=read_only, sleep=time.sleep, pace=pace
+    return connect(
+        secret,
+        api_base=base,
+        ca_bundle=trusted,
+        read_only=read_only,
+        sleep=time.sleep,
+        pace=pace,
+        check=check,
+        trace=trace,
     )
-    return CompleteListsBilling(TracedBilling(stripe, trace))
 
 
 def to_sandbox(path: Path, *, read_only: bool, trace: Callable[[str], None]) -> Billing:
     """Return the sandbox in this file. Raises SandboxUnusable."""
     import time
 
-    from seatctl.billing.complete_lists import CompleteListsBilling
     from seatctl.billing.stripe import connect_sandbox
-    from seatctl.billing.trace import TracedBilling
 
     with sandbox_file(path):
-        twin = connect_sandbox(path, read_only=read_only, sleep=time.sleep)
-    return CompleteListsBilling(TracedBilling(twin, trace))
+        return connect_sandbox(path, read_only=read_only, sleep=time.sleep, trace=trace)
 
 
 def sandbox_now(path: Path) -> datetime:

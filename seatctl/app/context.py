@@ -168,16 +168,18 @@ class Context:
         if self.profile.mode is Mode.SANDBOX:
             path = self.settings.sandbox_path(self.profile)
             return connections.to_sandbox(path, read_only=self.options.dry_run, trace=self.trace)
-        from seatctl.billing.account_guard import GuardedBilling
-
-        return GuardedBilling(self.stripe, self._require_account)
+        return self.connect(self.profile, self._key, check=self._require_account)
 
     @cached_property
     def stripe(self) -> Billing:
         """Stripe with the profile's key, whatever its account: for `doctor`, which reports the account."""
+        return self.connect(self.profile, self._key)
+
+    @property
+    def _key(self) -> str:
         from seatctl.config.secrets import find_key
 
-        return self.connect(self.profile, find_key(self.settings, self.profile, self.environment).secret)
+        return find_key(self.settings, self.profile, self.environment).secret
 
     def _require_account(self, stripe: Billing) -> None:
         """Check the account once per process: nothing may be charged or mirrored on another account."""
@@ -187,10 +189,13 @@ class Context:
         if self.ledger.stripe_account is None and not self.options.dry_run:
             self.ledger.set_stripe_account(account)
 
-    def connect(self, profile: Profile, secret: str) -> Billing:
-        """Return Stripe with this key; for `init` and `doctor`, which try a key before it is used."""
+    def connect(
+        self, profile: Profile, secret: str, check: Callable[[Billing], None] | None = None
+    ) -> Billing:
+        """Return Stripe with this key; without `check` for `init` and `doctor`, which try a key first."""
+        dry = self.options.dry_run
         return connections.to_stripe(
-            profile, secret, self.environment, read_only=self.options.dry_run, trace=self.trace
+            profile, secret, self.environment, read_only=dry, trace=self.trace, check=check
         )
 
     @cached_property

@@ -1,4 +1,4 @@
-"""A Stripe port that completes the lists inside an object: Stripe sends only their first ten entries.
+"""Completes the lists inside of objects: Stripe sends only their first ten entries.
 
 The line that paid the running period is the last one of an invoice: a sum over the first page would refund
 nothing. Completing lists here means that no reader can forget to.
@@ -6,12 +6,11 @@ nothing. Completing lists here means that no reader can forget to.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
 
-from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, Read, StripeJson, Write
+from seatctl.billing.port import InvalidRequest, MissingInStripe, Read, StripeJson
 from seatctl.errors import Code, JsonValue, TryAgain
 
 _PAGE: Final = 100
@@ -32,75 +31,47 @@ class UnreadableList(TryAgain):
     kind = Code.STRIPE_LIST_UNREADABLE
 
 
-class CompleteListsBilling:
-    """Passes calls on to `inner`, and reads the rest of each list inside an answer.
+def complete(answer: StripeJson, read: Callable[[Read], StripeJson]) -> None:
+    """Read the rest of every list inside an object, or inside the entries of a page. Raises UnreadableList.
 
-    The answer to a write is not completed: a failure to read more would look like a failure of the write.
+    The page itself is left as it is. `read` sends a call.
     """
-
-    def __init__(self, inner: Billing) -> None:
-        self._inner = inner
-
-    def write(self, call: Write, key: str) -> StripeJson:
-        """As in the port; lists in the answer are not completed."""
-        return self._inner.write(call, key)
-
-    def read(self, call: Read) -> StripeJson:
-        """As in the port. Entries of a list are completed, the page itself is not. Raises UnreadableList."""
-        answer = self._inner.read(call)
-        if answer.get("object") == "list":
-            self._complete_all(answer.get("data"))
-        else:
-            self._complete(answer)
-        return answer
-
-    def every(self, call: Read) -> Iterator[StripeJson]:
-        """As in the port. Raises UnreadableList."""
-        for entry in self._inner.every(call):
-            self._complete(entry)
-            yield entry
-
-    def clock(self) -> datetime | None:
-        """As in the port."""
-        return self._inner.clock()
-
-    def _complete_all(self, entries: JsonValue | None) -> None:
-        for entry in entries if isinstance(entries, list) else []:
-            if isinstance(entry, dict):
-                self._complete(entry)
-
-    def _complete(self, holder: StripeJson) -> None:
-        """Read the rest of every list in `holder`, and in the objects that were expanded in it."""
-        if str(holder.get("id")).startswith(_PREVIEW):
-            return
-        for name, value in holder.items():
+    if answer.get("object") == "list":
+        _complete_entries(answer, read)
+    elif not str(answer.get("id")).startswith(_PREVIEW):
+        for name, value in answer.items():
             if not isinstance(value, dict):
                 continue
-            if value.get("object") == "list":
-                if value.get("has_more") is True:
-                    self._read_on(value, _rest_of(holder, name, value))
-                self._complete_all(value.get("data"))
-            else:
-                self._complete(value)
+            if value.get("object") == "list" and value.get("has_more") is True:
+                _read_on(value, _rest_of(answer, name, value), read)
+            complete(value, read)
 
-    def _read_on(self, cut: StripeJson, rest: Read) -> None:
-        entries = cut.get("data")
-        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
-            raise UnreadableList(f"the list at {rest.path} has no entries to continue from")
-        more = True
-        while more:
-            form = {**rest.form, "limit": _PAGE, **_after(entries)}
-            try:
-                page = self._inner.read(Read(rest.path, form))
-            except (MissingInStripe, InvalidRequest) as refused:
-                # Passed on as it is, "no such object" would mean that the holder is gone.
-                raise UnreadableList(f"the rest of a list cannot be read: {refused.message}") from refused
-            read = page.get("data")
-            if not isinstance(read, list) or (read and read[-1] in entries[-1:]):
-                raise UnreadableList(f"the list at {rest.path} does not end")
-            entries.extend(read)
-            more = page.get("has_more") is True and bool(read)
-        cut["has_more"] = False
+
+def _complete_entries(page: StripeJson, read: Callable[[Read], StripeJson]) -> None:
+    entries = page.get("data")
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict):
+            complete(entry, read)
+
+
+def _read_on(cut: StripeJson, rest: Read, read: Callable[[Read], StripeJson]) -> None:
+    """Add to a list the entries on its further pages."""
+    entries = cut.get("data")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise UnreadableList(f"the list at {rest.path} has no entries to continue from")
+    more = True
+    while more:
+        try:
+            page = read(Read(rest.path, {**rest.form, "limit": _PAGE, **_after(entries)}))
+        except (MissingInStripe, InvalidRequest) as refused:
+            # Passed on as it is, "no such object" would mean that the holder is gone.
+            raise UnreadableList(f"the rest of a list cannot be read: {refused.message}") from refused
+        added = page.get("data")
+        if not isinstance(added, list) or (added and added[-1] in entries[-1:]):
+            raise UnreadableList(f"the list at {rest.path} does not end")
+        entries.extend(added)
+        more = page.get("has_more") is True and bool(added)
+    cut["has_more"] = False
 
 
 def _after(entries: list[JsonValue]) -> dict[str, JsonValue]:

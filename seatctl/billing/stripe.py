@@ -11,6 +11,7 @@ import json
 import random
 import re
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,10 +20,11 @@ import requests
 import stripe
 
 from seatctl.billing.answers import is_preview, problem
+from seatctl.billing.complete_lists import complete
 from seatctl.billing.failures import Failure, as_error, pause_before_retry
 from seatctl.billing.objects import UnreadableObject, require_readable
-from seatctl.billing.port import Form, Read, StripeJson, Write
-from seatctl.errors import Code, JsonValue, refuse
+from seatctl.billing.port import Billing, Read, StripeJson, Write
+from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.rules import hints
 
 if TYPE_CHECKING:
@@ -46,8 +48,9 @@ _Text = TypeVar("_Text", str, bytes)
 class StripeBilling:
     """The Billing port over one StripeClient. `sleep` takes seconds; `patience` scales the backoff.
 
-    `pace` is called with the path before each request and returns when the request may be sent. Safe to use
-    from several threads: each has its own HTTP session.
+    `pace` is called with the path before each request and returns when the request may be sent. `check` runs
+    once, before the first call, and raises to stop it. `trace` gets one line about each call, without forms
+    and keys. Safe to use from several threads: each has its own HTTP session.
     """
 
     def __init__(
@@ -58,62 +61,91 @@ class StripeBilling:
         sleep: Callable[[float], None],
         patience: float = 1.0,
         pace: Callable[[str], None] | None = None,
+        check: Callable[[Billing], None] | None = None,
+        trace: Callable[[str], None] = lambda _: None,
     ) -> None:
         self._client = client
         self._read_only = read_only
         self._sleep = sleep
         self._patience = patience
         self._pace = pace
+        self._check = check
+        self._checking = threading.RLock()
+        self._trace = trace
         self._clock: datetime | None = None
 
     def write(self, call: Write, key: str) -> StripeJson:
-        """Carry out a change. A dry run is stopped here at the latest."""
+        """Carry out a change. A dry run is stopped here at the latest.
+
+        Lists in the answer are not completed: a failure to read more would look like one of the write.
+        """
         if self._read_only:
             raise refuse(
                 Code.WRITE_IN_DRY_RUN, f"a dry run tried to write to Stripe: {call.method} {call.path}"
             )
-        # Without the key, a retry after a lost answer would charge twice. DELETE ignores it.
-        key_sent = key if call.method == "post" else None
-        return self._readable(call, self._send(call.method, call.path, call.form, key_sent, changes=True))
+        return self._call(call, key)
 
     def read(self, call: Read) -> StripeJson:
-        """Return one object, a page of a list, or a preview."""
-        return self._readable(call, self._send(call.method, call.path, call.form, None))
+        """Return one object, a page of a list, or a preview. Lists inside of objects are complete."""
+        answer = self._call(call)
+        complete(answer, self._call)
+        return answer
 
     def every(self, call: Read) -> Iterator[StripeJson]:
-        """Yield every object of a list, page after page."""
-        form = {**call.form, "limit": _PAGE}
+        """Yield every object of a list, page after page. Lists inside of objects are complete."""
+        form, count = {**call.form, "limit": _PAGE}, 0
         while True:
-            answer = self._send("get", call.path, form, None)
+            answer = self._send(Read(call.path, form))
             entries = cast("list[StripeJson]", answer["data"])
-            yield from entries
+            for entry in entries:
+                complete(entry, self._call)
+                yield entry
+            count += len(entries)
             if not answer["has_more"] or not entries:
-                return
+                break
             last = entries[-1]["id"]
             if last == form.get("starting_after"):
                 raise UnreadableObject(f"the answer to GET {call.path} is always the same page")
             form["starting_after"] = last
+        self._trace(f"stripe: GET {call.path}: {count} in all")
 
     def clock(self) -> datetime | None:
         """Return Stripe's time at its last answer."""
+        self._run_check()
         return self._clock
 
-    @staticmethod
-    def _readable(call: Read | Write, answer: StripeJson) -> StripeJson:
+    def _run_check(self) -> None:
+        """Run `check` if it has not succeeded yet; its own calls, in this thread, are let through."""
+        with self._checking:
+            check, self._check = self._check, None
+            if check is None:
+                return
+            try:
+                check(self)
+            except BaseException:
+                self._check = check
+                raise
+
+    def _call(self, call: Read | Write, key: str | None = None) -> StripeJson:
+        """Send a call, check that its answer can be read, and log it."""
+        name, started = f"{call.method.upper()} {call.path}", time.monotonic()
+        label = name if key is None else f"{name} ({key})"
         try:
-            if not is_preview(call.path):
-                require_readable(answer)
-        except UnreadableObject as error:
-            # Not retried: Stripe itself would send the object in the same form again.
-            error.message = f"the answer to {call.method.upper()} {call.path} cannot be used: {error.message}"
+            answer = self._send(call, key)
+            _require_readable(call, name, answer)
+        except SeatctlError as error:
+            self._trace(f"stripe: {label}: {error.code} after {_since(started)}")
             raise
+        self._trace(f"stripe: {label}: {answer.get('id') or 'done'} in {_since(started)}")
         return answer
 
-    def _send(
-        self, method: str, path: str, form: Form, key: str | None, *, changes: bool = False
-    ) -> StripeJson:
-        """Send one call, with retries. `changes`: after a lost answer it is unknown what the try did."""
-        params = dict(form) if key is None else {**form, "idempotency_key": key}
+    def _send(self, call: Read | Write, key: str | None = None) -> StripeJson:
+        """Send one call, with retries. After a lost answer it is unknown what a write has done."""
+        self._run_check()
+        method, path, params = call.method, call.path, dict(call.form)
+        # Without the key, a retry after a lost answer would charge twice. DELETE ignores it.
+        if key is not None and method == "post":
+            params["idempotency_key"] = key
         doubt: Failure | None = None
         for attempt in range(1, _TRIES + 1):
             if self._pace is not None:
@@ -131,7 +163,7 @@ class StripeBilling:
                     return cast("StripeJson", response.body.answer)
             pause = pause_before_retry(failure, attempt, random.uniform(0.5, 1.0))  # noqa: S311  # jitter
             if pause is None or attempt == _TRIES:
-                if doubt is not None and changes and failure.status in {401, 403, 429}:
+                if doubt is not None and isinstance(call, Write) and failure.status in {401, 403, 429}:
                     failure = doubt  # this try was not carried out, but the one before may have been
                 raise as_error(failure) from cause
             doubt = failure if failure.proves_nothing else doubt
@@ -146,6 +178,20 @@ class StripeBilling:
             else {}
         )
         self._clock = _moment(named.get("date", "")) or self._clock
+
+
+def _require_readable(call: Read | Write, name: str, answer: StripeJson) -> None:
+    try:
+        if not is_preview(call.path):
+            require_readable(answer)
+    except UnreadableObject as error:
+        # Not retried: Stripe itself would send the object in the same form again.
+        error.message = f"the answer to {name} cannot be used: {error.message}"
+        raise
+
+
+def _since(started: float) -> str:
+    return f"{(time.monotonic() - started) * 1000:.0f} ms"
 
 
 def _moment(text: str) -> datetime | None:
@@ -345,6 +391,8 @@ def connect(
     read_only: bool,
     sleep: Callable[[float], None],
     pace: Callable[[str], None] | None = None,
+    check: Callable[[Billing], None] | None = None,
+    trace: Callable[[str], None] = lambda _: None,
 ) -> StripeBilling:
     """Return Stripe itself, or another server that speaks its API at `api_base` (validated by settings).
 
@@ -357,14 +405,20 @@ def connect(
         base_addresses={"api": api_base} if api_base else {},
         max_network_retries=0,
     )
-    return StripeBilling(client, read_only=read_only, sleep=sleep, pace=pace)
+    return StripeBilling(client, read_only=read_only, sleep=sleep, pace=pace, check=check, trace=trace)
 
 
-def connect_sandbox(path: Path, *, read_only: bool, sleep: Callable[[float], None]) -> StripeBilling:
+def connect_sandbox(
+    path: Path,
+    *,
+    read_only: bool,
+    sleep: Callable[[float], None],
+    trace: Callable[[str], None] = lambda _: None,
+) -> StripeBilling:
     """Return the embedded sandbox with its file at `path`, behind the real SDK. Retries wait only briefly."""
     from seatctl.sandbox.api.twin import Twin
 
     client = stripe.StripeClient(
         "sk_test_embedded_sandbox", http_client=_InProcess(Twin(path)), max_network_retries=0
     )
-    return StripeBilling(client, read_only=read_only, sleep=sleep, patience=0.01)
+    return StripeBilling(client, read_only=read_only, sleep=sleep, patience=0.01, trace=trace)

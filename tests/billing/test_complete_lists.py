@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seatctl.billing import endpoints
-from seatctl.billing.complete_lists import CompleteListsBilling, UnreadableList
+from seatctl.billing.complete_lists import UnreadableList, complete
 from seatctl.billing.port import MissingInStripe, Read
 from seatctl.billing.stripe import connect_sandbox
 from tests.sandbox.seed import send
@@ -179,13 +179,14 @@ def long_lists(sandbox):
 
 def test_the_port_reads_lines_items_and_refunds_to_their_end(long_lists):
     seatctl, customer, made, charge = long_lists
-    cut, whole = stripe(seatctl), CompleteListsBilling(stripe(seatctl))
+    whole = stripe(seatctl)
     for read, name, count in (
         (endpoints.invoice(made["latest_invoice"]), "lines", 230),
         (endpoints.subscription(made["id"]), "items", 12),
         (Read(f"/v1/charges/{charge['id']}", {"expand": ["refunds"]}), "refunds", 11),
     ):
-        assert (len(cut.read(read)[name]["data"]), cut.read(read)[name]["has_more"]) == (10, True)
+        cut = whole._send(read)[name]
+        assert (len(cut["data"]), cut["has_more"]) == (10, True)
         found = whole.read(read)[name]
         assert (len(found["data"]), found["has_more"]) == (count, False)
         assert len({one["id"] for one in found["data"]}) == count == found["total_count"]
@@ -200,15 +201,18 @@ def test_the_port_reads_lines_items_and_refunds_to_their_end(long_lists):
 
 
 class Stubborn:
-    """A Stripe that gives out an invoice with a cut list, and `rest` for what is on its other pages."""
+    """Gives out an invoice with a cut list, and `rest` for what is on the list's other pages."""
 
     def __init__(self, url: str, rest, data=({"id": "il_1"},)) -> None:
         self.url, self.rest, self.data = url, rest, [*data] if isinstance(data, tuple) else data
 
-    def read(self, call):
-        if call.path == "/v1/invoices/in_1":
-            lines = {"object": "list", "data": self.data, "has_more": True, "url": self.url}
-            return {"id": "in_1", "object": "invoice", "lines": lines}
+    def invoice(self):
+        lines = {"object": "list", "data": self.data, "has_more": True, "url": self.url}
+        invoice = {"id": "in_1", "object": "invoice", "lines": lines}
+        complete(invoice, self.read)
+        return invoice
+
+    def read(self, _call):
         if isinstance(self.rest, Exception):
             raise self.rest
         return self.rest
@@ -226,21 +230,17 @@ class Stubborn:
 )
 def test_a_list_that_cannot_be_read_to_its_end_is_no_answer(url, rest):
     with pytest.raises(UnreadableList) as caught:
-        CompleteListsBilling(Stubborn(url, rest)).read(endpoints.invoice("in_1"))
+        Stubborn(url, rest).invoice()
     assert caught.value.exit_code == 75
 
 
 @pytest.mark.parametrize("data", [None, "il_1", ["il_1"]])
 def test_a_list_without_its_beginning_is_no_answer(data):
     with pytest.raises(UnreadableList):
-        CompleteListsBilling(Stubborn("/v1/invoices/in_1/lines", {"data": []}, data)).read(
-            endpoints.invoice("in_1")
-        )
+        Stubborn("/v1/invoices/in_1/lines", {"data": []}, data).invoice()
 
 
 def test_a_list_that_came_empty_is_read_from_its_beginning():
     rest = {"object": "list", "data": [{"id": "il_1"}], "has_more": False}
-    found = CompleteListsBilling(Stubborn("/v1/invoices/in_1/lines", rest, [])).read(
-        endpoints.invoice("in_1")
-    )
+    found = Stubborn("/v1/invoices/in_1/lines", rest, []).invoice()
     assert (found["lines"]["data"], found["lines"]["has_more"]) == ([{"id": "il_1"}], False)

@@ -88,10 +88,10 @@ def within(stack: ExitStack, owner: Any, name: str, new: Any) -> None:
     "only the first ten lines of an invoice are read, and nothing compares what is left",
 )
 def _first_page(stack: ExitStack) -> None:
-    from seatctl.billing.complete_lists import CompleteListsBilling
+    from seatctl.billing import stripe
     from seatctl.services.subscriptions import refunds
 
-    within(stack, CompleteListsBilling, "_complete", lambda _self, _holder: None)
+    within(stack, stripe, "complete", lambda *_: None)
     within(stack, refunds, "_require_full_refund", lambda *_: None)
 
 
