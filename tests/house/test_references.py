@@ -18,14 +18,6 @@ PACKAGE = ROOT / "seatctl"
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
 SOURCES = sorted(path for name in ("seatctl", "tests", "bench") for path in (ROOT / name).rglob("*.py"))
 NAMES = {path.name for path in (*SOURCES, *PAGES)}
-NOT_YET: set[str] = {
-    "seatctl/services/operations/steps.py",
-    "seatctl/services/operations/submit.py",
-    "seatctl/services/plans/plan_edit_operation.py",
-    "seatctl/services/purchases/buy_operation.py",
-    "seatctl/services/purchases/checkout_operation.py",
-}
-"""Modules whose docstrings still refer to something that is not there."""
 
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 FILE = re.compile(r"(?<![\w./*<>$-])[\w-]+(?:/[\w-]+)*\.(?:py|md)\b")
@@ -119,4 +111,4 @@ def test_docstrings_and_comments_name_what_is_there():
         for source in SOURCES
         if (found := set().union(*(missing(text, source.parent) for text in prose(source))))
     }
-    assert {name: found for name, found in gone.items() if name not in NOT_YET} == {}
+    assert gone == {}
