@@ -26,6 +26,9 @@ app = typer.Typer()
 for _verb in (apply, move, swap, reclaim):
     app.command()(_verb)
 
+LISTED = "subscription email name assigned_at until claimed_at revoked_at"
+"""The keys of `seats list`. Imports read such a list, and know its columns from here."""
+
 CreateUsersOpt = Annotated[
     bool, typer.Option("--create-users", help="Add the people who are not users yet, then seat them.")
 ]
@@ -99,10 +102,7 @@ def list_seats(
         )
         ctx.emit_list(
             seat_lists.listing(reader, seat_filter),
-            columns(
-                "subscription email name assigned_at until claimed_at revoked_at",
-                machine="" if everything else "revoked_at",
-            ),
+            columns(LISTED, machine="" if everything else "revoked_at"),
             handle="email",
             total=lambda: seat_lists.count(reader, seat_filter),
         )

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from seatctl.cli.framework.options import EmailArg, FileArg, MapOpt, SkipBadOpt, context
 from seatctl.models.user import UserStatus
 from seatctl.output.columns import columns
+
+if TYPE_CHECKING:
+    from seatctl.app.context import Context
 
 app = typer.Typer()
 
@@ -19,9 +22,6 @@ SHOW_COLUMNS = columns(
     machine="seats requests",
     titles={"subscriptions": "Seats in"},
 )
-
-_LISTED = frozenset(("status", "seats", "created_at", "subscription", "assigned_at", "until"))
-"""Columns that our own lists print and an import ignores on purpose."""
 
 EmailsArg = Annotated[
     list[str], typer.Argument(metavar="EMAIL...", help="Users, by e-mail.", show_default=False)
@@ -169,11 +169,20 @@ def import_file(
 
     ctx = context(typer_ctx)
     with open_table(file, USER_FIELDS, mapping=renames(mapping or ())) as table:
-        ignored = [name for name in table.ignored if name not in _LISTED]
-        if ignored:  # the name may be a typing mistake
-            ctx.note(f"ignored columns: {', '.join(ignored)}")
+        if table.ignored:
+            _name_unknown_columns(ctx, table.ignored)
         report = import_users(ctx.ledger, ctx.call, checked_rows(table), skip_bad=skip_bad)
         ctx.emit(report, handle="email")
+
+
+def _name_unknown_columns(ctx: Context, ignored: tuple[str, ...]) -> None:
+    """Tell the user which ignored columns are not those of `users list` or `seats list`: typing mistakes."""
+    from seatctl.cli.seats import LISTED
+
+    printed = {*LISTED.split(), *(column.key for column in LIST_COLUMNS)}
+    unknown = [name for name in ignored if name not in printed]
+    if unknown:
+        ctx.note(f"ignored columns: {', '.join(unknown)}")
 
 
 @app.command()
