@@ -9,6 +9,7 @@ from seatctl.cli import error_codes
 from seatctl.cli.error_codes import EXIT_CODES
 from seatctl.config.settings import SETTINGS
 from seatctl.errors import ExitCode
+from seatctl.output.style import Format
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +70,27 @@ files (in TMPDIR, deleted afterwards) and files that you name. The Stripe librar
 Without an actor the audit log records os:NAME, the user of the operating system."""
 
 
-def _formats() -> str:
-    return """\
--o table     for people; the default on a terminal. It shows 50 rows and their total number, and leaves out
-             empty columns; a narrow terminal gets fewer columns, or a page for each row
--o tsv       the default if stdout is not a terminal: one line per record, for cut and awk
--o csv       for spreadsheets: a cell that would run as a formula gets an apostrophe in front, which
-             import and --from remove again
--o json      a list is an array, a single record an object
--o jsonl     one object per line
--o markdown  for reports
+_FORMATS = {
+    Format.TABLE: """\
+for people; the default on a terminal. It shows 50 rows and their total number, and leaves out
+empty columns; a narrow terminal gets fewer columns, or a page for each row""",
+    Format.JSON: "a list is an array, a single record an object",
+    Format.JSONL: "one object per line",
+    Format.CSV: """\
+for spreadsheets: a cell that would run as a formula gets an apostrophe in front, which
+import and --from remove again""",
+    Format.TSV: "the default if stdout is not a terminal: one line per record, for cut and awk",
+    Format.MARKDOWN: "for reports",
+}
 
+
+def _formats() -> str:
+    width = max(map(len, Format))
+    lines = [f"-o {name:<{width}}  " + _FORMATS[name].replace("\n", f"\n{'':{width + 5}}") for name in Format]
+    return "\n".join([*lines, _RESULTS])
+
+
+_RESULTS = """
 Results go to stdout, everything else to stderr. Machine formats are never cut short. Keys are snake_case
 and stable, times are UTC (2026-01-31T12:00:00Z), money is an integer in minor units with its currency
 (1200 and usd is 12.00 USD).

@@ -199,18 +199,20 @@ def _require_text(argv: Sequence[str]) -> None:
 
 def _wants_json(argv: Sequence[str], environment: Mapping[str, str], ctx: Context) -> bool:
     """Return whether errors are JSON, even if the command line could not be parsed completely."""
+    from seatctl.output.style import JSON_FORMATS
+
     if ctx.options.output:
-        return ctx.options.output in {"json", "jsonl"}
+        return ctx.options.output in JSON_FORMATS
     for word, value in zip(argv, [*argv, ""][1:], strict=True):
         if word == "--":
             break
         named = value if word in {"-o", "--output"} else word.removeprefix("--output=").removeprefix("-o")
-        if named != word and named in {"json", "jsonl"}:
+        if named != word and named in JSON_FORMATS:
             return True
     try:
-        return ctx.format in {"json", "jsonl"}
+        return ctx.format in JSON_FORMATS
     except Exception:  # noqa: BLE001  # an error has to be printed, whatever the state of the settings
-        return environment.get("SEATCTL_OUTPUT") in {"json", "jsonl"}
+        return environment.get("SEATCTL_OUTPUT") in JSON_FORMATS
 
 
 def _prepare_streams() -> None:

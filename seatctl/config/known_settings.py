@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
 from seatctl.errors import BadInput, Code, UsageError
+from seatctl.output.style import FORMAT_NAMES, Format
 
 Value: TypeAlias = str | int | bool
 
@@ -119,8 +120,8 @@ SETTINGS: dict[str, Setting] = {
         Setting("ledger", "path of the ledger file", _text, environment=("SEATCTL_LEDGER",)),
         Setting(
             "output",
-            "format of results: table, json, jsonl, csv, tsv or markdown",
-            _one_of("table", "json", "jsonl", "csv", "tsv", "markdown"),
+            f"format of results: {FORMAT_NAMES}",
+            _one_of(*Format),
             environment=("SEATCTL_OUTPUT",),
         ),
         Setting("color", "auto, always or never", _one_of("auto", "always", "never"), "auto"),

@@ -20,7 +20,7 @@ lines, such as a mail, which `emit_one` keeps."""
 
 
 class Format(StrEnum):
-    """The values of `--output`."""
+    """The values of `--output`. `output/emit.py` prints them; `seatctl help formats` explains each."""
 
     TABLE = "table"
     JSON = "json"
@@ -28,6 +28,13 @@ class Format(StrEnum):
     CSV = "csv"
     TSV = "tsv"
     MARKDOWN = "markdown"
+
+
+FORMAT_NAMES = " or ".join(", ".join(Format).rsplit(", ", 1))
+"""All formats in words, for help: table, json, … or markdown."""
+
+JSON_FORMATS = frozenset((Format.JSON, Format.JSONL))
+"""The formats in which an error is JSON, too."""
 
 
 class Column(NamedTuple):

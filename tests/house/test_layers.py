@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "input": VALUES,
     "output": {*VALUES, "system"},
     "services": {*VALUES, "system", "ledger", "billing", "mail", "input"},
-    "config": {*VALUES, "system", "mail"},
+    "config": {*VALUES, "system", "mail", "output"},
     "app": {*VALUES, "system", "ledger", "billing", "mail", "sandbox", "input", "output", "config"},
     "cli": {
         *VALUES,

@@ -12,7 +12,7 @@ from seatctl.app.context import Context
 from seatctl.app.options import GlobalOptions
 from seatctl.config.settings import is_actor
 from seatctl.errors import UsageError
-from seatctl.output.style import Format
+from seatctl.output.style import FORMAT_NAMES, Format
 
 
 def _keep(ctx: ClickContext, param: Parameter, value: str | bool | None) -> None:
@@ -108,7 +108,7 @@ GLOBAL_OPTIONS: tuple[TyperOption, ...] = (
     _option("--profile", "-p", metavar="NAME", help="The profile to use."),
     _option("--ledger", metavar="PATH", help="Use this ledger file."),
     _option("--as", metavar="ACTOR", help="Act as this e-mail address or ci:NAME."),
-    _option("--output", "-o", metavar="FORMAT", help="table, json, jsonl, csv, tsv or markdown."),
+    _option("--output", "-o", metavar="FORMAT", help=f"{FORMAT_NAMES}."),
     _option("--fields", metavar="A,B", help="Show only these fields."),
     _option("--no-header", help="No header line."),
     _option("--quiet", "-q", help="Print only handles, no messages."),
