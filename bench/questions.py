@@ -21,9 +21,9 @@ _INVOICES = """INSERT INTO invoices (stripe_id, number, status, currency, subtot
     amount_paid, amount_remaining, customer_id, subscription_id, created_at, finalized_at,
     stripe_subscription)
     WITH RECURSIVE n (i) AS (VALUES (:first) UNION ALL SELECT i + 1 FROM n WHERE i < :last)
-    SELECT 'in_' || i, 'N-' || i, :status, 'usd', 1200, 1200, 1200, 1200 - :owed, :owed, 1, :pool,
+    SELECT 'in_' || i, 'N-' || i, :status, 'usd', 1200, 1200, 1200, 1200 - :owed, :owed, 1, :subscription,
     strftime('%Y-%m-%dT%H:%M:%SZ', 1700000000 + i * 60, 'unixepoch'), '2026-01-01T00:00:00Z',
-    CASE WHEN :pool IS NULL THEN 'sub_' || (i % 20000) END FROM n"""
+    CASE WHEN :subscription IS NULL THEN 'sub_' || (i % 20000) END FROM n"""
 
 
 def questions(work: Path, users: int, rounds: int) -> list[Figure]:
@@ -61,11 +61,11 @@ def questions(work: Path, users: int, rounds: int) -> list[Figure]:
 def put_invoices(ledger: Path, first: int, last: int) -> None:
     """Invoices of other subscriptions; with the first one, ten of the ledger's own, one of them unpaid."""
     with closing(sqlite3.connect(ledger)) as db, db:
-        paid = {"status": "paid", "owed": 0, "pool": None}
+        paid = {"status": "paid", "owed": 0, "subscription": None}
         db.execute(_INVOICES, {**paid, "first": first, "last": last})
         if first == 1:
-            db.execute(_INVOICES, {**paid, "first": -9, "last": -1, "pool": 1})
-            db.execute(_INVOICES, {"first": 0, "last": 0, "pool": 1, "status": "open", "owed": 1200})
+            db.execute(_INVOICES, {**paid, "first": -9, "last": -1, "subscription": 1})
+            db.execute(_INVOICES, {"first": 0, "last": 0, "subscription": 1, "status": "open", "owed": 1200})
 
 
 def _sql(large: Stage, small: Stage, asked: dict[str, int]) -> tuple[float, float]:

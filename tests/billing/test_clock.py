@@ -118,10 +118,10 @@ def test_a_sync_sees_what_comes_after_it(seatctl, tmp_path, hours):
             made.front.twin.store._db.execute("DELETE FROM objects WHERE kind = 'event'")
         assert made("sync", "--full").code == 0
         assert made(*BUY.split(), *CARD).code == 0
-        (pool,) = made.front.twin.store.walk("subscription")
+        (subscription,) = made.front.twin.store.walk("subscription")
         made.front.twin.handle(
             "POST",
-            f"/v1/subscriptions/{pool['id']}",
+            f"/v1/subscriptions/{subscription['id']}",
             {"Authorization": "Bearer sk_test_x"},
             "cancel_at_period_end=true",
         )

@@ -11,7 +11,16 @@ from seatctl.billing.stripe import connect_sandbox
 from tests.sandbox.seed import send
 from tests.services.subscriptions.test_cancel import balances, refunds, shown_then_given
 from tests.support.both_sides import charges, objects, sandbox_path, twin
-from tests.support.office import TEN_DAYS_LEFT, done, freeze, is_sound, open_office, pool, refused, until
+from tests.support.office import (
+    TEN_DAYS_LEFT,
+    done,
+    freeze,
+    is_sound,
+    open_office,
+    refused,
+    subs_row,
+    until,
+)
 
 BUYER = "--owner ann@example.com --billing-email pay@example.com --payment-method pm_card_visa"
 
@@ -27,7 +36,7 @@ def stripe(seatctl):
 
 def unused(seatctl, name: str) -> int:
     ends = {"cancel_now": True, "proration_behavior": "create_prorations"}
-    form = {"subscription": pool(seatctl, name)["stripe_subscription"], "subscription_details": ends}
+    form = {"subscription": subs_row(seatctl, name)["stripe_subscription"], "subscription_details": ends}
     return -asked(seatctl, "/v1/invoices/create_preview", form)["total"]
 
 
@@ -120,9 +129,9 @@ def test_nothing_is_canceled_where_less_would_be_given_back_than_is_unused(sandb
     assert (error["code"], error["unused"], error["given_back"]) == ("refund_falls_short", 3333, 0)
     assert bill["number"] in error["message"]
     assert error["hint"].startswith("to end it and give nothing back: seatctl subs cancel acc --now;")
-    assert pool(office, "acc")["status"] == "active"
+    assert subs_row(office, "acc")["status"] == "active"
     done(office, "subs cancel acc --now")
-    assert (pool(office, "acc")["status"], refunds(office)) == ("canceled", [])
+    assert (subs_row(office, "acc")["status"], refunds(office)) == ("canceled", [])
 
 
 def test_a_debt_too_small_to_charge_is_set_off_before_the_card_gets_anything_back(sandbox):

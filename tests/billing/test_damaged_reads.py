@@ -13,9 +13,9 @@ from seatctl.sandbox.api.twin import Answer, Twin
 from tests.support.change_stories import change_card, contract, flexible, in_window
 from tests.support.damage import KINDS, STILL_VALID, damaged
 from tests.support.office import done
-from tests.support.pools import ledger_path, query
 from tests.support.second_ledger import SecondLedger
 from tests.support.state import assert_in_step, assert_sound, differences, state
+from tests.support.subscriptions import ledger_path, query
 
 pytestmark = pytest.mark.slow
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.support.both_sides import assert_agree, charges, fail, objects, sandbox_path
 from tests.support.change_stories import STORIES
-from tests.support.pools import ledger_path, query
 from tests.support.state import assert_in_step, assert_sound, differences, state
+from tests.support.subscriptions import ledger_path, query
 
 ORDER = "subs buy --plan pro --seats 3 --name lab --billing-email pay@example.com"
 BUY = (*ORDER.split(), "--payment-method", "pm_card_visa", "--yes", "-o", "json")

@@ -17,28 +17,28 @@ from tests.support.hinted import FILLED, commands_in
 from tests.support.office import until
 
 SUBSCRIPTION = """
-    subs add-seats {pool} 3
-    subs add-seats {pool} 5 --coupon any
-    subs add-seats {pool} 5 --on-account
-    subs add-seats {pool} 5 --max-spend 0.01
-    subs add-seats {pool} 5000000
-    subs set-seats {pool} 2
-    subs set-seats {pool} 5
-    subs set-seats {pool} 7
-    subs change-plan {pool} team
-    subs change-plan {pool} year-plus
-    subs change-plan {pool} later --at-renewal
-    subs renew {pool}
-    subs renew {pool} --seats 3
-    subs resume {pool}
-    subs cancel {pool}
-    subs cancel {pool} --now
-    subs cancel {pool} --now --refund
-    subs transfer {pool} nobody@example.org
-    subs billing {pool} --payment-method pm_card_visa
-    seats assign {pool} e@example.org f@example.org
-    seats revoke {pool} nobody@example.org
-    requests create a@example.org --subscription {pool}
+    subs add-seats {subscription} 3
+    subs add-seats {subscription} 5 --coupon any
+    subs add-seats {subscription} 5 --on-account
+    subs add-seats {subscription} 5 --max-spend 0.01
+    subs add-seats {subscription} 5000000
+    subs set-seats {subscription} 2
+    subs set-seats {subscription} 5
+    subs set-seats {subscription} 7
+    subs change-plan {subscription} team
+    subs change-plan {subscription} year-plus
+    subs change-plan {subscription} later --at-renewal
+    subs renew {subscription}
+    subs renew {subscription} --seats 3
+    subs resume {subscription}
+    subs cancel {subscription}
+    subs cancel {subscription} --now
+    subs cancel {subscription} --now --refund
+    subs transfer {subscription} nobody@example.org
+    subs billing {subscription} --payment-method pm_card_visa
+    seats assign {subscription} e@example.org f@example.org
+    seats revoke {subscription} nobody@example.org
+    requests create a@example.org --subscription {subscription}
 """
 PEOPLE = """
     version
@@ -154,10 +154,10 @@ def test_what_a_refused_change_names_is_not_refused_for_the_same_reason(sandbox,
     assert sandbox("sync").code == 0
     for person in "efgh":
         assert sandbox("users", "add", f"{person}@example.org").code == 0
-    pool = SCENES[scene]
+    subscription = SCENES[scene]
     runs = [str(row["number"]) for row in sandbox.rows("runs", "list")]
-    bills = [row["number"] or row["stripe_id"] for row in sandbox.rows("invoices", "list", pool)]
-    commands = [line.strip().format(pool=pool) for line in SUBSCRIPTION.strip().splitlines()]
+    bills = [row["number"] or row["stripe_id"] for row in sandbox.rows("invoices", "list", subscription)]
+    commands = [line.strip().format(subscription=subscription) for line in SUBSCRIPTION.strip().splitlines()]
     commands += [f"runs undo {number}" for number in runs]
     commands += [f"invoices {verb} {bill}" for bill in bills for verb in ("pay", "void", "send")]
     assert each_hint_is_accepted(sandbox, commands) > 5

@@ -18,7 +18,7 @@ from seatctl.ledger.schema import migrate
 from seatctl.models.call import Call
 from tests.conftest import Seatctl
 from tests.support.both_sides import fail
-from tests.support.pools import ledger_path
+from tests.support.subscriptions import ledger_path
 
 ANN, BOB, ZOE = "ann@example.com", "bob@example.com", "zoe@example.com"
 

@@ -9,14 +9,14 @@ from contextlib import closing
 import pytest
 
 from tests.support.both_sides import fail
-from tests.support.pools import add_pool, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
 
 @pytest.fixture
 def design(seatctl, sandbox):
-    add_pool(ledger_path(sandbox), seats=4)
+    add_subscription(ledger_path(sandbox), seats=4)
     assert seatctl("users", "add", ANN, BOB).code == 0
     assert seatctl("seats", "assign", "design", ANN).code == 0
     return "design"

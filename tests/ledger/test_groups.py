@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path
+from tests.support.subscriptions import add_subscription, ledger_path
 
 ANN, BOB = "ann@x.com", "bob@x.com"
 
@@ -42,8 +42,8 @@ def test_two_rows_of_a_file_with_two_spellings_are_no_conflict(sandbox, file):
 
 
 def test_a_desired_state_with_another_spelling_is_reached_already(sales, file):
-    add_pool(ledger_path(sales))
-    add_pool(ledger_path(sales), "video")
+    add_subscription(ledger_path(sales))
+    add_subscription(ledger_path(sales), "video")
     path = file(
         "email,subscription,group",
         f"{ANN},design,SALES öst",

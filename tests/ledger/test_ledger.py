@@ -22,8 +22,8 @@ from seatctl.ledger.failures import LedgerCorrupt, NoLedger
 from seatctl.ledger.ledger import create_ledger, open_ledger
 from seatctl.ledger.schema.migrate import SCHEMA_VERSION
 from tests.support.needs import need
-from tests.support.pools import ledger_path, query
 from tests.support.refusals import refuses
+from tests.support.subscriptions import ledger_path, query
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -12,8 +12,8 @@ import pytest
 import seatctl
 from bench.questions import put_invoices
 from seatctl.ledger.schema.indexes import INDEXES
-from tests.support.pools import ledger_path, query
 from tests.support.steps import steps
+from tests.support.subscriptions import ledger_path, query
 
 FEW, MANY = 200, 2000
 

@@ -14,8 +14,8 @@ from seatctl.ledger import check, outbox, seats, users
 from seatctl.ledger.ledger import create_ledger, open_ledger
 from seatctl.ledger.record import audit
 from seatctl.models.call import Call, format_time
-from tests.support.pools import add_pool, query
 from tests.support.refusals import refuses
+from tests.support.subscriptions import add_subscription, query
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -149,7 +149,7 @@ def sit(ledger, user: int, until: str | None = None):
 
 
 def test_the_next_change_records_what_has_expired_at_the_moment_it_did(ledger):
-    add_pool(ledger.path, seats=2)
+    add_subscription(ledger.path, seats=2)
     sit(ledger, 1, "2026-11-21T12:30:00Z")
     with ledger.change(later(minutes=29)):
         pass
@@ -162,7 +162,7 @@ def test_the_next_change_records_what_has_expired_at_the_moment_it_did(ledger):
 
 
 def test_seats_bought_or_given_back_by_date_count_from_that_date(ledger):
-    add_pool(ledger.path, seats=2)
+    add_subscription(ledger.path, seats=2)
     for day, number in (("23", 5), ("22", 4), ("25", 9)):
         query(
             ledger.path,
@@ -183,7 +183,7 @@ def test_seats_bought_or_given_back_by_date_count_from_that_date(ledger):
 
 
 def test_a_freed_seat_goes_to_the_first_of_those_who_wait(ledger):
-    add_pool(ledger.path, seats=1)
+    add_subscription(ledger.path, seats=1)
     sit(ledger, 1, "2026-11-21T12:30:00Z")
     for user, priority, moment in ((2, 0, "10"), (3, 5, "11"), (4, 5, "09")):
         person(ledger, user)
@@ -211,7 +211,7 @@ def messages(ledger):
 
 
 def test_a_message_to_many_reaches_each_of_them_once(ledger):
-    add_pool(ledger.path, seats=9)
+    add_subscription(ledger.path, seats=9)
     for user in (1, 2, 3):
         sit(ledger, user, "2026-11-21T12:30:00Z")
     sit(ledger, 4)
@@ -286,7 +286,7 @@ def test_a_full_disk_is_said_and_changes_nothing(ledger):
 
 
 def test_a_clock_that_was_set_back_damages_nothing(ledger):
-    add_pool(ledger.path, seats=2)
+    add_subscription(ledger.path, seats=2)
     with ledger.change(call()) as tx:
         person = users.add(tx, "a@example.com")
         seats.assign(tx, 1, person.id)

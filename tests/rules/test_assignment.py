@@ -15,7 +15,7 @@ from tests.support.refusals import refuses
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def pool(capacity=5, assigned=3, **fields) -> Subscription:
+def make_subscription(capacity=5, assigned=3, **fields) -> Subscription:
     known = {
         "id": 1, "name": "design", "plan_id": 1, "plan_slug": "pro", "customer_id": 1,
         "stripe_subscription": "sub_1", "stripe_item": "si_1", "status": SubscriptionStatus.ACTIVE,
@@ -30,30 +30,30 @@ def pool(capacity=5, assigned=3, **fields) -> Subscription:
     ("needed", "fill", "taken"), [(0, False, 0), (2, False, 2), (2, True, 2), (9, True, 2), (0, True, 0)]
 )
 def test_as_many_are_seated_as_asked_or_as_fit(needed, fill, taken):
-    assert seats_to_take(pool(), needed, fill=fill) == taken
+    assert seats_to_take(make_subscription(), needed, fill=fill) == taken
 
 
 def test_one_too_many_is_refused():
     with pytest.raises(NoSeatsLeft) as refused:
-        seats_to_take(pool(), 3, fill=False)
+        seats_to_take(make_subscription(), 3, fill=False)
     assert (refused.value.data["free"], refused.value.data["missing"]) == (2, 1)
 
 
 @pytest.mark.parametrize("fill", [False, True])
 def test_an_over_assigned_subscription_takes_nobody_but_needs_nobody_either(fill):
     with refuses(Code.OVER_ASSIGNED):
-        seats_to_take(pool(capacity=2), 1, fill=fill)
-    assert seats_to_take(pool(capacity=2), 0, fill=fill) == 0
+        seats_to_take(make_subscription(capacity=2), 1, fill=fill)
+    assert seats_to_take(make_subscription(capacity=2), 0, fill=fill) == 0
 
 
 @pytest.mark.parametrize(("missing", "bought"), [(1, 5), (5, 5), (6, 10)])
 def test_what_is_missing_is_bought_in_packs(missing, bought):
-    assert in_packs(pool(policy=Policy(pack_size=5, min_seats=10)), missing) == bought
+    assert in_packs(make_subscription(policy=Policy(pack_size=5, min_seats=10)), missing) == bought
 
 
 def test_the_shortage_names_who_goes_without_and_quotes_what_is_typed():
     rows = [{"line": n, "email": f"p{n}@example.com"} for n in range(1, 6)]
-    said = shortage(pool(name="my design"), 7, rows)
+    said = shortage(make_subscription(name="my design"), 7, rows)
     assert said.message == (
         "my design has 2 seats free, 7 are needed; p1@example.com, p2@example.com, p3@example.com"
         " and 2 more would not get a seat"
@@ -86,10 +86,10 @@ def test_automatic_approval(rules, free, outcome):
 
 
 def test_a_request_for_any_goes_to_the_features_then_to_the_most_free_seats():
-    few, many = pool(id=1, assigned=4), pool(id=2, assigned=1)
-    full = pool(id=3, assigned=5, policy=Policy(features=("reports",)))
-    reports = pool(id=4, assigned=4, policy=Policy(features=("reports", "media")))
-    stopped = pool(id=5, assigned=0, status=SubscriptionStatus.CANCELED)
+    few, many = make_subscription(id=1, assigned=4), make_subscription(id=2, assigned=1)
+    full = make_subscription(id=3, assigned=5, policy=Policy(features=("reports",)))
+    reports = make_subscription(id=4, assigned=4, policy=Policy(features=("reports", "media")))
+    stopped = make_subscription(id=5, assigned=0, status=SubscriptionStatus.CANCELED)
     assert choose([few, many, full, reports, stopped]) == many
     assert choose([few, many, full, reports, stopped], ["reports"]) == reports
     assert choose([full, stopped]) is None

@@ -67,7 +67,7 @@ class Sight:
         self.world, self.books, self.chance, self.plans = world, books, chance, plans
         self.cards = cards or CARDS
         rows = world.ledger.rows
-        self.running = [row for row in books.pools if row["status"] not in ENDED]
+        self.running = [row for row in books.subscriptions if row["status"] not in ENDED]
         self.open_requests = [
             str(row[0])
             for row in rows("SELECT number FROM requests WHERE status IN ('pending', 'waitlisted')")
@@ -81,7 +81,7 @@ class Sight:
     def pick(self, *choices: str) -> str:
         return self.chance.choice(choices)
 
-    def pool(self) -> str:
+    def subscription(self) -> str:
         """A subscription, most often one that runs."""
         if self.running and self.chance.random() < 0.96:
             return self.chance.choice(self.running)["name"]
@@ -89,17 +89,17 @@ class Sight:
 
     def new_name(self) -> str:
         """One that no subscription ever had, most often: names of ended ones stay taken."""
-        number = len(self.books.pools)
+        number = len(self.books.subscriptions)
         return f"{NAMES[number % len(NAMES)]}{number // len(NAMES) or ''}"
 
     def people(self, most: int = 3) -> list[str]:
         return self.chance.sample(PEOPLE, self.chance.randint(1, most))
 
-    def seated(self, pool: str) -> list[str]:
+    def seated(self, subscription: str) -> list[str]:
         rows = self.world.ledger.rows(
             "SELECT u.email FROM seats s JOIN users u ON u.id = user_id JOIN subscriptions p"
             " ON p.id = s.subscription_id WHERE revoked_at IS NULL AND p.name = ? ORDER BY s.id",
-            pool,
+            subscription,
         )
         return [row[0] for row in rows] or [*PEOPLE]
 
@@ -122,12 +122,12 @@ Maker = Callable[[Sight], list[str]]
 def _buy(see: Sight) -> list[str]:
     plan = see.pick(*see.plans)
     seats = see.chance.randint(1, 6) * (5 if plan == "year" and see.chance.random() < 0.9 else 1)
-    name = see.new_name() if see.chance.random() < 0.92 else see.pool()
+    name = see.new_name() if see.chance.random() < 0.92 else see.subscription()
     owner = see.pick(BOB, BOB, "ann@example.com", "u0@example.org")
     words = ["subs", "buy", "--plan", plan, "--seats", str(seats), "--name", name, "--owner", owner]
     how = see.chance.random()
     if how < 0.12 and see.running:
-        words += ["--bill-to", see.pool()]
+        words += ["--bill-to", see.subscription()]
     elif how < 0.27:
         words += ["--billing-email", f"pay-{name}@example.com", "--on-account", "--due-in", "30d"]
     elif how < 0.33:
@@ -142,7 +142,7 @@ def _add_seats(see: Sight) -> list[str]:
     number = see.chance.choice([1, 1, 2, 3, 5, 5])
     on_account = see.maybe(0.1, "--on-account")
     return [
-        *("subs", "add-seats", see.pool(), str(number)),
+        *("subs", "add-seats", see.subscription(), str(number)),
         *(see.coupon() + on_account + see.limit() + see.request()),
     ]
 
@@ -150,18 +150,27 @@ def _add_seats(see: Sight) -> list[str]:
 def _set_seats(see: Sight) -> list[str]:
     revoke = see.maybe(0.5, "--revoke", see.pick("newest", "oldest", "suspended", "unclaimed"))
     number = see.chance.choice([1, 2, 3, 4, 5, 8, 10, 15])
-    return ["subs", "set-seats", see.pool(), str(number), *revoke, *see.limit(), *see.request()]
+    return ["subs", "set-seats", see.subscription(), str(number), *revoke, *see.limit(), *see.request()]
 
 
 def _change_plan(see: Sight) -> list[str]:
     when = see.maybe(0.35, "--at-renewal")
     plan = see.pick(*see.plans)
-    return ["subs", "change-plan", see.pool(), plan, *when, *see.coupon(), *see.limit(), *see.request()]
+    return [
+        "subs",
+        "change-plan",
+        see.subscription(),
+        plan,
+        *when,
+        *see.coupon(),
+        *see.limit(),
+        *see.request(),
+    ]
 
 
 def _renew(see: Sight) -> list[str]:
     manual = [row["name"] for row in see.running if '"renewal":"manual"' in (row["policy"] or "")]
-    name = see.pick(*manual) if manual else see.pool()
+    name = see.pick(*manual) if manual else see.subscription()
     seats = see.maybe(0.4, "--seats", str(see.chance.choice([1, 2, 5, 10])), "--revoke", "newest")
     how = see.maybe(0.2, "--on-account", "--due-in", "30d")
     return ["subs", "renew", name, *seats, *how, *see.coupon(), *see.limit(), *see.request()]
@@ -169,7 +178,7 @@ def _renew(see: Sight) -> list[str]:
 
 def _cancel(see: Sight) -> list[str]:
     how = see.chance.choice([[], ["--now"], ["--now", "--refund"], ["--now", "--refund"]])
-    return ["subs", "cancel", see.pool(), *how]
+    return ["subs", "cancel", see.subscription(), *how]
 
 
 def _billing(see: Sight) -> list[str]:
@@ -182,34 +191,34 @@ def _billing(see: Sight) -> list[str]:
             ["--address", "country=DE", "--address", "city=Bonn"],
         ]
     )
-    return ["subs", "billing", see.pool(), *what, *see.limit(), *see.request()]
+    return ["subs", "billing", see.subscription(), *what, *see.limit(), *see.request()]
 
 
 def _swap(see: Sight) -> list[str]:
-    pool = see.pool()
-    return ["seats", "swap", pool, see.pick(*see.seated(pool)), see.pick(*PEOPLE)]
+    subscription = see.subscription()
+    return ["seats", "swap", subscription, see.pick(*see.seated(subscription)), see.pick(*PEOPLE)]
 
 
 def _revoke(see: Sight) -> list[str]:
-    pool = see.pool()
-    return ["seats", "revoke", pool, see.pick(*see.seated(pool))]
+    subscription = see.subscription()
+    return ["seats", "revoke", subscription, see.pick(*see.seated(subscription))]
 
 
 def _move(see: Sight) -> list[str]:
-    pool = see.pool()
-    return ["seats", "move", pool, see.pool(), see.pick(*see.seated(pool))]
+    subscription = see.subscription()
+    return ["seats", "move", subscription, see.subscription(), see.pick(*see.seated(subscription))]
 
 
 def _reclaim(see: Sight) -> list[str]:
     how = see.chance.choice([["--suspended"], ["--inactive", "30"], ["--never-claimed", "20"]])
-    return ["seats", "reclaim", see.pool(), *how, *see.maybe(0.7, "--max-revoke", "100%")]
+    return ["seats", "reclaim", see.subscription(), *how, *see.maybe(0.7, "--max-revoke", "100%")]
 
 
 def _auto_approve(see: Sight) -> list[str]:
     rules = see.chance.choice(
         [[], [], ["--domain", "example.org"], ["--keep-free", "1"], ["--daily-limit", "2"], ["--reset"]]
     )
-    return ["config", "auto-approve", see.pool(), see.pick("on", "on", "off"), *rules]
+    return ["config", "auto-approve", see.subscription(), see.pick("on", "on", "off"), *rules]
 
 
 def _invoice(verb: str) -> Maker:
@@ -235,10 +244,13 @@ COMMANDS: dict[str, tuple[int, Maker]] = {
     "change-plan": (6, _change_plan),
     "renew": (5, _renew),
     "cancel": (5, _cancel),
-    "resume": (2, lambda see: ["subs", "resume", see.pool()]),
+    "resume": (2, lambda see: ["subs", "resume", see.subscription()]),
     "adopt": (2, lambda see: ["ledger", "adopt"]),
-    "rename": (2, lambda see: ["subs", "rename", see.pool(), see.pick("left", "right", see.pool())]),
-    "transfer": (2, lambda see: ["subs", "transfer", see.pool(), see.pick(BOB, "u0@example.org")]),
+    "rename": (
+        2,
+        lambda see: ["subs", "rename", see.subscription(), see.pick("left", "right", see.subscription())],
+    ),
+    "transfer": (2, lambda see: ["subs", "transfer", see.subscription(), see.pick(BOB, "u0@example.org")]),
     "billing": (5, _billing),
     "plan-add": (
         1,
@@ -256,11 +268,14 @@ COMMANDS: dict[str, tuple[int, Maker]] = {
         ],
     ),
     "plan-archive": (1, lambda see: ["plans", "archive", see.pick(*PLANS), *see.maybe(0.6, "--undo")]),
-    "assign": (8, lambda see: ["seats", "assign", see.pool(), *see.people(), *see.maybe(0.3, "--fill")]),
+    "assign": (
+        8,
+        lambda see: ["seats", "assign", see.subscription(), *see.people(), *see.maybe(0.3, "--fill")],
+    ),
     "assign-until": (
         2,
         lambda see: [
-            *("seats", "assign", see.pool(), *see.people(2)),
+            *("seats", "assign", see.subscription(), *see.people(2)),
             *("--for", see.pick("2d", "10d", "40d"), *see.maybe(0.3, "--create-users")),
         ],
     ),
@@ -271,7 +286,7 @@ COMMANDS: dict[str, tuple[int, Maker]] = {
     "request": (
         4,
         lambda see: [
-            *("requests", "create", see.pick(*PEOPLE), *see.maybe(0.8, "--subscription", see.pool())),
+            *("requests", "create", see.pick(*PEOPLE), *see.maybe(0.8, "--subscription", see.subscription())),
             *see.maybe(0.2, "--expires", "3d"),
             *see.maybe(0.3, "--create-users"),
         ],
@@ -294,9 +309,9 @@ COMMANDS: dict[str, tuple[int, Maker]] = {
     "reconcile": (2, lambda see: ["reconcile", *see.maybe(0.3, "--fix"), *see.maybe(0.3, "--check")]),
     "status": (1, lambda see: ["status"]),
     "list": (1, lambda see: [see.pick("subs", "users", "seats", "requests", "invoices", "runs"), "list"]),
-    "show": (1, lambda see: ["subs", "show", see.pool()]),
+    "show": (1, lambda see: ["subs", "show", see.subscription()]),
     "invoice-show": (1, lambda see: ["invoices", "show", see.pick(*(see.invoices or ["none-1"]))]),
-    "check": (1, lambda see: ["check", see.pick(*PEOPLE), *see.maybe(0.5, "-s", see.pool())]),
+    "check": (1, lambda see: ["check", see.pick(*PEOPLE), *see.maybe(0.5, "-s", see.subscription())]),
 }
 READS = frozenset({"status", "list", "show", "invoice-show", "check"})
 ASKS = frozenset(
@@ -329,8 +344,8 @@ def batch(see: Sight) -> Step:
 
 
 def apply(see: Sight) -> Step:
-    pool, people = see.pool(), see.people(4)
-    rows = "".join(f"{email},{pool}\n" for email in people)
+    subscription, people = see.subscription(), see.people(4)
+    rows = "".join(f"{email},{subscription}\n" for email in people)
     more = see.maybe(0.5, "--prune", "--max-revoke", "100%") + see.maybe(0.3, "--create-users")
     more += see.maybe(0.25, "--buy-shortfall", "--max-spend", "200.00")
     return Step(

@@ -114,7 +114,7 @@ class Books:
             )
             for row in rows("SELECT * FROM operations ORDER BY id")
         }
-        self.pools = [dict(row) for row in rows("SELECT * FROM subscriptions ORDER BY id")]
+        self.subscriptions = [dict(row) for row in rows("SELECT * FROM subscriptions ORDER BY id")]
         self.last_run = rows("SELECT coalesce(max(number), 0) FROM runs")[0][0]
         self.seated = {
             row[0]: row[1]

@@ -263,7 +263,7 @@ class History:
         invariants.check_status(json.loads(shown.out)["attention"], self.books)
         listed = self.world.seatctl("invoices", "list", "-o", "json")
         invariants.check_invoices(json.loads(listed.out), self.books)
-        self._check_empty_pools()
+        self._check_empty_subscriptions()
         return ""
 
     def _let_banks_decide(self) -> None:
@@ -277,17 +277,17 @@ class History:
                 control.settle(self.world.twin, name)
         self._after("cardholder", before)
 
-    def _check_empty_pools(self) -> None:
+    def _check_empty_subscriptions(self) -> None:
         """Who sits in a subscription of no seats is not entitled by it."""
-        for pool in self.books.pools:
-            if pool["quantity"] == 0 and pool["status"] == "active":
+        for subscription in self.books.subscriptions:
+            if subscription["quantity"] == 0 and subscription["status"] == "active":
                 for row in self.world.ledger.rows(
                     "SELECT email FROM seats s JOIN users u ON u.id = user_id"
                     " WHERE subscription_id = ? AND revoked_at IS NULL LIMIT 1",
-                    pool["id"],
+                    subscription["id"],
                 ):
-                    told = self.world.seatctl("check", row["email"], "-s", pool["name"], "-o", "json")
-                    if told.code == 0 and pool["capacity"] == 0:
+                    told = self.world.seatctl("check", row["email"], "-s", subscription["name"], "-o", "json")
+                    if told.code == 0 and subscription["capacity"] == 0:
                         raise Violation("entitled by no seats", told.out[-400:])
 
     def _sync(self) -> Result:

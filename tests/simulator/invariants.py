@@ -63,9 +63,9 @@ NOT_UNDERSTOOD = (
 
 def _plan_waits(step: Step, before: Books) -> bool:
     """Whether another plan than the running one begins at the renewal."""
-    pool = next((one for one in before.pools if one["name"] in step.words), None)
-    shape = pool and next(
-        (one for one in before.stripe["subscription"] if one["id"] == pool["stripe_subscription"]), None
+    ours = next((one for one in before.subscriptions if one["name"] in step.words), None)
+    shape = ours and next(
+        (one for one in before.stripe["subscription"] if one["id"] == ours["stripe_subscription"]), None
     )
     return bool(shape and shape["metadata"].get("seatctl_next_plan"))
 
@@ -138,8 +138,8 @@ def check_entitled(step: Step, result: Result, before: Books) -> None:
     if step.words[0] != "check" or "-s" not in step.words or result.code != 0:
         return
     name = step.words[step.words.index("-s") + 1]
-    for pool in before.pools:
-        if pool["name"] == name and pool["quantity"] == pool["capacity"] == 0:
+    for ours in before.subscriptions:
+        if ours["name"] == name and ours["quantity"] == ours["capacity"] == 0:
             raise Violation("entitled by no seats", result.out[-400:])
 
 
@@ -148,11 +148,11 @@ def check_promise(step: Step, result: Result, before: Books) -> None:
     until = result.row.get("seats_until")
     if result.code != 0 or step.words[:2] != ("subs", "cancel") or not isinstance(until, str):
         return
-    pool = next((one for one in before.pools if one["name"] == step.words[2]), None)
-    one = pool and next(
-        (s for s in before.stripe["subscription"] if s["id"] == pool["stripe_subscription"]), None
+    ours = next((one for one in before.subscriptions if one["name"] == step.words[2]), None)
+    one = ours and next(
+        (s for s in before.stripe["subscription"] if s["id"] == ours["stripe_subscription"]), None
     )
-    if not pool or not one or one["status"] != "past_due" or not pool["policy"] or "--now" in step.words:
+    if not ours or not one or one["status"] != "past_due" or not ours["policy"] or "--now" in step.words:
         return
     since = [
         invoice["due_date"] or invoice["status_transitions"]["finalized_at"]
@@ -161,7 +161,7 @@ def check_promise(step: Step, result: Result, before: Books) -> None:
         and invoice["amount_remaining"]
         and ((invoice.get("parent") or {}).get("subscription_details") or {}).get("subscription") == one["id"]
     ]
-    grace = json.loads(pool["policy"]).get("grace_days", 0) * 86400
+    grace = json.loads(ours["policy"]).get("grace_days", 0) * 86400
     if since and until > _written(min(since) + grace):
         raise Violation("seats promised for what is not paid", f"{until}: {result.row}")
 
@@ -179,9 +179,9 @@ def check_payer(step: Step, result: Result, before: Books) -> None:
     if result.error.get("code") != "stripe_resource_missing":
         return
     name = step.words[step.words.index("--bill-to") + 1]
-    pool = next((pool for pool in before.pools if pool["name"] == name), None)
+    ours = next((ours for ours in before.subscriptions if ours["name"] == name), None)
     for one in before.stripe["subscription"]:
-        if pool and one["id"] == pool["stripe_subscription"] and one["default_payment_method"]:
+        if ours and one["id"] == ours["stripe_subscription"] and one["default_payment_method"]:
             raise Violation("the card of --bill-to is not found", f"{name}: {result.error.get('message')}")
 
 
@@ -266,14 +266,14 @@ def _items(books: Books, subscription: str) -> list[tuple]:
 
 def check_seats(before: Books, after: Books) -> None:
     """Nobody is seated beyond the capacity; a lowered one throws nobody out."""
-    was = {pool["id"]: pool for pool in before.pools}
-    for pool in after.pools:
-        assigned = after.seated.get(pool["id"], 0)
-        if assigned != pool["assigned"]:
-            raise Violation("the counter of seats", f"{pool['name']}: {pool['assigned']}, {assigned} sit")
-        more = assigned > before.seated.get(pool["id"], 0)
-        if assigned > pool["capacity"] and more and pool["capacity"] >= was.get(pool["id"], pool)["capacity"]:
-            raise Violation("a seat too many", f"{pool['name']}: {assigned} of {pool['capacity']}")
+    was = {ours["id"]: ours for ours in before.subscriptions}
+    for ours in after.subscriptions:
+        assigned = after.seated.get(ours["id"], 0)
+        if assigned != ours["assigned"]:
+            raise Violation("the counter of seats", f"{ours['name']}: {ours['assigned']}, {assigned} sit")
+        more = assigned > before.seated.get(ours["id"], 0)
+        if assigned > ours["capacity"] and more and ours["capacity"] >= was.get(ours["id"], ours)["capacity"]:
+            raise Violation("a seat too many", f"{ours['name']}: {assigned} of {ours['capacity']}")
     twice = after.ledger.rows(
         "SELECT subscription_id, user_id FROM seats WHERE revoked_at IS NULL"
         " GROUP BY 1, 2 HAVING count(*) > 1"
@@ -360,25 +360,25 @@ def facts_of(ledger: LedgerFile) -> dict[str, object]:
 def check_in_step(books: Books) -> None:
     """After a rest the ledger says what Stripe says: seats paid for, names, states, invoices."""
     now = _written(books.now)
-    pools: dict[str, Obj] = {pool["stripe_item"]: pool for pool in books.pools}
+    subscriptions: dict[str, Obj] = {ours["stripe_item"]: ours for ours in books.subscriptions}
     live = [one for one in books.stripe["subscription"] if one["status"] not in ENDED]
     for one in live:
         for item in books.items.get(one["id"], []):
-            pool = pools.get(item["id"])
-            if pool is None:
+            ours = subscriptions.get(item["id"])
+            if ours is None:
                 raise Violation("a subscription that the ledger does not know", one["id"])
-            known = [other for other in books.pools if other["stripe_subscription"] == one["id"]]
-            for name, is_, should in _pool_facts(pool, one, item, now, several=len(known) > 1):
+            known = [other for other in books.subscriptions if other["stripe_subscription"] == one["id"]]
+            for name, is_, should in _facts(ours, one, item, now, several=len(known) > 1):
                 if name == "name" and str(is_).startswith(f"{should}-"):
                     continue  # that name was taken
                 if is_ != should:
                     raise Violation(
-                        "the ledger differs from Stripe", f"{pool['name']} {name}: {is_}, Stripe {should}"
+                        "the ledger differs from Stripe", f"{ours['name']} {name}: {is_}, Stripe {should}"
                     )
     running = {one["id"] for one in live}
-    for pool in books.pools:
-        if pool["status"] not in ENDED and pool["stripe_subscription"] not in running:
-            raise Violation("a subscription that Stripe does not have", pool["name"])
+    for ours in books.subscriptions:
+        if ours["status"] not in ENDED and ours["stripe_subscription"] not in running:
+            raise Violation("a subscription that Stripe does not have", ours["name"])
     _check_names(live)
     known = {
         row["stripe_id"]: (row["status"], row["total"], row["amount_paid"])
@@ -392,25 +392,25 @@ def check_in_step(books: Books) -> None:
             )
 
 
-def _pool_facts(
-    pool: Obj, one: Obj, item: Obj, now: str, *, several: bool
+def _facts(
+    ours: Obj, one: Obj, item: Obj, now: str, *, several: bool
 ) -> Iterator[tuple[str, object, object]]:
-    """`several`: the subscription has or had other pools too, and its own metadata may speak of them."""
+    """`several`: the Stripe subscription has or had other items, and its own metadata may be about them."""
     quantity, own = item["quantity"], item["metadata"]
     on_item = any(key.startswith("seatctl_") for key in own)
     metadata = own if on_item else one["metadata"]
     ahead = metadata.get("seatctl_paid_until", "") > now
     waits = ahead and metadata.get("seatctl_next_quantity") == str(quantity)
     waits_for = metadata.get("seatctl_paid_item")
-    yield "quantity", pool["quantity"], quantity
+    yield "quantity", ours["quantity"], quantity
     # A term that is renewed names no item: it is not known whether it was renewed for another one.
     if on_item or waits_for or not (several and ahead):
         waits = waits and waits_for in {None, item["id"]}
-        yield "capacity", pool["capacity"], int(metadata["seatctl_paid_seats"]) if waits else quantity
-    yield "status", pool["status"], one["status"]
+        yield "capacity", ours["capacity"], int(metadata["seatctl_paid_seats"]) if waits else quantity
+    yield "status", ours["status"], one["status"]
     if on_item or not several:
-        yield "name", pool["name"], metadata.get("seatctl_name", pool["name"])
-    yield "end", pool["cancel_at"], None if one["cancel_at"] is None else _written(one["cancel_at"])
+        yield "name", ours["name"], metadata.get("seatctl_name", ours["name"])
+    yield "end", ours["cancel_at"], None if one["cancel_at"] is None else _written(one["cancel_at"])
 
 
 def _check_names(live: list[Obj]) -> None:
@@ -425,13 +425,13 @@ UNPAID = frozenset({"past_due", "unpaid"})
 
 def check_status(attention: list[str], books: Books) -> None:
     """`status` names each running subscription that is unpaid, as long as it is (rule: attention)."""
-    for pool in books.pools:
-        one = next((s for s in books.stripe["subscription"] if s["id"] == pool["stripe_subscription"]), None)
+    for ours in books.subscriptions:
+        one = next((s for s in books.stripe["subscription"] if s["id"] == ours["stripe_subscription"]), None)
         if one is None or one["status"] in ENDED:
             continue
-        said = [line for line in attention if pool["name"] in line.replace(":", " ").split()]
+        said = [line for line in attention if ours["name"] in line.replace(":", " ").split()]
         if one["status"] in UNPAID and not said:
-            raise Violation("status is silent about what is unpaid", f"{pool['name']} is {one['status']}")
+            raise Violation("status is silent about what is unpaid", f"{ours['name']} is {one['status']}")
         drafts = [
             invoice["id"]
             for invoice in books.stripe["invoice"]
@@ -443,7 +443,7 @@ def check_status(attention: list[str], books: Books) -> None:
         ]
         named = any(draft in line for draft in drafts for line in said)
         if one["status"] == "unpaid" and drafts and not named:
-            raise Violation("a draft that nobody is told to pay", f"{pool['name']}: {drafts}; {said}")
+            raise Violation("a draft that nobody is told to pay", f"{ours['name']}: {drafts}; {said}")
     disputes = [one for one in books.stripe["dispute"] if one["status"].endswith("needs_response")]
     if disputes and not any("disputed" in line for line in attention):
         raise Violation("status is silent about a dispute", str(disputes[0]["id"]))

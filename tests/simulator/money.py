@@ -197,15 +197,15 @@ def check_next_invoice(
     if shown is None or shown.code != 0 or result.code != 0 or before.open_operations or result.hit:
         return
     told, name = shown.row.get("next_invoice"), shown.row.get("name")
-    pool = next((one for one in books.pools if one["name"] == name), None)
-    if pool is not None and "ends_at" in shown.row and shown.row["ends_at"] != pool["cancel_at"]:
+    ours = next((one for one in books.subscriptions if one["name"] == name), None)
+    if ours is not None and "ends_at" in shown.row and shown.row["ends_at"] != ours["cancel_at"]:
         raise Violation(
-            "the end otherwise than shown", f"{name}: {shown.row['ends_at']}, {pool['cancel_at']}"
+            "the end otherwise than shown", f"{name}: {shown.row['ends_at']}, {ours['cancel_at']}"
         )
-    if not isinstance(told, int) or pool is None:
+    if not isinstance(told, int) or ours is None:
         return
     status, preview = world.stripe(
-        "POST", "/v1/invoices/create_preview", f"subscription={pool['stripe_subscription']}"
+        "POST", "/v1/invoices/create_preview", f"subscription={ours['stripe_subscription']}"
     )
     if status == 200 and preview["total"] != told:
         raise Violation("the next invoice otherwise than shown", f"{name}: shown {told}, {preview['total']}")
@@ -245,9 +245,9 @@ class Unused:
 
 def unused(world: World, books: Books, name: str) -> Unused | None:
     """Ask Stripe what canceling now would give back; None if there is nothing to ask about."""
-    pool = next((one for one in books.pools if one["name"] == name), None)
-    one = pool and next(
-        (s for s in books.stripe["subscription"] if s["id"] == pool["stripe_subscription"]), None
+    ours = next((one for one in books.subscriptions if one["name"] == name), None)
+    one = ours and next(
+        (s for s in books.stripe["subscription"] if s["id"] == ours["stripe_subscription"]), None
     )
     if not one or one["status"] not in {"active", "past_due"}:
         return None

@@ -104,7 +104,7 @@ def classic(see: Sight) -> Step:
 
 def empty(see: Sight) -> Step:
     """The dashboard sets a subscription to no seats at all; those who sit in it stay in the ledger."""
-    seated = [pool for pool in see.running if see.books.seated.get(pool["id"]) and pool["quantity"]]
+    seated = [row for row in see.running if see.books.seated.get(row["id"]) and row["quantity"]]
     if not seated:
         return Step(0, "clock", seconds=HOUR)
     item = see.chance.choice(seated)["stripe_item"]
@@ -121,14 +121,14 @@ def lose(see: Sight) -> Step:
 
 
 def take_off(see: Sight) -> Step:
-    """The item of a pool is taken off its subscription, which first gets another: it cannot have none."""
-    pools = {one["stripe_item"]: one for one in see.running}
-    names = {*pools} & {item["id"] for items in see.books.items.values() for item in items}
+    """An item is removed from its Stripe subscription, which first gets another, as it cannot have none."""
+    subscriptions = {one["stripe_item"]: one for one in see.running}
+    names = {*subscriptions} & {item["id"] for items in see.books.items.values() for item in items}
     if not names:
         return Step(0, "clock", seconds=HOUR)
     busy = {str(one.payload.get("item")) for one in see.books.open_operations} & names
     item = see.pick(*sorted(busy or names))
-    subscription = pools[item]["stripe_subscription"]
+    subscription = subscriptions[item]["stripe_subscription"]
     if len(see.books.items[subscription]) > 1:
         if not busy and see.chance.random() < 0.8:
             return Step(0, "clock", seconds=HOUR)  # its time comes with an operation that is unfinished

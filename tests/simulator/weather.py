@@ -115,7 +115,7 @@ THEMES = {
         {"card": 20, "clock": 24, "cancel": 10, "void": 8, "billing": 8, "pay": 6, "sync": 6},
         cards=("pm_card_visa", "pm_card_visa", "pm_usBankAccount_success"),
     ),
-    # An item goes while an operation of its pool is unfinished.
+    # An item is removed while an operation of its subscription is unfinished.
     "taken": Theme(
         ("contract", "pro"),
         2,

@@ -17,8 +17,8 @@ from tests.support.office import (
     is_sound,
     item,
     open_office,
-    pool,
     refused,
+    subs_row,
     until,
 )
 
@@ -39,7 +39,7 @@ def test_three_subscriptions_each_with_its_own_owner_customer_and_card(office):
     paid_with = [charge["payment_method_details"]["card"]["brand"] for charge in objects(office, "charge")]
     assert paid_with == ["visa", "mastercard", "amex"]
     done(office, "subs add-seats lab 1")
-    assert (pool(office, "design")["seats"], pool(office, "lab")["seats"]) == (2, 11)
+    assert (subs_row(office, "design")["seats"], subs_row(office, "lab")["seats"]) == (2, 11)
 
 
 def test_an_increase_is_prorated_and_charged_now_to_the_cent(office):
@@ -76,11 +76,11 @@ def test_max_spend_stops_an_increase_before_it_is_charged(office):
 def test_a_decrease_waits_for_the_renewal(office):
     row = done(office, "subs set-seats lab 4")
     assert (row["seats"], row["next_seats"], row["amount_paid"]) == (10, 4, 0)
-    assert (pool(office, "lab")["seats"], item(office, "lab")["quantity"]) == (10, 4)
+    assert (subs_row(office, "lab")["seats"], item(office, "lab")["quantity"]) == (10, 4)
     until(office, "2040-06-30T00:00:00Z")
-    assert pool(office, "lab")["seats"] == 10
+    assert subs_row(office, "lab")["seats"] == 10
     until(office, RENEWED)
-    assert (pool(office, "lab")["seats"], charges(office).count(4000)) == (4, 1)
+    assert (subs_row(office, "lab")["seats"], charges(office).count(4000)) == (4, 1)
     assert sorted(charges(office)) == [2000, 2000, 3000, 3000, 4000, 10000]
     is_sound(office)
 
@@ -108,7 +108,7 @@ def test_what_waits_is_on_the_subscription_s_page_and_in_the_audit(office):
 def test_the_ledger_alone_knows_the_decrease_when_its_date_has_come(office):
     done(office, "subs set-seats lab 4")
     assert office("sandbox", "advance", RENEWED).code == 0
-    assert pool(office, "lab")["seats"] == 4
+    assert subs_row(office, "lab")["seats"] == 4
 
 
 def test_an_increase_after_a_pending_decrease_charges_no_one_twice(office):
@@ -120,7 +120,7 @@ def test_an_increase_after_a_pending_decrease_charges_no_one_twice(office):
     assert (row["seats"], row["next_seats"]) == (12, 6)
     assert row["amount_paid"] in (666, 667)
     until(office, RENEWED)
-    assert pool(office, "lab")["seats"] == 6
+    assert subs_row(office, "lab")["seats"] == 6
     assert charges(office).count(6000) == 1
     is_sound(office)
 
@@ -142,7 +142,7 @@ def test_an_upgrade_is_prorated_and_charged_now(office):
     assert (row["plan"], row["seats"], row["amount_paid"]) == ("team", 3, 1000)
     until(office, RENEWED)
     assert charges(office)[-3:].count(6000) == 1
-    assert pool(office, "field")["unit_amount"] == 2000
+    assert subs_row(office, "field")["unit_amount"] == 2000
 
 
 def test_several_pending_changes_compose_and_none_is_lost(office):
@@ -153,9 +153,9 @@ def test_several_pending_changes_compose_and_none_is_lost(office):
     row = done(office, "subs add-seats field 3")
     assert (row["plan"], row["seats"], row["next_seats"], row["amount_paid"]) == ("basic", 6, 5, 1000)
     assert refused(office, "subs change-plan field team")["code"] == "change_waits"
-    assert pool(office, "field")["unit_amount"] == 1000
+    assert subs_row(office, "field")["unit_amount"] == 1000
     until(office, RENEWED)
-    field = pool(office, "field")
+    field = subs_row(office, "field")
     assert (field["plan"], field["seats"], field["unit_amount"]) == ("team", 5, 2000)
     assert charges(office).count(10000) == 3  # lab twice, and field: five of team at 20.00
     is_sound(office)
@@ -166,26 +166,26 @@ def test_a_plan_change_that_waits_is_taken_back_at_the_price_that_runs(office):
     done(office, "plans edit basic --price 15.00")
     done(office, "subs change-plan field basic --at-renewal")
     until(office, RENEWED)
-    field = pool(office, "field")
+    field = subs_row(office, "field")
     assert (field["plan"], field["unit_amount"], charges(office).count(3000)) == ("basic", 1000, 2)
 
 
 def test_cancel_at_the_period_s_end_and_resume(office):
     assert office("seats", "assign", "design", "design@example.com").code == 0
     shown = done(office, "subs cancel design --dry-run")
-    assert (shown["seats_until"], shown["given_back"], pool(office)["ends"]) == (TERM_END, 0, False)
+    assert (shown["seats_until"], shown["given_back"], subs_row(office)["ends"]) == (TERM_END, 0, False)
     assert done(office, "subs cancel design")["seats_until"] == TERM_END
-    assert (pool(office)["ends"], pool(office)["status"]) == (True, "active")
+    assert (subs_row(office)["ends"], subs_row(office)["status"]) == (True, "active")
     assert "nothing" not in office("subs", "cancel", "design", "--yes").err
     answer = office("check", "design@example.com", "-o", "json").json
     assert (answer["entitled"], answer["until"]) == (True, TERM_END)
     assert done(office, "subs resume design")["status"] == "active"
-    assert pool(office)["ends"] is False
+    assert subs_row(office)["ends"] is False
     until(office, RENEWED)
     assert charges(office).count(2000) == 2
     done(office, "subs cancel design")
     until(office, "2040-08-02")
-    assert (pool(office)["status"], charges(office).count(2000)) == ("canceled", 2)
+    assert (subs_row(office)["status"], charges(office).count(2000)) == ("canceled", 2)
     assert entitled(office, "design@example.com") == (7, "ended")
     assert refused(office, "subs resume design")["code"] == "subscription_not_running"
     is_sound(office)
@@ -197,7 +197,7 @@ def test_a_decrease_and_a_plan_change_survive_a_cancellation_that_is_taken_back(
     done(office, "subs cancel field")
     done(office, "subs resume field")
     until(office, RENEWED)
-    assert (pool(office, "field")["plan"], pool(office, "field")["seats"]) == ("team", 2)
+    assert (subs_row(office, "field")["plan"], subs_row(office, "field")["seats"]) == ("team", 2)
 
 
 def test_a_card_that_fails_at_renewal_entitles_in_the_grace_and_not_after(office):
@@ -209,7 +209,7 @@ def test_a_card_that_fails_at_renewal_entitles_in_the_grace_and_not_after(office
     assert office("seats", "assign", "solo", "sue@example.com").code == 0
     change_card(office, "sue@example.com", "pm_card_chargeCustomerFail")
     until(office, "2040-07-01T02:00:00Z")
-    assert pool(office, "solo")["status"] == "past_due"
+    assert subs_row(office, "solo")["status"] == "past_due"
     assert entitled(office, "sue@example.com") == (0, "in_grace")
     until(office, "2040-07-08T00:00:00Z")  # seven days from 01:00 on the 1st, when it was finalized
     assert entitled(office, "sue@example.com") == (0, "in_grace")
@@ -217,7 +217,7 @@ def test_a_card_that_fails_at_renewal_entitles_in_the_grace_and_not_after(office
     assert entitled(office, "sue@example.com") == (7, "past_due")
     # A new card pays at once what is owed, once.
     done(office, "subs billing solo --payment-method pm_card_mastercard")
-    assert (pool(office, "solo")["status"], charges(office).count(1000)) == ("active", 2)
+    assert (subs_row(office, "solo")["status"], charges(office).count(1000)) == ("active", 2)
     assert entitled(office, "sue@example.com") == (0, "entitled")
     until(office, "2040-07-20T00:00:00Z")
     assert charges(office).count(1000) == 2
@@ -231,7 +231,7 @@ def test_a_lost_answer_adds_the_seats_once(office):
     clear_faults(office)
     fail(office, "lost", method="POST", path="/v1/subscriptions")  # and once more while it is repeated
     again = done(office, "subs add-seats design 2")
-    assert (again["seats"], pool(office)["seats"], item(office)["quantity"]) == (4, 4, 4)
+    assert (again["seats"], subs_row(office)["seats"], item(office)["quantity"]) == (4, 4, 4)
     assert charges(office) == [2000, 10000, 3000, 666]
     is_sound(office)
 
@@ -247,6 +247,6 @@ def test_a_repetition_finishes_what_stripe_has_done_already(office, command, sea
     clear_faults(office)
     row = done(office, command)
     assert (row["seats"], row["plan"]) == (seats, plan)
-    assert (pool(office)["seats"], pool(office)["plan"]) == (seats, plan)
+    assert (subs_row(office)["seats"], subs_row(office)["plan"]) == (seats, plan)
     assert len(charges(office)) == 4
     assert office.rows("runs", "list", "--state", "pending") == []

@@ -77,8 +77,13 @@ def test_the_main_job_in_json(tell):
         ["seatctl", "subs", "buy"],
     ]
     assert [row["email"].split("@")[0] for row in told["seats"].json] == ["ann", "bob", "cleo", "zoe", "kim"]
-    (pool,) = told["subs"].json
-    assert (pool["seats"], pool["assigned"], pool["free"], pool["auto_approve"]) == (25, 5, 20, True)
+    (subscription,) = told["subs"].json
+    assert (
+        subscription["seats"],
+        subscription["assigned"],
+        subscription["free"],
+        subscription["auto_approve"],
+    ) == (25, 5, 20, True)
 
 
 def test_every_change_of_the_main_job_is_a_run_with_a_sentence(tell):

@@ -25,7 +25,7 @@ def acme(sandbox):
     return sandbox
 
 
-def pool(seatctl) -> dict:
+def subs_row(seatctl) -> dict:
     return next(row for row in seatctl.rows("subs", "list") if row["name"] == "acme")
 
 
@@ -52,12 +52,12 @@ def day(seatctl, days_before_end: int = 0) -> str:
     """The date so many days before the present term's end."""
     from datetime import date, timedelta
 
-    end = date.fromisoformat(pool(seatctl)["term_end"][:10])
+    end = date.fromisoformat(subs_row(seatctl)["term_end"][:10])
     return str(end - timedelta(days=days_before_end))
 
 
 def test_the_term_contract(acme):
-    first_end = pool(acme)["term_end"]
+    first_end = subs_row(acme)["term_end"]
 
     # Inside the term: packs of five, at the price it began with, usable at once.
     assert refused(acme, "subs add-seats acme 3")["code"] == "pack_size"
@@ -65,7 +65,7 @@ def test_the_term_contract(acme):
     added = done(acme, "subs add-seats acme 5")
     assert (added["seats"], added["amount_paid"]) == (25, 2500)
     assert charges(acme) == [10000, 2500]
-    assert (pool(acme)["seats"], pool(acme)["term_end"]) == (25, first_end)
+    assert (subs_row(acme)["seats"], subs_row(acme)["term_end"]) == (25, first_end)
     assert done(acme, "plans edit team --price 6.00") is not None
     assert done(acme, "subs add-seats acme 5")["amount_paid"] == 2500
     assert charges(acme) == [10000, 2500, 2500]
@@ -83,7 +83,7 @@ def test_the_term_contract(acme):
         error = refused(acme, command)
         assert (command, error["code"], error["allowed_from"][:10]) == (command, code, since)
         assert since in error["message"]
-        assert pool(acme)["seats"] == 30
+        assert subs_row(acme)["seats"] == 30
 
     # In the last thirty days no seats are added; the renewal is named, and made.
     pass_days(acme, 240)
@@ -93,8 +93,8 @@ def test_the_term_contract(acme):
     renewed = done(acme, "subs renew acme --seats 40 --plan team-plus")
     assert renewed["amount_paid"] == 28000
     assert charges(acme) == [10000, 2500, 2500, 28000]
-    assert (pool(acme)["seats"], pool(acme)["plan"], pool(acme)["status"]) == (30, "team", "paid")
-    assert pool(acme)["term_end"] == first_end
+    assert (subs_row(acme)["seats"], subs_row(acme)["plan"], subs_row(acme)["status"]) == (30, "team", "paid")
+    assert subs_row(acme)["term_end"] == first_end
 
     # The renewal is paid: what it decided stays decided until the next window.
     next_window = f"{int(window[:4]) + 1}"
@@ -105,17 +105,21 @@ def test_the_term_contract(acme):
     # Seats added now are usable now, and are paid once, for the new term at its price.
     added = done(acme, "subs add-seats acme 5")
     assert (added["seats"], added["next_seats"], added["amount_paid"]) == (35, 45, 3500)
-    assert (pool(acme)["seats"], pool(acme)["plan"]) == (35, "team")
+    assert (subs_row(acme)["seats"], subs_row(acme)["plan"]) == (35, "team")
 
     # The old term's seats hold until its end; then the new term runs, without another charge.
     paid = [10000, 2500, 2500, 28000, 3500]
     for days, seats, plan in ((20, 35, "team"), (6, 45, "team-plus")):
         pass_days(acme, days)
         assert acme("sync").code == 0
-        assert (pool(acme)["seats"], pool(acme)["plan"], pool(acme)["status"]) == (seats, plan, "paid")
+        assert (subs_row(acme)["seats"], subs_row(acme)["plan"], subs_row(acme)["status"]) == (
+            seats,
+            plan,
+            "paid",
+        )
         assert charges(acme) == paid
-    assert pool(acme)["term_end"][:4] == f"{int(first_end[:4]) + 1}"
-    assert pool(acme)["term_start"] == first_end
+    assert subs_row(acme)["term_end"][:4] == f"{int(first_end[:4]) + 1}"
+    assert subs_row(acme)["term_start"] == first_end
     assert done(acme, "subs add-seats acme 5")["amount_paid"] == 3500
     assert charges(acme) == [*paid, 3500]
     assert acme("audit", "verify").code == acme("ledger", "check").code == 0
@@ -133,7 +137,7 @@ def test_seats_added_to_a_renewed_contract_fall_to_the_next_term_by_themselves(a
     pass_days(acme, 340)
     done(acme, "subs renew acme --seats 40")
     pass_days(acme, 26)
-    assert pool(acme)["seats"] == 40
+    assert subs_row(acme)["seats"] == 40
 
 
 def test_a_second_renewal_takes_place_in_the_next_window(acme):
@@ -148,11 +152,11 @@ def test_a_second_renewal_takes_place_in_the_next_window(acme):
 def test_a_contract_that_nobody_renews_ends_and_check_says_so(acme, synced):
     assert acme("seats", "assign", "acme", "ann@example.com").code == 0
     yes = acme("check", "ann@example.com", "-o", "json")
-    assert (yes.code, yes.json["entitled"], yes.json["until"]) == (0, True, pool(acme)["term_end"])
+    assert (yes.code, yes.json["entitled"], yes.json["until"]) == (0, True, subs_row(acme)["term_end"])
     pass_days(acme, 366)
     if synced:
         assert acme("sync").code == 0
-        assert pool(acme)["status"] == "canceled"
+        assert subs_row(acme)["status"] == "canceled"
     no = acme("check", "ann@example.com", "-o", "json")
     assert (no.code, no.json["entitled"], no.json["reason"]) == (7, False, "ended")
     assert charges(acme) == [10000]
@@ -171,7 +175,7 @@ def test_a_renewal_that_was_paid_but_never_recorded_begins_the_contract_anew(acm
     assert acme("sync").code == 0
     assert charges(acme) == [10000, 12500]
     (running,) = live_subscriptions(acme)
-    found = pool(acme)
+    found = subs_row(acme)
     assert (found["stripe_subscription"], found["seats"], found["status"]) == (running["id"], 25, "paid")
     assert acme("audit", "verify").code == acme("ledger", "check").code == 0
 

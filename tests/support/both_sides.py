@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seatctl.sandbox.api import control
 from seatctl.sandbox.api.twin import Twin
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 ENDED = {"canceled", "incomplete_expired"}
 

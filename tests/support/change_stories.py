@@ -16,9 +16,9 @@ from tests.sandbox.seed import send
 from tests.support.both_sides import charges, objects, twin
 from tests.support.killing import Killed, Killing
 from tests.support.office import RENEWED, TEN_DAYS_LEFT, change_card, done, freeze, until
-from tests.support.pools import ledger_path, query
 from tests.support.second_ledger import SecondLedger
 from tests.support.state import assert_in_step, assert_sound, counts, differences, state
+from tests.support.subscriptions import ledger_path, query
 
 START = "2040-06-01T00:00:00Z"
 REFUSED, ASKS_THE_BANK = "pm_card_chargeCustomerFail", "pm_card_threeDSecure2Required"

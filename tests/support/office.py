@@ -71,7 +71,7 @@ def refused(seatctl, command: str, code: int = 4) -> dict:
     return json.loads(result.err)["error"]
 
 
-def pool(seatctl, name: str = "design") -> dict:
+def subs_row(seatctl, name: str = "design") -> dict:
     return next(row for row in seatctl.rows("subs", "list") if row["name"] == name)
 
 
@@ -82,7 +82,7 @@ def until(seatctl, moment: str) -> None:
 
 
 def item(seatctl, name: str = "design") -> dict:
-    wanted = pool(seatctl, name)["stripe_subscription"]
+    wanted = subs_row(seatctl, name)["stripe_subscription"]
     return next(one for one in objects(seatctl, "subscription_item") if one["subscription"] == wanted)
 
 

@@ -23,8 +23,8 @@ from tests.support.both_sides import objects, sandbox_path, twin
 from tests.support.kill_at import run_jobs
 from tests.support.killing import Killing
 from tests.support.office import change_card, done, freeze, until
-from tests.support.pools import ledger_path, query
 from tests.support.second_ledger import SecondLedger
+from tests.support.subscriptions import ledger_path, query
 
 NOW = "2041-05-22T00:00:00Z"
 DECLINES = "pm_card_chargeCustomerFail"

@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
 
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 CODE = re.compile(r"seat(?:-[0-9A-Z]{5}){4}")
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from seatctl.rules.metadata import OPERATION, REQUEST
 from seatctl.rules.subscription_state import NEXT_QUANTITY, PAID_SEATS, PAID_UNTIL, RENEWED
 from tests.support.both_sides import ENDED, twin
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 KINDS = (
     *("subscription", "subscription_item", "invoice", "invoiceitem", "charge", "refund", "credit_note"),
@@ -18,7 +18,7 @@ KINDS = (
 )
 
 STATEMENTS = {
-    "pools": """SELECT s.name, s.status, policy, price_id, unit_amount, collection_method, term_start,
+    "subscriptions": """SELECT s.name, s.status, policy, price_id, unit_amount, collection_method, term_start,
         term_end, quantity, capacity, assigned, u.email, auto_approval, cancel_at_period_end, cancel_at,
         unpaid_since, home_ledger
         FROM subscriptions s LEFT JOIN users u ON u.id = owner_id ORDER BY s.id""",
@@ -108,7 +108,7 @@ def assert_in_step(seatctl) -> None:
     path = ledger_path(seatctl)
     assert query(path, "SELECT run, kind FROM operations WHERE state IN ('pending', 'waiting')") == []
     assert query(path, "SELECT number FROM runs WHERE state = 'pending'") == []
-    pools = query(
+    subscriptions = query(
         path,
         "SELECT stripe_subscription, s.name, s.status, quantity, capacity, coalesce(u.email, ''), cancel_at,"
         " coalesce(json_extract(pause_collection, '$[0]'), '')"
@@ -119,8 +119,8 @@ def assert_in_step(seatctl) -> None:
         now = _written(stripe.now())
         found = {kind: list(stripe.store.walk(kind, oldest_first=True)) for kind in KINDS}
     items = {one["subscription"]: one for one in found["subscription_item"]}
-    assert pools == [
-        _as_pool(one, items[one["id"]], now) for one in found["subscription"] if one["status"] not in ENDED
+    assert subscriptions == [
+        _as_row(one, items[one["id"]], now) for one in found["subscription"] if one["status"] not in ENDED
     ]
     assert set(query(path, "SELECT stripe_id, status, total, amount_paid FROM invoices")) >= {
         (one["id"], one["status"], one["total"], one["amount_paid"])
@@ -142,7 +142,7 @@ def _written(moment: int) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _as_pool(one: dict, item: dict, now: str) -> tuple:
+def _as_row(one: dict, item: dict, now: str) -> tuple:
     metadata, quantity = one["metadata"], item["quantity"]
     waits = metadata.get(PAID_UNTIL, "") > now and metadata.get(NEXT_QUANTITY) == str(quantity)
     ends = one["cancel_at"]

@@ -14,8 +14,8 @@ import pytest
 
 from seatctl.errors import Code
 from seatctl.system.files import CannotWrite, new_file
-from tests.support.pools import add_pool, ledger_path
 from tests.support.refusals import refuses
+from tests.support.subscriptions import add_subscription, ledger_path
 
 ANN = "ann@example.com"
 ROWS = f"email,subscription\n{ANN},design\n"
@@ -25,7 +25,7 @@ ROWS = f"email,subscription\n{ANN},design\n"
 def office(sandbox, tmp_path):
     """Two profiles with a ledger each, a file of people, and a folder for what is written."""
     assert sandbox("init", "second", "--no-input", "--actor", ANN).code == 0
-    add_pool(ledger_path(sandbox), seats=4)
+    add_subscription(ledger_path(sandbox), seats=4)
     assert sandbox("users", "add", ANN).code == 0
     assert sandbox("invoices", "list").code == 0, "the sandbox is there"
     (tmp_path / "people.csv").write_text(ROWS)

@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 
 @pytest.fixture

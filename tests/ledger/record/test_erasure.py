@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 BOB, OLD = "bob@example.com", "robert@example.com"
 TRACES = (b"bob@example", b"robert@example", b"Bob Builder", b"my secret note")
@@ -11,8 +11,8 @@ TRACES = (b"bob@example", b"robert@example", b"Bob Builder", b"my secret note")
 @pytest.fixture
 def bob(seatctl, sandbox):
     """A user with a past: another e-mail, a seat, a request with a note, decisions of an assignor."""
-    add_pool(ledger_path(sandbox), seats=1)
-    add_pool(ledger_path(sandbox), "video", seats=0)
+    add_subscription(ledger_path(sandbox), seats=1)
+    add_subscription(ledger_path(sandbox), "video", seats=0)
     assert seatctl("users", "add", OLD, "--name", "Bob Builder").code == 0
     assert seatctl("users", "edit", OLD, "--email", BOB).code == 0
     assert seatctl("seats", "assign", "design", BOB).code == 0
@@ -108,7 +108,7 @@ def test_who_was_removed_before_is_not_named_by_the_command_that_erases_them(sea
 
 
 def test_decisions_are_found_however_the_one_who_is_erased_was_written(seatctl, sandbox):
-    add_pool(ledger_path(sandbox), "video", seats=0)
+    add_subscription(ledger_path(sandbox), "video", seats=0)
     seatctl("users", "add", "jörg@bücher.example", "eve@example.com")
     seatctl("roles", "grant", "jörg@bücher.example", "assignor")
     seatctl("requests", "create", "eve@example.com", "-s", "video")

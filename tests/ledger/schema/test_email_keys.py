@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path, query
 from tests.support.postbox import use
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 STRASSE = "a@straße.de"
 SAME = "a@xn--strae-oqa.de"
@@ -27,7 +27,7 @@ def earlier(sandbox, email: str = "", key: str = "") -> None:
 
 def test_two_domains_are_two_people_and_each_mail_goes_to_its_own(sandbox, postbox):
     use(sandbox, postbox)
-    design = add_pool(ledger_path(sandbox))
+    design = add_subscription(ledger_path(sandbox))
     added = sandbox("users", "add", STRASSE, OTHER, "-q")
     assert (added.code, added.out.split()) == (0, [STRASSE, OTHER])
     assert sandbox("users", "show", SAME, "-q").out.strip() == STRASSE
@@ -71,7 +71,7 @@ def test_bad_addresses_of_a_file_are_named_with_the_reason(sandbox, file):
 @pytest.fixture
 def moved(sandbox):
     """A ledger of an earlier version, in which a@straße.de was found as a@strasse.de and held a role."""
-    design = add_pool(ledger_path(sandbox))
+    design = add_subscription(ledger_path(sandbox))
     sandbox("users", "add", STRASSE)
     sandbox("roles", "grant", OTHER, "viewer")  # what the earlier rule made of a@straße.de
     sandbox("seats", "assign", design, STRASSE)

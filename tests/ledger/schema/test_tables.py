@@ -5,7 +5,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path
+from tests.support.subscriptions import add_subscription, ledger_path
 
 T = "2026-11-21T00:00:00Z"
 
@@ -14,7 +14,7 @@ T = "2026-11-21T00:00:00Z"
 def shell(seatctl, sandbox):
     """The ledger as the sqlite3 shell sees it: two seats, ann in one."""
     path = ledger_path(sandbox)
-    add_pool(path, seats=2)
+    add_subscription(path, seats=2)
     for name in ("ann", "bob", "cyd"):
         seatctl("users", "add", f"{name}@example.com")
     assert seatctl("seats", "assign", "design", "ann@example.com").code == 0

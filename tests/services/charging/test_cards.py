@@ -8,7 +8,7 @@ from seatctl.sandbox.api import control
 from seatctl.sandbox.errors import ApiError
 from tests.sandbox.seed import send
 from tests.support.both_sides import charges, live_subscriptions, objects, twin
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 BANK = "pm_usBankAccount_success"
 BUY = "subs buy --plan {} --seats 5 --name acme --billing-email pay@example.com --yes"

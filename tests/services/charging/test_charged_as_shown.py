@@ -14,8 +14,8 @@ from tests.support.office import (
     is_sound,
     open_contract,
     open_office,
-    pool,
     refused,
+    subs_row,
     until,
 )
 
@@ -34,7 +34,7 @@ def dashboard(seatctl, path: str, **params) -> dict:
 
 
 def stripe_id(seatctl, name: str) -> str:
-    return pool(seatctl, name)["stripe_subscription"]
+    return subs_row(seatctl, name)["stripe_subscription"]
 
 
 def notes(seatctl, name: str, *amounts: int) -> None:
@@ -109,7 +109,7 @@ def test_an_end_within_the_period_is_shown_with_what_is_bought_until_then(office
     assert office("sync").code == 0
     report = office("subs", "add-seats", "lab", "1", "--dry-run", "-o", "json").json
     (row,) = report["rows"]
-    assert row["ends_at"] == pool(office, "lab")["ends_at"] == "2040-06-26T00:00:00Z"
+    assert row["ends_at"] == subs_row(office, "lab")["ends_at"] == "2040-06-26T00:00:00Z"
     assert (row["renews_at"], row["next_invoice"]) == (None, None)
     assert report["summary"].endswith("11 seats; it ends on 2040-06-26, before 2040-07-01")
     done_row = done(office, "subs add-seats lab 1")
@@ -134,7 +134,7 @@ def test_an_end_after_the_next_renewal_does_not_hide_that_renewal(office):
     assert (row["renews_at"], row["ends_at"]) == ("2040-07-01T00:00:00Z", "2040-07-26T00:00:00Z")
     assert row["next_invoice"] == 8000
     assert office("subs", "resume", "lab", "--yes").code == 0
-    assert pool(office, "lab")["ends_at"] is None
+    assert subs_row(office, "lab")["ends_at"] is None
 
 
 def test_seats_of_a_term_renewed_by_hand_are_billed_to_its_earlier_end(sandbox):

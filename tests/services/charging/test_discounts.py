@@ -15,7 +15,7 @@ from seatctl.services.purchases.buy_operation import subscription_form
 from seatctl.services.purchases.checkout_operation import page_form
 from tests.services.purchases.test_declines import change
 from tests.support.both_sides import advance, assert_agree, charges, contents, live_subscriptions, objects
-from tests.support.pools import ledger_path
+from tests.support.subscriptions import ledger_path
 
 BUY = "subs buy --plan {} --seats 10 --name acme --billing-email pay@example.com --yes -o json"
 CARD = ("--payment-method", "pm_card_visa")

@@ -7,7 +7,7 @@ import pytest
 from seatctl.sandbox.api import control
 from tests.sandbox.seed import send
 from tests.support.both_sides import advance, charges, live_subscriptions, objects, twin
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 BANK = "pm_usBankAccount_success"
 ASKS = "pm_card_authenticationRequired"

@@ -7,7 +7,7 @@ import pytest
 from seatctl.billing.previews import read_preview_without_pending
 from tests.sandbox.seed import send
 from tests.support.both_sides import charges, objects, twin
-from tests.support.office import done, freeze, is_sound, pool, refused, until
+from tests.support.office import done, freeze, is_sound, refused, subs_row, until
 
 CARD = "--owner ann@example.com --billing-email pay@example.com --payment-method pm_card_visa"
 
@@ -38,7 +38,7 @@ def test_added_seats_cost_what_they_cost_whatever_else_waits(contract, amount):
     assert due(contract, "subs", "add-seats", "acme", "5") == 3000
     assert refused(contract, "subs add-seats acme 5 --max-spend 29.99")["due_now"] == 3000
     done(contract, "subs add-seats acme 5 --max-spend 30.00")
-    assert (charges(contract), pool(contract, "acme")["seats"]) == ([12000, 3000], 25)
+    assert (charges(contract), subs_row(contract, "acme")["seats"]) == ([12000, 3000], 25)
     is_sound(contract)
 
 

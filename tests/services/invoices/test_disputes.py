@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support.both_sides import objects, sandbox_path, twin
-from tests.support.pools import query
+from tests.support.subscriptions import query
 
 HEADERS = {"Authorization": "Bearer sk_test_x"}
 
@@ -79,7 +79,7 @@ def test_what_becomes_of_it_is_told(disputed, status, amount, waits):
 
 
 def test_a_ledger_of_an_earlier_version_reads_them_once(disputed):
-    from tests.support.pools import ledger_path
+    from tests.support.subscriptions import ledger_path
 
     query(ledger_path(disputed), "DELETE FROM stripe_objects WHERE kind = 'dispute'")
     kinds = """UPDATE sync_state SET value = replace(value, ', "dispute"', '') WHERE key = 'kinds'"""

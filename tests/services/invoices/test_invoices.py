@@ -10,7 +10,7 @@ import pytest
 from tests.sandbox.seed import send
 from tests.services.sync.test_foreign_objects import customer
 from tests.support.both_sides import advance, charges, objects, twin
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 
 def bill(seatctl, amount=700, **extra):

@@ -90,7 +90,7 @@ def test_a_refund_that_failed_gave_nothing_back(sandbox, team):
 
 
 def test_a_ledger_that_never_read_refunds_reads_everything_once(sandbox, team):
-    from tests.support.pools import query
+    from tests.support.subscriptions import query
 
     refund(sandbox, 900)
     assert sandbox("sync").code == 0

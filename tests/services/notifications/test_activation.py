@@ -11,8 +11,8 @@ from seatctl.output.redact import redact
 from seatctl.rules.activation import code_of, read_code
 from seatctl.rules.mail_retries import given_up, next_attempt
 from tests.support.office import done, freeze, until
-from tests.support.pools import add_pool, ledger_path, query
 from tests.support.postbox import code_in, use
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 BOB, CYD = "bob@example.com", "cyd@example.com"
 
@@ -21,7 +21,7 @@ BOB, CYD = "bob@example.com", "cyd@example.com"
 def design(sandbox, postbox):
     """Four seats; bob and cyd have one each and were sent a code."""
     use(sandbox, postbox)
-    add_pool(ledger_path(sandbox), seats=4)
+    add_subscription(ledger_path(sandbox), seats=4)
     sandbox("users", "add", BOB, CYD, "dot@example.com")
     sandbox("seats", "assign", "design", BOB, CYD)
     return "design"

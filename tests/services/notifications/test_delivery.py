@@ -9,8 +9,8 @@ from email.headerregistry import Address
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path, query
 from tests.support.postbox import code_in, html, later, plain, use
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 ANN, BOB, CYD, DOT = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dot"))
 
@@ -20,7 +20,7 @@ def design(sandbox, postbox):
     """Thirty seats with a sign-in address; ann is the admin, bob, cyd and dot are users; mail goes out."""
     use(sandbox, postbox)
     policy = json.dumps({"features": ["reports"], "sign_in_url": "https://app.example.com/?a=1&b=2"})
-    add_pool(ledger_path(sandbox), seats=30, policy=policy)
+    add_subscription(ledger_path(sandbox), seats=30, policy=policy)
     assert sandbox("users", "import", "-", stdin=f"email,name\n{BOB},Bob\n{CYD},\n{DOT},\n").code == 0
     return "design"
 

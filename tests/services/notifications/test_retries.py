@@ -6,8 +6,8 @@ import shlex
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path, query
 from tests.support.postbox import later, plain, use
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 ANN, BOB, CYD = (f"{name}@example.com" for name in ("ann", "bob", "cyd"))
 
@@ -16,7 +16,7 @@ ANN, BOB, CYD = (f"{name}@example.com" for name in ("ann", "bob", "cyd"))
 def design(sandbox, postbox):
     """Three seats; ann is the admin, bob and cyd are users; mail goes out."""
     use(sandbox, postbox)
-    add_pool(ledger_path(sandbox), seats=3)
+    add_subscription(ledger_path(sandbox), seats=3)
     assert sandbox("users", "add", BOB, CYD).code == 0
     return "design"
 

@@ -14,8 +14,8 @@ from seatctl.services.operations import handlers
 from seatctl.services.runs import remaining_objects
 from tests.support.both_sides import advance, charges, objects
 from tests.support.open_operations import FOLDERS, OPERATIONS, complete_the_pages, kinds_left_open, load
-from tests.support.pools import ledger_path, query
 from tests.support.state import assert_in_step, assert_sound
+from tests.support.subscriptions import ledger_path, query
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "open_operations"
 

@@ -26,8 +26,8 @@ from tests.support.change_stories import (
     flexible,
 )
 from tests.support.damage import KINDS, STILL_VALID, damaged
-from tests.support.pools import ledger_path, query
 from tests.support.state import assert_in_step, assert_sound, differences, state
+from tests.support.subscriptions import ledger_path, query
 
 pytestmark = pytest.mark.slow
 

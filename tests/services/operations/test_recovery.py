@@ -10,8 +10,16 @@ from seatctl.rules.policies import TERM, as_fields
 from seatctl.sandbox.api.twin import Answer, Twin
 from seatctl.services.operations import submit
 from tests.support.both_sides import advance, charges, fail, objects, sandbox_path
-from tests.support.office import change_card, done, is_sound, open_contract, open_office, pool, until
-from tests.support.pools import ledger_path, query
+from tests.support.office import (
+    change_card,
+    done,
+    is_sound,
+    open_contract,
+    open_office,
+    subs_row,
+    until,
+)
+from tests.support.subscriptions import ledger_path, query
 
 HANDLE = Twin.handle
 IN_WINDOW = "2041-12-10T00:00:00Z"
@@ -56,7 +64,7 @@ def test_seats_that_were_charged_come_once_the_key_may_write_again(contract, mon
         assert "to finish or undo run" in refused.error["hint"]
         assert contract("sync").code == 75  # asked anew, and refused anew
     assert contract("sync").code == 0
-    assert (pool(contract, "acme")["seats"], charges(contract)) == (25, [12000, 3000])
+    assert (subs_row(contract, "acme")["seats"], charges(contract)) == (25, [12000, 3000])
     is_sound(contract)
 
 
@@ -66,7 +74,7 @@ def test_a_term_that_was_charged_comes_once_the_key_may_write_again(contract, mo
         refuse(patch, 403, "POST", of_subscription)
         assert contract("subs", "renew", "acme", "--yes").code == 8
     assert contract("subs", "renew", "acme", "--yes").code == 0
-    assert (pool(contract, "acme")["status"], charges(contract)) == ("paid", [12000, 12000])
+    assert (subs_row(contract, "acme")["status"], charges(contract)) == ("paid", [12000, 12000])
 
 
 def test_the_invoice_of_a_declined_card_is_made_void_once_the_key_may_again(contract, monkeypatch):
@@ -171,7 +179,7 @@ def test_a_renewal_begun_by_a_version_that_knew_one_policy_is_finished(contract)
     before = "json_set(json_remove(payload, '$.agreed'), '$.policy', json(?))"
     begun_before(contract, before, json.dumps(as_fields(TERM)))
     assert contract("sync").code == 0
-    assert (pool(contract, "acme")["status"], charges(contract)) == ("paid", [12000, 12000])
+    assert (subs_row(contract, "acme")["status"], charges(contract)) == ("paid", [12000, 12000])
 
 
 def test_a_refund_begun_by_a_version_that_lowered_no_open_invoice_is_given(contract):
@@ -196,4 +204,4 @@ def test_a_contract_that_begins_anew_is_taxed_as_it_was(contract):
     assert (pending.code, "tax_rates" in pending.rows[0]["summary"]) == (75, True), pending.out
     begun_before(contract, "json_set(payload, '$.bill.tax_rates', json('[]'))")
     assert contract("sync").code == 0
-    assert (pool(contract, "acme")["status"], charges(contract)) == ("paid", [12000, 12000])
+    assert (subs_row(contract, "acme")["status"], charges(contract)) == ("paid", [12000, 12000])

@@ -20,8 +20,8 @@ from tests.support.both_sides import (
     objects,
     twin,
 )
-from tests.support.pools import ledger_path, query
 from tests.support.racing import codes, start
+from tests.support.subscriptions import ledger_path, query
 from tests.support.words import instead
 
 ORDER = "subs buy --plan pro --seats 3 --name lab --billing-email pay@example.com --yes"
@@ -30,8 +30,8 @@ BUY = (*ORDER.split(), "--payment-method", "pm_card_visa", "-o", "json")
 
 def bought_once(seatctl) -> bool:
     assert_agree(seatctl)
-    (pool,) = seatctl.rows("subs", "list")
-    return charges(seatctl) == [3600] and (pool["name"], pool["seats"]) == ("lab", 3)
+    (subscription,) = seatctl.rows("subs", "list")
+    return charges(seatctl) == [3600] and (subscription["name"], subscription["seats"]) == ("lab", 3)
 
 
 # Faults -----------------------------------------------------------------------------------------------
@@ -103,11 +103,11 @@ def test_a_purchase_recovered_after_its_first_renewal_has_the_term_that_runs(san
     calm(sandbox)
     advance(sandbox, hours=40 * 24)
     assert sandbox(*BUY).code == 0
-    (pool,) = sandbox.rows("subs", "list")
+    (subscription,) = sandbox.rows("subs", "list")
     (item,) = objects(sandbox, "subscription_item")
     now = sandbox("sandbox", "status", "-o", "json").json["now"]
-    assert pool["term_start"] < now < pool["term_end"]
-    assert item["quantity"] == pool["seats"]
+    assert subscription["term_start"] < now < subscription["term_end"]
+    assert item["quantity"] == subscription["seats"]
 
 
 def test_a_purchase_that_never_reached_stripe_is_undone_after_a_day(sandbox, pro):

@@ -19,7 +19,7 @@ from tests.support.both_sides import (
     objects,
     twin,
 )
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 BUY = (
     "subs buy --plan {} --seats 5 --name lab --owner lee@example.com --billing-email pay@example.com"

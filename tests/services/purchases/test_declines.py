@@ -9,7 +9,7 @@ import pytest
 
 from seatctl.sandbox.api import control
 from tests.support.both_sides import advance, assert_agree, charges, live_subscriptions, objects, twin
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 DECLINED = {
     "pm_card_chargeDeclined": "generic_decline",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.both_sides import assert_agree, charges, contents, live_subscriptions, objects
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 from tests.support.words import instead
 
 ORDER = "subs buy --plan pro --seats 3 --name lab --owner lee@example.com --billing-email pay@example.com"

@@ -9,7 +9,7 @@ import pytest
 from seatctl.sandbox.api import control
 from seatctl.sandbox.api.twin import Twin
 from tests.support.both_sides import charges, objects, twin
-from tests.support.office import change_card, done, open_contract, pool, until
+from tests.support.office import change_card, done, open_contract, subs_row, until
 
 HANDLE = Twin.handle
 
@@ -48,7 +48,7 @@ def test_every_charge_says_that_nobody_attends(sandbox, unattended):
     change_card(sandbox, "p@example.com", "pm_card_chargeCustomerFail")
     until(sandbox, "2042-01-12T00:00:00Z")
     done(sandbox, "subs billing design --payment-method pm_card_visa")
-    assert pool(sandbox, "design")["status"] == "active"
+    assert subs_row(sandbox, "design")["status"] == "active"
     assert {said for _, said in unattended} == {"true"}, unattended
     assert len(unattended) == len(charges(sandbox))
 

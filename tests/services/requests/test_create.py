@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 ANN, BOB, CYD, DOT = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dot"))
 
@@ -12,7 +12,7 @@ ANN, BOB, CYD, DOT = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "d
 @pytest.fixture
 def design(seatctl, sandbox):
     """One seat; ann (the admin), bob, cyd and dot are users."""
-    add_pool(ledger_path(sandbox), seats=1)
+    add_subscription(ledger_path(sandbox), seats=1)
     assert seatctl("users", "import", "-", stdin=f"email\n{ANN}\n{BOB}\n{CYD}\n{DOT}\n").code == 0
     return "design"
 
@@ -108,7 +108,7 @@ def test_where_a_rule_does_not_hold_a_person_decides(seatctl, sandbox, design, r
 
 
 def test_the_daily_limit_counts_what_was_approved_automatically_today(seatctl, sandbox):
-    add_pool(ledger_path(sandbox), seats=5)
+    add_subscription(ledger_path(sandbox), seats=5)
     seatctl("users", "import", "-", stdin=f"email\n{ANN}\n{BOB}\n{CYD}\n")
     approve_automatically(sandbox, daily_limit=2)
     for email in (ANN, BOB, CYD):
@@ -156,7 +156,7 @@ def test_anyone_asks_and_takes_back_for_themselves_but_not_for_others(seatctl, d
 
 
 def test_a_wrong_role_for_one_of_several_changes_none(seatctl, sandbox, design):
-    add_pool(ledger_path(sandbox), "sales", owner_id=4)
+    add_subscription(ledger_path(sandbox), "sales", owner_id=4)
     ask(seatctl, BOB)
     seatctl("requests", "create", CYD, "--subscription", "sales")
     refused = seatctl("requests", "approve", "2", "1", "--as", DOT, "-o", "json")
@@ -166,7 +166,7 @@ def test_a_wrong_role_for_one_of_several_changes_none(seatctl, sandbox, design):
 
 
 def test_a_request_for_any_subscription_goes_where_most_seats_are_free(seatctl, sandbox, design):
-    add_pool(ledger_path(sandbox), "sales", seats=3)
+    add_subscription(ledger_path(sandbox), "sales", seats=3)
     assert seatctl("requests", "create", BOB).code == 0
     approved = seatctl("requests", "approve", "1", "-o", "json")
     assert approved.rows[0]["subscription"] == "sales"
@@ -178,7 +178,7 @@ def test_a_request_for_any_subscription_goes_where_most_seats_are_free(seatctl, 
 
 def test_features_narrow_the_choice(seatctl, sandbox, design):
     policy = json.dumps({"features": ["reports"]})
-    add_pool(ledger_path(sandbox), "sales", seats=3)
+    add_subscription(ledger_path(sandbox), "sales", seats=3)
     query(ledger_path(sandbox), "UPDATE subscriptions SET policy = ? WHERE name = 'design'", policy)
     seatctl("requests", "create", BOB, "--feature", "reports")
     assert seatctl("requests", "approve", "1", "-o", "json").rows[0]["subscription"] == "design"
@@ -266,7 +266,7 @@ def test_the_newest_request_is_in_the_table_however_many_wait(seatctl, design):
 
 def test_who_is_seated_at_once_and_who_asks_whether_they_are_sees_where_to_sign_in(sandbox, seatctl):
     page = "https://app.example.com/start"
-    add_pool(ledger_path(sandbox), "app", seats=1, policy=json.dumps({"sign_in_url": page}))
+    add_subscription(ledger_path(sandbox), "app", seats=1, policy=json.dumps({"sign_in_url": page}))
     approve_automatically(sandbox)
     seatctl("users", "add", ANN, BOB)
     asked = seatctl("requests", "create", ANN, "-s", "app", "-o", "json").json

@@ -7,46 +7,48 @@ import shlex
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 BOB, CYD, DOT = (f"{name}@example.com" for name in ("bob", "cyd", "dot"))
 
 
 @pytest.fixture
-def pools(sandbox):
+def subscriptions(sandbox):
     """`a` has two free seats, `b` five, `c` one with the feature reports; bob is in the group ops."""
     ledger = ledger_path(sandbox)
-    add_pool(ledger, "a", seats=2)
-    add_pool(ledger, "b", seats=5)
-    add_pool(ledger, "c", seats=1, policy=json.dumps({"features": ["reports"]}))
+    add_subscription(ledger, "a", seats=2)
+    add_subscription(ledger, "b", seats=5)
+    add_subscription(ledger, "c", seats=1, policy=json.dumps({"features": ["reports"]}))
     sandbox("users", "add", BOB, "--group", "ops")
     sandbox("users", "add", CYD, DOT)
     return sandbox
 
 
-def test_where_no_subscription_is_named_the_choice_is_explained(pools):
-    pools("requests", "create", BOB)
-    approved = pools("requests", "approve", "1", "-o", "json")
+def test_where_no_subscription_is_named_the_choice_is_explained(subscriptions):
+    subscriptions("requests", "create", BOB)
+    approved = subscriptions("requests", "approve", "1", "-o", "json")
     assert (approved.rows[0]["subscription"], approved.rows[0]["why"]) == ("b", "most seats free: 5, a has 2")
-    pools("requests", "create", CYD, "--feature", "reports")
-    approved = pools("requests", "approve", "2", "-o", "json")
+    subscriptions("requests", "create", CYD, "--feature", "reports")
+    approved = subscriptions("requests", "approve", "2", "-o", "json")
     assert approved.rows[0]["why"] == "the only subscription with a free seat that grants reports"
     assert approved.json["summary"].endswith("(the only subscription with a free seat that grants reports)")
 
 
-def test_a_request_for_any_goes_where_a_rule_lets_it(pools):
-    pools("config", "auto-approve", "b", "on", "--yes")  # these were not bought: Stripe does not have them
+def test_a_request_for_any_goes_where_a_rule_lets_it(subscriptions):
+    subscriptions(
+        "config", "auto-approve", "b", "on", "--yes"
+    )  # these were not bought: Stripe does not have them
     rules = json.dumps({"enabled": True, "groups": ["ops"]})
-    query(ledger_path(pools), "UPDATE subscriptions SET auto_approval = ? WHERE name = 'a'", rules)
+    query(ledger_path(subscriptions), "UPDATE subscriptions SET auto_approval = ? WHERE name = 'a'", rules)
     query(
-        ledger_path(pools),
+        ledger_path(subscriptions),
         "UPDATE subscriptions SET auto_approval = ? WHERE name = 'b'",
         '{"enabled": false}',
     )
-    seated = pools("requests", "create", BOB, "-o", "json").rows[0]
+    seated = subscriptions("requests", "create", BOB, "-o", "json").rows[0]
     assert (seated["subscription"], seated["result"]) == ("a", "seated")
     assert seated["why"] == "the only subscription with a free seat that approves requests automatically"
-    assert pools("requests", "create", CYD, "-o", "json").rows[0]["status"] == "pending"
+    assert subscriptions("requests", "create", CYD, "-o", "json").rows[0]["status"] == "pending"
 
 
 def test_the_rules_are_set_shown_and_tried(sandbox, team):
@@ -140,59 +142,59 @@ def test_a_rule_that_could_hold_for_nobody_is_refused(sandbox, team, rule):
 # -- many at once -------------------------------------------------------------------------------
 
 
-def ask_all(pools):
+def ask_all(subscriptions):
     for email in (BOB, CYD, DOT):
-        pools("requests", "create", email, "-s", "a")
+        subscriptions("requests", "create", email, "-s", "a")
 
 
-def test_all_are_approved_in_the_order_of_the_waitlist(pools):
-    ask_all(pools)
-    pools("requests", "cancel", "3")
-    pools("requests", "create", DOT, "-s", "a", "--priority", "9")
-    done = pools("requests", "approve", "--all", "-o", "json")
+def test_all_are_approved_in_the_order_of_the_waitlist(subscriptions):
+    ask_all(subscriptions)
+    subscriptions("requests", "cancel", "3")
+    subscriptions("requests", "create", DOT, "-s", "a", "--priority", "9")
+    done = subscriptions("requests", "approve", "--all", "-o", "json")
     assert (done.code, [row["email"] for row in done.rows]) == (10, [DOT, BOB, CYD])
     assert [row["result"] for row in done.rows] == ["seated", "seated", "waitlisted"]
-    nothing = pools("requests", "approve", "--all", "-o", "json")
+    nothing = subscriptions("requests", "approve", "--all", "-o", "json")
     assert (nothing.code, nothing.json["summary"]) == (0, "no request waits for a decision")
 
 
 @pytest.mark.parametrize("form", ["csv", "tsv", "jsonl", "-q"])
-def test_what_list_prints_is_what_approve_reads(pools, form):
-    ask_all(pools)
-    listed = pools("requests", "list", *(["-q"] if form == "-q" else ["-o", form])).out
-    done = pools("requests", "approve", "--from", "-", "-o", "json", stdin=listed)
+def test_what_list_prints_is_what_approve_reads(subscriptions, form):
+    ask_all(subscriptions)
+    listed = subscriptions("requests", "list", *(["-q"] if form == "-q" else ["-o", form])).out
+    done = subscriptions("requests", "approve", "--from", "-", "-o", "json", stdin=listed)
     assert (done.code, len(done.rows)) == (10, 3)
 
 
-def test_a_bad_line_is_told_and_nothing_is_decided(pools):
-    ask_all(pools)
-    bad = pools("requests", "deny", "--from", "-", "-o", "json", stdin="1\ntwo\n3\n")
+def test_a_bad_line_is_told_and_nothing_is_decided(subscriptions):
+    ask_all(subscriptions)
+    bad = subscriptions("requests", "deny", "--from", "-", "-o", "json", stdin="1\ntwo\n3\n")
     two = {"line": 2, "error": "'two' is not the number of a request"}
     assert (bad.code, bad.error["rows"]) == (3, [two])
-    assert [row["status"] for row in pools.rows("requests", "list", "--all")] == ["pending"] * 3
-    assert pools("requests", "approve").code == 2
-    assert pools("requests", "approve", "1", "--all").code == 2
+    assert [row["status"] for row in subscriptions.rows("requests", "list", "--all")] == ["pending"] * 3
+    assert subscriptions("requests", "approve").code == 2
+    assert subscriptions("requests", "approve", "1", "--all").code == 2
 
 
-def test_an_owner_approves_all_of_theirs_and_no_others(pools):
-    query(ledger_path(pools), "UPDATE subscriptions SET owner_id = 3 WHERE name = 'b'")
-    pools("requests", "create", BOB, "-s", "a")
-    pools("requests", "create", BOB, "-s", "b")
-    done = pools("requests", "approve", "--all", "--as", DOT, "-o", "json")
+def test_an_owner_approves_all_of_theirs_and_no_others(subscriptions):
+    query(ledger_path(subscriptions), "UPDATE subscriptions SET owner_id = 3 WHERE name = 'b'")
+    subscriptions("requests", "create", BOB, "-s", "a")
+    subscriptions("requests", "create", BOB, "-s", "b")
+    done = subscriptions("requests", "approve", "--all", "--as", DOT, "-o", "json")
     assert [row["number"] for row in done.rows] == [2]
-    assert pools("requests", "approve", "--all", "--as", DOT).code == 8
+    assert subscriptions("requests", "approve", "--all", "--as", DOT).code == 8
 
 
-def test_who_is_unknown_or_suspended_is_refused_with_the_way_out(pools):
-    unknown = pools("requests", "create", "new@example.com", "-s", "a", "-o", "json")
+def test_who_is_unknown_or_suspended_is_refused_with_the_way_out(subscriptions):
+    unknown = subscriptions("requests", "create", "new@example.com", "-s", "a", "-o", "json")
     assert unknown.code == 9
     assert unknown.error["hint"].endswith("--create-users adds the user")
-    made = pools("requests", "create", "new@example.com", "-s", "a", "--create-users", "-o", "json")
+    made = subscriptions("requests", "create", "new@example.com", "-s", "a", "--create-users", "-o", "json")
     assert (made.code, made.rows[0]["status"]) == (0, "pending")
-    refused = pools("requests", "create", "x@example.com", "--create-users", "--as", "x@example.com")
+    refused = subscriptions("requests", "create", "x@example.com", "--create-users", "--as", "x@example.com")
     assert refused.code == 8
-    pools("users", "suspend", BOB)
-    suspended = pools("requests", "create", BOB, "-s", "a", "-o", "json")
+    subscriptions("users", "suspend", BOB)
+    suspended = subscriptions("requests", "create", BOB, "-s", "a", "-o", "json")
     assert (suspended.code, suspended.error["hint"]) == (4, f"seatctl users reactivate {BOB}")
 
 
@@ -200,7 +202,7 @@ def test_who_is_unknown_or_suspended_is_refused_with_the_way_out(pools):
 
 
 def test_twenty_processes_ask_for_seven_seats(sandbox):
-    add_pool(ledger_path(sandbox), seats=7, auto_approval='{"enabled": true}')
+    add_subscription(ledger_path(sandbox), seats=7, auto_approval='{"enabled": true}')
     people = [f"p{number:02}@example.com" for number in range(20)]
     sandbox("users", "add", *people)
     processes = [sandbox.process("requests", "create", email, "-s", "design") for email in people]

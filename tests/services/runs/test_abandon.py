@@ -12,8 +12,8 @@ from seatctl.sandbox.api.twin import Answer, Twin
 from tests.support.both_sides import assert_agree, charges, fail, objects, sandbox_path, twin
 from tests.support.change_stories import STORIES
 from tests.support.office import done, refused
-from tests.support.pools import ledger_path, query
 from tests.support.state import assert_sound, differences, state
+from tests.support.subscriptions import ledger_path, query
 
 ORDER = (
     "subs buy --plan pro --seats 3 --name lab --billing-email pay@example.com --payment-method pm_card_visa"

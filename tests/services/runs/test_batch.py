@@ -12,7 +12,7 @@ import pytest
 
 from seatctl.rules.batches import NotALine, split
 from tests.support.both_sides import charges, objects
-from tests.support.pools import ledger_path
+from tests.support.subscriptions import ledger_path
 
 PEOPLE = [f"p{n}@example.com" for n in range(1, 6)]
 

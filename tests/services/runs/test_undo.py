@@ -14,8 +14,8 @@ from tests.support.office import (
     is_sound,
     item,
     open_office,
-    pool,
     refused,
+    subs_row,
     until,
 )
 
@@ -45,7 +45,7 @@ def test_an_increase_that_waits_is_abandoned(office):
     number = wait_for_the_bank(office, "subs add-seats lab 3")
     assert done(office, f"runs undo {number} --dry-run")["result"] == "abandoned"
     assert done(office, f"runs undo {number}")["result"] == "abandoned"
-    assert (pool(office, "lab")["seats"], item(office, "lab")["quantity"]) == (10, 10)
+    assert (subs_row(office, "lab")["seats"], item(office, "lab")["quantity"]) == (10, 10)
     assert charges(office) == [2000, 10000, 3000]
     assert [one["status"] for one in objects(office, "invoice")][-1] == "void"
     assert objects(office, "subscription")[1]["pending_update"] is None
@@ -93,7 +93,7 @@ def test_what_was_authenticated_meanwhile_is_not_abandoned(office):
     error = refused(office, f"runs undo {number}")
     assert (error["code"], error["hint"]) == ("cannot_undo", "to finish it: seatctl sync")
     assert office("sync").code == 0
-    assert pool(office, "lab")["seats"] == 13
+    assert subs_row(office, "lab")["seats"] == 13
     assert len(charges(office)) == 4
 
 
@@ -104,7 +104,7 @@ def test_what_nobody_authenticates_is_undone_after_23_hours(office):
     assert office("sync").code == 10
     assert office("sandbox", "advance", "24h").code == 0
     assert office("sync").code == 0
-    assert (pool(office, "lab")["seats"], len(charges(office))) == (10, 3)
+    assert (subs_row(office, "lab")["seats"], len(charges(office))) == (10, 3)
     assert last_run(office)["state"] == "failed"
     is_sound(office)
 
@@ -116,7 +116,7 @@ def test_an_increase_a_day_old_that_never_reached_stripe_is_not_charged_late(off
     clear_faults(office)
     assert office("sandbox", "advance", "24h").code == 0
     assert office("sync").code == 0
-    assert (pool(office, "lab")["seats"], len(charges(office))) == (10, 3)
+    assert (subs_row(office, "lab")["seats"], len(charges(office))) == (10, 3)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 ADA, BOB, ZOE = "ada@example.com", "bob@example.com", "zoe@example.com"
 
@@ -254,7 +254,7 @@ def test_money_is_not_undone_but_reversed(people):
 
 def test_to_undo_an_undo_costs_about_what_the_undo_cost(sandbox, tmp_path):
     """Both look at every change; a lookup without an index takes ten times as long at this size."""
-    add_pool(ledger_path(sandbox), seats=5000)
+    add_subscription(ledger_path(sandbox), seats=5000)
     people = tmp_path / "people.csv"
     people.write_text("email\n" + "".join(f"p{n}@example.com\n" for n in range(5000)))
     run = done(sandbox, "seats", "assign", "design", "--from", people, "--create-users")
@@ -306,7 +306,7 @@ def test_a_claimed_seat_is_a_claimed_seat_again(people):
 
 @pytest.mark.parametrize("older", [False, True])
 def test_a_request_that_waits_again_keeps_its_decision_and_its_place(people, older):
-    add_pool(ledger_path(people), "small", seats=1)
+    add_subscription(ledger_path(people), "small", seats=1)
     done(people, "seats", "assign", "small", ADA)
     done(people, "requests", "create", ZOE, "--subscription", "small")
     done(people, "requests", "approve", "1")

@@ -13,15 +13,15 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Seatctl
-from tests.support.pools import add_pool, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 KNOWN = [f"p{n}@example.com" for n in range(5)]
 PEOPLE = [*KNOWN, "new1@example.com", "new2@example.com"]
-POOLS = {"design": 5, "video": 2}
+SUBSCRIPTIONS = {"design": 5, "video": 2}
 
 people = st.sampled_from(PEOPLE)
 known = st.sampled_from(KNOWN)
-pools = st.sampled_from(list(POOLS))
+subscriptions = st.sampled_from(list(SUBSCRIPTIONS))
 names = st.sampled_from(["", "Zoe Zhang", "Bob Börner"])
 groups = st.sampled_from(["", "lab", "office"])
 days = st.sampled_from(["", "2026-01-31", "2026-05-01T12:00:00Z"])
@@ -46,13 +46,18 @@ commands = st.one_of(
     ),
     st.tuples(
         st.just(("seats", "apply", "--create-users", "--prune", "--max-revoke", "100%")),
-        table(names, groups, pools, ends, header="email,name,group,subscription,until"),
+        table(names, groups, subscriptions, ends, header="email,name,group,subscription,until"),
     ),
     st.tuples(
-        pools.map(lambda pool: ("seats", "assign", pool, "--create-users", "--fill", "--from")),
+        subscriptions.map(
+            lambda subscription: ("seats", "assign", subscription, "--create-users", "--fill", "--from")
+        ),
         table(names, groups, header="email,name,group"),
     ),
-    st.tuples(pools.map(lambda pool: ("seats", "revoke", pool, "--from")), table(header="email")),
+    st.tuples(
+        subscriptions.map(lambda subscription: ("seats", "revoke", subscription, "--from")),
+        table(header="email"),
+    ),
     *(
         st.tuples(words, st.none())
         for words in (
@@ -62,11 +67,21 @@ commands = st.one_of(
             st.tuples(st.just("users"), st.sampled_from(["suspend", "reactivate", "add"]), known),
             st.tuples(st.just("users"), st.just("remove"), known, st.just("--yes")),
             st.tuples(
-                st.just("seats"), st.just("assign"), pools, known, st.just("--until"), ends.filter(bool)
+                st.just("seats"),
+                st.just("assign"),
+                subscriptions,
+                known,
+                st.just("--until"),
+                ends.filter(bool),
             ),
             st.tuples(st.just("seats"), st.just("move"), st.just("design"), st.just("video"), known),
             st.tuples(
-                st.just("requests"), st.just("create"), known, st.just("-s"), pools, st.just("--note=please")
+                st.just("requests"),
+                st.just("create"),
+                known,
+                st.just("-s"),
+                subscriptions,
+                st.just("--note=please"),
             ),
             st.tuples(st.just("requests"), st.just("approve"), numbers),
             st.tuples(st.just("requests"), st.just("deny"), numbers, st.just("--reason"), st.just("full")),
@@ -84,8 +99,8 @@ def organisation() -> Iterator[Seatctl]:
         assert seatctl("init", "--no-input", "--actor", "ann@example.com").code == 0
         # An hour passes before each undo: for a day the waitlist leaves alone what is given back.
         assert seatctl("config", "set", "undo_window", "1440").code == 0
-        for name, seats in POOLS.items():
-            add_pool(ledger_path(seatctl), name, seats=seats)
+        for name, seats in SUBSCRIPTIONS.items():
+            add_subscription(ledger_path(seatctl), name, seats=seats)
         people = "".join(f"{email},Person,staff,2026-01-01\n" for email in KNOWN)
         assert seatctl("users", "import", "-", stdin=f"email,name,group,last_active\n{people}").code == 0
         assert seatctl("users", "edit", KNOWN[0], "--exempt").code == 0

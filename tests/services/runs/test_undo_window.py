@@ -7,8 +7,8 @@ import json
 import pytest
 
 from tests.support.office import freeze
-from tests.support.pools import add_pool, ledger_path, query
 from tests.support.postbox import Postbox, use
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 ANN, BOB, CYD, DOT, EVE = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dot", "eve"))
 NOON, LATER = "2030-03-01T12:00:00Z", "2030-03-01T12:10:00Z"
@@ -18,7 +18,7 @@ NOON, LATER = "2030-03-01T12:00:00Z", "2030-03-01T12:10:00Z"
 def design(sandbox):
     """Three seats, held by bob, cyd and dot; eve waits for one."""
     freeze(sandbox, NOON)
-    add_pool(ledger_path(sandbox), seats=3)
+    add_subscription(ledger_path(sandbox), seats=3)
     done(sandbox, "users", "add", BOB, CYD, DOT, EVE)
     done(sandbox, "seats", "assign", "design", BOB, CYD, DOT)
     wait(sandbox, EVE)
@@ -125,7 +125,7 @@ def test_every_report_says_that_the_waitlist_waits(sandbox, design, tmp_path, re
 
 
 def test_a_move_says_so_too(sandbox, design):
-    add_pool(ledger_path(sandbox), "video", seats=2)
+    add_subscription(ledger_path(sandbox), "video", seats=2)
     moved = done(sandbox, "seats", "move", "design", "video", BOB, CYD)
     assert moved["summary"] == f"moved 2 people from design to video; the waitlist moves up after {LATER}"
 

@@ -4,7 +4,7 @@ import stat
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 ANN, BOB, CYD, DAN = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dan"))
 
@@ -12,7 +12,7 @@ ANN, BOB, CYD, DAN = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "d
 @pytest.fixture
 def design(seatctl, sandbox):
     """Four seats, of which ann and bob have two; cyd is a user."""
-    add_pool(ledger_path(sandbox), seats=4)
+    add_subscription(ledger_path(sandbox), seats=4)
     assert seatctl("users", "add", ANN, BOB, CYD).code == 0
     assert seatctl("seats", "assign", "design", ANN, BOB).code == 0
     return "design"
@@ -47,7 +47,7 @@ def test_a_second_run_has_nothing_to_do(seatctl, design):
 
 
 def test_without_prune_nobody_loses_a_seat_and_with_it_only_in_subscriptions_of_the_file(seatctl, design):
-    add_pool(ledger_path(seatctl), "other", seats=2)
+    add_subscription(ledger_path(seatctl), "other", seats=2)
     seatctl("seats", "assign", "other", BOB)
     assert apply(seatctl, f"{CYD},design\n").code == 0
     assert seated(seatctl) == [ANN, BOB, CYD]
@@ -167,7 +167,7 @@ def test_a_file_without_rows_does_not_say_that_there_is_nothing_to_do(seatctl, d
 
 
 def test_a_subscription_whose_last_person_left_the_file_is_missed(seatctl, design):
-    add_pool(ledger_path(seatctl), "two words", seats=2)
+    add_subscription(ledger_path(seatctl), "two words", seats=2)
     assert apply(seatctl, f"{STATE}{BOB},two words\n").code == 0
     for words in ((), ("--check",), ("--dry-run",)):
         missed = apply(seatctl, f"{STATE}{BOB},design\n", "--prune", *words)
@@ -190,7 +190,7 @@ def test_a_subscription_whose_last_person_left_the_file_is_missed(seatctl, desig
 
 
 def test_a_subscription_that_no_file_has_named_is_left_alone_and_told(seatctl, design, tmp_path):
-    add_pool(ledger_path(seatctl), "other", seats=2)
+    add_subscription(ledger_path(seatctl), "other", seats=2)
     seatctl("seats", "assign", "other", BOB)
     file = tmp_path / "s.csv"
     file.write_text(f"email,subscription\n{ANN},design\n{BOB},design\n")
@@ -200,7 +200,7 @@ def test_a_subscription_that_no_file_has_named_is_left_alone_and_told(seatctl, d
 
 
 def test_a_plan_of_what_was_named_is_carried_out(seatctl, design, tmp_path):
-    add_pool(ledger_path(seatctl), "other", seats=2)
+    add_subscription(ledger_path(seatctl), "other", seats=2)
     assert apply(seatctl, f"{ANN},other\n").code == 0
     words = ("--prune", "-s", "design", "--save", tmp_path / "p.jsonl", "--max-revoke", "100%")
     assert apply(seatctl, STATE, *words).code == 0
@@ -338,7 +338,7 @@ def test_a_plan_is_stale_once_the_ledger_the_price_or_the_renewal_date_moved_on(
 
 
 def test_a_name_is_no_markup_in_the_comment(seatctl, sandbox):
-    name = add_pool(ledger_path(sandbox), "a|b *c* <i>")
+    name = add_subscription(ledger_path(sandbox), "a|b *c* <i>")
     words = ("seats", "apply", "-", "-s", name, "--create-users", "--check", "-o", "markdown")
     comment = seatctl(*words, stdin="email\nann@example.com\n").out
     assert comment.startswith("**Differences:** would have seated 1 in a\\|b \\*c\\* &lt;i&gt;")

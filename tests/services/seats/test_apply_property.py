@@ -9,10 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Seatctl
-from tests.support.pools import add_pool, ledger_path
+from tests.support.subscriptions import add_subscription, ledger_path
 
 PEOPLE = [f"p{n}@example.com" for n in range(6)]
-POOLS = {"design": 6, "video": 3}
+SUBSCRIPTIONS = {"design": 6, "video": 3}
 ENDS = [None, "never", "2031-01-31", "2032-01-31T12:00:00Z"]
 WRITTEN = {
     "never": None,
@@ -20,9 +20,12 @@ WRITTEN = {
     "2032-01-31T12:00:00Z": "2032-01-31T12:00:00Z",
 }
 
-pairs = st.tuples(st.sampled_from(PEOPLE), st.sampled_from(list(POOLS)))
+pairs = st.tuples(st.sampled_from(PEOPLE), st.sampled_from(list(SUBSCRIPTIONS)))
 states = st.dictionaries(pairs, st.sampled_from(ENDS), max_size=9).filter(
-    lambda state: all(sum(named == pool for _, named in state) <= seats for pool, seats in POOLS.items())
+    lambda state: all(
+        sum(named == subscription for _, named in state) <= seats
+        for subscription, seats in SUBSCRIPTIONS.items()
+    )
 )
 
 
@@ -31,20 +34,20 @@ def organisation():
     with tempfile.TemporaryDirectory() as home:
         seatctl = Seatctl(Path(home) / "seatctl")
         assert seatctl("init", "--no-input", "--actor", "ann@example.com").code == 0
-        for name, seats in POOLS.items():
-            add_pool(ledger_path(seatctl), name, seats=seats)
+        for name, seats in SUBSCRIPTIONS.items():
+            add_subscription(ledger_path(seatctl), name, seats=seats)
         assert seatctl("users", "add", *PEOPLE).code == 0
         yield seatctl
 
 
 def apply(seatctl, state, *options):
     rows = [
-        {"email": email, "subscription": pool, **({"until": until} if until else {})}
-        for (email, pool), until in state.items()
+        {"email": email, "subscription": subscription, **({"until": until} if until else {})}
+        for (email, subscription), until in state.items()
     ]
     # The file names both subscriptions, so both are pruned.
     file = seatctl.home / "state.toml"
-    lines = ["[subscriptions]", *(f"{name} = []" for name in POOLS)]
+    lines = ["[subscriptions]", *(f"{name} = []" for name in SUBSCRIPTIONS)]
     for row in rows:
         lines += ["[[seats]]", *(f"{key} = {json.dumps(value)}" for key, value in row.items())]
     file.write_text("\n".join(lines))

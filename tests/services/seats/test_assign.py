@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 ANN, BOB, CYD = (f"{name}@example.com" for name in ("ann", "bob", "cyd"))
 
@@ -10,7 +10,7 @@ ANN, BOB, CYD = (f"{name}@example.com" for name in ("ann", "bob", "cyd"))
 @pytest.fixture
 def design(seatctl, sandbox):
     """Two seats; ann, bob and cyd are users."""
-    add_pool(ledger_path(sandbox), seats=2)
+    add_subscription(ledger_path(sandbox), seats=2)
     people = f"email,name\n{ANN},Ann Archer\n{BOB},Bob\n{CYD},Cyd\n"
     assert seatctl("users", "import", "-", stdin=people).code == 0
     return "design"

@@ -9,7 +9,7 @@ import pytest
 from seatctl.models.call import format_time, parse_time
 from tests.sandbox.seed import send
 from tests.support.both_sides import contents, objects, twin
-from tests.support.pools import add_pool, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 ZOE = "zoe@example.com"
 
@@ -179,7 +179,7 @@ def test_a_subscription_without_any_paid_seats_entitles_nobody(zoe):
 
 
 def test_the_best_seat_counts(zoe):
-    add_pool(ledger_path(zoe), "spare")
+    add_subscription(ledger_path(zoe), "spare")
     assert zoe("seats", "assign", "spare", ZOE).code == 0
     query(ledger_path(zoe), "UPDATE subscriptions SET status = 'canceled' WHERE name = 'design'")
     assert check(zoe, ZOE)[2]["subscription"] == "spare"

@@ -2,16 +2,16 @@
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 ANN, BOB, CYD, DAN = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dan"))
 
 
 @pytest.fixture
-def pools(seatctl, sandbox):
+def subscriptions(seatctl, sandbox):
     """design has two seats, of ann and bob; video has two free seats. cyd and dan are users."""
-    add_pool(ledger_path(sandbox), "design", seats=2)
-    add_pool(ledger_path(sandbox), "video", seats=2)
+    add_subscription(ledger_path(sandbox), "design", seats=2)
+    add_subscription(ledger_path(sandbox), "video", seats=2)
     seatctl("users", "add", ANN, BOB, CYD, DAN)
     seatctl("seats", "assign", "design", ANN, BOB)
 
@@ -25,7 +25,7 @@ def error(seatctl, *argv):
     return refused.code, refused.error["code"]
 
 
-def test_a_seat_ends_at_the_date_or_after_the_span(seatctl, pools):
+def test_a_seat_ends_at_the_date_or_after_the_span(seatctl, subscriptions):
     assert seatctl("seats", "assign", "video", CYD, "--until", "2031-01-31").code == 0
     assert seatctl("seats", "assign", "video", DAN, "--for", "30d").code == 0
     found = seated(seatctl, "video")
@@ -34,7 +34,7 @@ def test_a_seat_ends_at_the_date_or_after_the_span(seatctl, pools):
     assert seated(seatctl, "video") == {CYD: "2031-01-31T23:59:59Z"}
 
 
-def test_who_sits_already_gets_the_new_end(seatctl, pools):
+def test_who_sits_already_gets_the_new_end(seatctl, subscriptions):
     done = seatctl("seats", "assign", "design", ANN, BOB, "--until", "2031-01-31", "-o", "json")
     assert (done.code, [row["result"] for row in done.rows]) == (0, ["until changed"] * 2)
     assert set(seated(seatctl, "design").values()) == {"2031-01-31T23:59:59Z"}
@@ -42,14 +42,14 @@ def test_who_sits_already_gets_the_new_end(seatctl, pools):
     assert (again.json["run"], again.rows[0]["result"]) == (None, "already seated")
 
 
-def test_ends_that_contradict_or_lie_behind_are_refused(seatctl, pools):
+def test_ends_that_contradict_or_lie_behind_are_refused(seatctl, subscriptions):
     assert seatctl("seats", "assign", "video", CYD, "--until", "2031-01-31", "--for", "3d").code == 2
     assert seatctl("seats", "assign", "video", CYD, "--until", "2020-01-31").code == 3
     assert seatctl("seats", "assign", "video", CYD, "--for", "soon").code == 3
     assert seated(seatctl, "video") == {}
 
 
-def test_what_was_typed_stands_in_no_line(seatctl, pools):
+def test_what_was_typed_stands_in_no_line(seatctl, subscriptions):
     refused = seatctl("seats", "assign", "design", ANN, "bad@", "--until", "2020-01-31")
     assert refused.code == 3
     assert refused.err.splitlines() == [
@@ -63,7 +63,7 @@ def test_what_was_typed_stands_in_no_line(seatctl, pools):
     assert alone["rows"] == [{"email": ANN, "error": "until is in the past"}]
 
 
-def test_people_move_together_and_keep_their_end(seatctl, pools):
+def test_people_move_together_and_keep_their_end(seatctl, subscriptions):
     seatctl("seats", "assign", "design", ANN, "--until", "2031-01-31")
     moved = seatctl("seats", "move", "design", "video", ANN, BOB, "-o", "json")
     assert (moved.code, moved.json["summary"]) == (0, "moved 2 people from design to video")
@@ -76,7 +76,7 @@ def test_people_move_together_and_keep_their_end(seatctl, pools):
     ) == [(1,)]
 
 
-def test_a_move_that_does_not_fit_moves_nobody(seatctl, pools):
+def test_a_move_that_does_not_fit_moves_nobody(seatctl, subscriptions):
     seatctl("seats", "assign", "video", CYD)
     assert error(seatctl, "seats", "move", "design", "video", ANN, BOB) == (4, "no_seats_left")
     assert error(seatctl, "seats", "move", "design", "video", ANN, DAN) == (4, "not_seated")
@@ -84,7 +84,7 @@ def test_a_move_that_does_not_fit_moves_nobody(seatctl, pools):
     assert set(seated(seatctl, "design")) == {ANN, BOB}
 
 
-def test_a_full_subscription_swaps_one_for_another(seatctl, pools):
+def test_a_full_subscription_swaps_one_for_another(seatctl, subscriptions):
     seatctl("requests", "create", "design", "--as", DAN)
     seatctl("seats", "assign", "design", ANN, "--until", "2031-01-31")
     done = seatctl("seats", "swap", "design", ANN, CYD)
@@ -111,7 +111,7 @@ def active(seatctl, email, day):
     assert seatctl("users", "import", "-", stdin=f"email,last_active\n{email},{day}\n").code == 0
 
 
-def test_idle_seats_are_those_of_the_suspended_the_inactive_and_the_never_claimed(seatctl, pools):
+def test_idle_seats_are_those_of_the_suspended_the_inactive_and_the_never_claimed(seatctl, subscriptions):
     assert seatctl("seats", "reclaim", "design").code == 2
     assert reclaimed(seatctl, "--inactive", "90", "--never-claimed", "10") == {}
     active(seatctl, ANN, "2020-01-01")
@@ -124,7 +124,7 @@ def test_idle_seats_are_those_of_the_suspended_the_inactive_and_the_never_claime
     assert seated(seatctl, "design") == {}
 
 
-def test_who_is_exempt_keeps_the_seat(seatctl, pools):
+def test_who_is_exempt_keeps_the_seat(seatctl, subscriptions):
     active(seatctl, ANN, "2020-01-01")
     assert seatctl("users", "edit", ANN, "--exempt").code == 0
     assert seatctl("users", "show", ANN, "-o", "json").json["exempt"] is True
@@ -134,11 +134,11 @@ def test_who_is_exempt_keeps_the_seat(seatctl, pools):
 
 
 @pytest.mark.parametrize("option", ["--inactive", "--never-claimed"])
-def test_days_before_all_time_are_a_wrong_usage(seatctl, pools, option):
+def test_days_before_all_time_are_a_wrong_usage(seatctl, subscriptions, option):
     assert seatctl("seats", "reclaim", "design", option, "99999999").code == 2
 
 
-def test_too_many_are_refused(seatctl, pools):
+def test_too_many_are_refused(seatctl, subscriptions):
     for email in (ANN, BOB):
         active(seatctl, email, "2020-01-01")
     refused = seatctl("seats", "reclaim", "design", "--inactive", "90", "-o", "json")
@@ -146,7 +146,7 @@ def test_too_many_are_refused(seatctl, pools):
     assert set(seated(seatctl, "design")) == {ANN, BOB}
 
 
-def test_with_a_grace_people_are_warned_first_and_who_came_back_stays(seatctl, pools):
+def test_with_a_grace_people_are_warned_first_and_who_came_back_stays(seatctl, subscriptions):
     words = ("--inactive", "90", "--grace", "7d")
     for email in (ANN, BOB):
         active(seatctl, email, "2020-01-01")
@@ -164,7 +164,7 @@ def test_with_a_grace_people_are_warned_first_and_who_came_back_stays(seatctl, p
     assert seatctl("ledger", "check").code == 0
 
 
-def test_a_warning_that_was_undone_is_none(seatctl, pools):
+def test_a_warning_that_was_undone_is_none(seatctl, subscriptions):
     assert seatctl("users", "suspend", BOB).code == 0
     words = (
         "seats",
@@ -184,5 +184,5 @@ def test_a_warning_that_was_undone_is_none(seatctl, pools):
     assert seatctl(*words).rows[0]["result"] == "warned"
 
 
-def test_a_warning_needs_mail(seatctl, pools):
+def test_a_warning_needs_mail(seatctl, subscriptions):
     assert seatctl("seats", "reclaim", "design", "--suspended", "--grace", "7d", "--no-notify").code == 2

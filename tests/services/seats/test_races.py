@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 ROUNDS = 50
 
@@ -60,11 +60,11 @@ def run_at_once(processes, commands):
 def test_two_processes_race_for_the_last_seat_and_one_wins_every_time(seatctl, sandbox, workers):
     ledger = ledger_path(sandbox)
     for number in range(ROUNDS):
-        add_pool(ledger, f"pool{number}", seats=1)
+        add_subscription(ledger, f"design{number}", seats=1)
     assert seatctl("users", "import", "-", stdin="email\na@example.com\nb@example.com\n").code == 0
     racers = workers(2)
     for number in range(ROUNDS):
-        assign = ("seats", "assign", f"pool{number}")
+        assign = ("seats", "assign", f"design{number}")
         results = run_at_once(racers, [(*assign, "a@example.com"), (*assign, "b@example.com")])
         assert sorted(results, key=str) == [[0, None], [4, "no_seats_left"]]
     assert query(ledger, "SELECT DISTINCT assigned, capacity FROM subscriptions") == [(1, 1)]
@@ -77,7 +77,7 @@ def test_of_many_who_ask_at_once_as_many_are_seated_as_fit_and_the_rest_wait_in_
     seatctl, sandbox, workers
 ):
     ledger = ledger_path(sandbox)
-    add_pool(ledger, "design", seats=3, auto_approval='{"enabled": true}')
+    add_subscription(ledger, "design", seats=3, auto_approval='{"enabled": true}')
     people = [f"p{number}@example.com" for number in range(8)]
     seatctl("users", "import", "-", stdin="\n".join(["email", *people]))
     asked = run_at_once(workers(8), [("requests", "create", email, "-s", "design") for email in people])
@@ -96,7 +96,7 @@ def test_a_bulk_assignment_killed_at_any_time_seats_everybody_or_nobody(seatctl,
     people.write_text("email\n" + "".join(f"p{number}@example.com\n" for number in range(8000)))
     assert seatctl("users", "import", people).code == 0
     ledger = ledger_path(sandbox)
-    add_pool(ledger, "design", seats=8000)
+    add_subscription(ledger, "design", seats=8000)
     bulk = seatctl.process("seats", "assign", "design", "--from", people)
     with contextlib.suppress(subprocess.TimeoutExpired):
         bulk.communicate(timeout=seconds)

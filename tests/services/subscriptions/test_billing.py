@@ -10,7 +10,7 @@ from seatctl.sandbox.api import control
 from tests.services.purchases.test_declines import change
 from tests.support.both_sides import advance, assert_agree, charges, fail, objects, twin
 from tests.support.office import change_card
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 DECLINED = [
     ("pm_card_chargeDeclined", False),

@@ -19,8 +19,8 @@ from tests.support.office import (
     freeze,
     is_sound,
     open_office,
-    pool,
     refused,
+    subs_row,
     until,
 )
 
@@ -74,7 +74,7 @@ def test_a_refund_is_what_the_preview_said_from_the_invoices_that_paid(office):
     assert [one["refund"] for one in shown["invoices"]] == [added, 5000 - added]
     assert (given["given_back"], given["invoices"]) == (shown["given_back"], shown["invoices"])
     assert refunds(office) == [added, 5000 - added]
-    assert (given["status"], pool(office, "lab")["status"]) == ("canceled", "canceled")
+    assert (given["status"], subs_row(office, "lab")["status"]) == ("canceled", "canceled")
     assert all(note["metadata"]["seatctl_operation"] for note in objects(office, "credit_note"))
     # A refund and no proration beside it: nothing else waits or is owed to the customer.
     assert balances(office)["pay-lab@example.com"] == 0
@@ -175,7 +175,7 @@ def test_nothing_to_give_back_is_said_before_anything_ends(sandbox):
     until(sandbox, "2040-06-16T00:00:00Z")
     error = refused(sandbox, "subs cancel lab --now --refund")  # used 50.00, paid 10.00
     assert (error["code"], error["owed"]) == ("nothing_to_give_back", 4000)
-    assert pool(sandbox, "lab")["status"] == "active"
+    assert subs_row(sandbox, "lab")["status"] == "active"
 
 
 def test_seats_at_full_price_give_back_the_unused_share_of_the_term(contract):
@@ -224,12 +224,12 @@ def test_a_contract_renewed_by_hand_ends_by_itself(contract):
 def test_a_question_tells_what_is_given_back_and_no_leaves_everything(office):
     until(office, "2040-06-16T00:00:00Z")
     asked = office("subs", "cancel", "lab", "--now", "--refund", tty=True, stdin="n\n")
-    assert (asked.code, pool(office, "lab")["status"]) == (4, "active")
+    assert (asked.code, subs_row(office, "lab")["status"]) == (4, "active")
     assert "50.00 USD of invoice" in asked.err
     assert "goes back to the card" in asked.err
     asked = office("subs", "cancel", "lab", "--now", tty=True, stdin="y\n")
     assert "Nothing is given back without --refund." in asked.err
-    assert (asked.code, pool(office, "lab")["status"]) == (0, "canceled")
+    assert (asked.code, subs_row(office, "lab")["status"]) == (0, "canceled")
 
 
 # Unpaid -----------------------------------------------------------------------------------------------
@@ -240,7 +240,7 @@ def past_due(office):
     """The renewal of `lab` on July 1st was declined; 100.00 is open, and the grace ends on July 8th."""
     change_card(office, "pay-lab@example.com", "pm_card_chargeCustomerFail")
     until(office, "2040-07-01T02:00:00Z")
-    assert pool(office, "lab")["status"] == "past_due"
+    assert subs_row(office, "lab")["status"] == "past_due"
     return office
 
 
@@ -270,7 +270,7 @@ def test_an_unpaid_period_is_not_promised_and_its_open_invoice_is_named(past_due
     assert "is already canceled; it ends on 2040-08-01" in again.json["summary"]
     assert f"invoice {number} over 100.00 USD stays open" in again.json["summary"]
     assert past_due("invoices", "void", number, "--yes").code == 0
-    assert pool(past_due, "lab")["ends"] is True
+    assert subs_row(past_due, "lab")["ends"] is True
 
 
 def test_after_the_grace_its_seats_entitle_nobody(past_due):
@@ -282,7 +282,7 @@ def test_after_the_grace_its_seats_entitle_nobody(past_due):
 def test_what_is_unpaid_for_good_entitles_nobody_until_its_end(past_due):
     assert past_due("sandbox", "retries", "unpaid").code == 0
     until(past_due, "2040-07-29T00:00:00Z")
-    assert pool(past_due, "lab")["status"] == "unpaid"
+    assert subs_row(past_due, "lab")["status"] == "unpaid"
     told = past_due("subs", "cancel", "lab", "--yes", "-o", "json")
     assert "its seats entitle nobody unless it is paid" in told.json["summary"]
     assert told.rows[0]["seats_until"].startswith("2040-07-29")
@@ -304,7 +304,7 @@ def test_options_that_do_not_go_together(office, words):
 
 def test_without_a_terminal_yes_is_needed(office):
     result = office("subs", "cancel", "lab", "-o", "json")
-    assert (result.code, "--yes" in result.err, pool(office, "lab")["ends"]) == (2, True, False)
+    assert (result.code, "--yes" in result.err, subs_row(office, "lab")["ends"]) == (2, True, False)
 
 
 @pytest.mark.parametrize("path", ["/v1/subscriptions", "/v1/credit_notes"])
@@ -326,9 +326,9 @@ def test_sync_finishes_a_cancellation_that_was_interrupted(office):
     fail(office, "timeout", times=9, path="/v1/credit_notes", method="POST")
     assert office("subs", "cancel", "lab", "--now", "--refund", "--yes").code == 75
     clear_faults(office, "/v1/credit_notes")
-    assert pool(office, "lab")["status"] == "active"
+    assert subs_row(office, "lab")["status"] == "active"
     assert office("sync").code == 0
-    assert (pool(office, "lab")["status"], refunds(office)) == ("canceled", [5000])
+    assert (subs_row(office, "lab")["status"], refunds(office)) == ("canceled", [5000])
 
 
 def test_a_cancellation_that_never_reached_stripe_is_forgotten_after_a_day(office):
@@ -337,7 +337,7 @@ def test_a_cancellation_that_never_reached_stripe_is_forgotten_after_a_day(offic
     assert office("subs", "cancel", "lab", "--now", "--refund", "--yes").code == 75
     clear_faults(office, "/v1/subscriptions", "DELETE")
     until(office, "2040-06-18T00:00:00Z")
-    assert (pool(office, "lab")["status"], refunds(office)) == ("active", [])
+    assert (subs_row(office, "lab")["status"], refunds(office)) == ("active", [])
     assert office.rows("runs", "list", "--state", "failed") != []
 
 
@@ -370,16 +370,16 @@ def test_a_cancellation_through_the_portal_is_resumed(office):
     """The portal sets only `cancel_at`."""
     from tests.support.both_sides import twin
 
-    stripe_id = pool(office, "lab")["stripe_subscription"]
+    stripe_id = subs_row(office, "lab")["stripe_subscription"]
     with twin(office) as stripe:
         headers = {"Authorization": "Bearer sk_test_portal"}
         end = 2224800000
         answer = stripe.handle("POST", f"/v1/subscriptions/{stripe_id}", headers, f"cancel_at={end}")
         assert answer.status == 200, answer.body
     assert office("sync").code == 0
-    assert pool(office, "lab")["ends"] is True
+    assert subs_row(office, "lab")["ends"] is True
     assert done(office, "subs resume lab")["status"] == "active"
-    assert pool(office, "lab")["ends"] is False
+    assert subs_row(office, "lab")["ends"] is False
 
 
 def test_transfer_makes_somebody_else_the_owner_here_and_in_stripe(office):
@@ -387,7 +387,7 @@ def test_transfer_makes_somebody_else_the_owner_here_and_in_stripe(office):
     assert (unknown.code, unknown.error["hint"]) == (9, "seatctl users add zoe@example.org")
     assert office("users", "add", "zoe@example.org").code == 0
     done(office, "subs transfer lab zoe@example.org")
-    assert pool(office, "lab")["owner"] == "zoe@example.org"
+    assert subs_row(office, "lab")["owner"] == "zoe@example.org"
     owners = [one["metadata"]["seatctl_owner"] for one in objects(office, "subscription")]
     assert owners == ["design@example.com", "zoe@example.org", "field@example.com"]
     # The new owner runs it now, and the old one does not.
@@ -398,17 +398,17 @@ def test_transfer_makes_somebody_else_the_owner_here_and_in_stripe(office):
 
 
 def test_the_term_s_end_is_stripe_s(office):
-    assert pool(office, "lab")["term_end"] == TERM_END
+    assert subs_row(office, "lab")["term_end"] == TERM_END
 
 
 def test_canceling_renaming_and_handing_over_say_how_to_take_them_back(office):
     assert office("users", "add", "bob@example.com").code == 0
-    before = pool(office)
+    before = subs_row(office)
     for words in (("cancel",), ("rename", "Studio EU"), ("transfer", "bob@example.com")):
         done = office("subs", words[0], "design", *words[1:], "--yes")
         (undo,) = [line.removeprefix("undo: ") for line in done.err.splitlines() if "undo: " in line]
         assert office(*shlex.split(undo)[1:], "--yes").code == 0, undo
-        assert pool(office) == before, undo
+        assert subs_row(office) == before, undo
 
 
 def test_no_way_back_is_named_that_would_be_refused(office):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support.both_sides import charges, contents, live_subscriptions, objects, sandbox_path
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 BUY = "subs buy --plan {} --seats 10 --name acme --billing-email pay@example.com --yes"
 CARD = ("--payment-method", "pm_card_visa")

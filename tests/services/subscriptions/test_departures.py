@@ -16,8 +16,8 @@ from tests.support.office import (
     is_sound,
     item,
     open_office,
-    pool,
     refused,
+    subs_row,
     until,
 )
 
@@ -69,10 +69,10 @@ def test_who_goes_keeps_the_seat_until_the_renewal(office, seats, how, who):
     row = done(office, f"subs set-seats lab {seats} --revoke {how}")
     assert (row["seats"], row["next_seats"], row["leaving"]) == (10, seats, len(who))
     assert leaving(office) == dict.fromkeys(who, TERM_END)
-    assert pool(office, "lab")["assigned"] == 5
+    assert subs_row(office, "lab")["assigned"] == 5
     until(office, RENEWED)
     assert set(people(office)) == set(PEOPLE) - who
-    assert (pool(office, "lab")["seats"], pool(office, "lab")["assigned"]) == (seats, 5 - len(who))
+    assert (subs_row(office, "lab")["seats"], subs_row(office, "lab")["assigned"]) == (seats, 5 - len(who))
     goer = next(iter(who - {"bob"}), "bob")
     assert entitled(office, f"{goer}@example.com")[0] == 7
     is_sound(office)
@@ -112,7 +112,7 @@ def test_who_was_to_leave_stays_when_there_is_room_again(office):
 
 def test_a_dry_run_ends_nobody_s_seat(office):
     done(office, "subs set-seats lab 3 --revoke newest --dry-run")
-    assert (leaving(office), pool(office, "lab")["seats"]) == ({}, 10)
+    assert (leaving(office), subs_row(office, "lab")["seats"]) == ({}, 10)
 
 
 def test_seats_given_back_at_once_end_at_once(sandbox):
@@ -143,13 +143,13 @@ def race(seatctl, *commands: str) -> list[tuple[int, str]]:
 @pytest.mark.slow
 def test_two_administrators_add_seats_at_once(office):
     """Each adds what was asked for exactly once, or is told to try again: never one for both."""
-    before = pool(office, "lab")["seats"]
+    before = subs_row(office, "lab")["seats"]
     results = race(office, "subs add-seats lab 2", "subs add-seats lab 3")
     codes = sorted(code for code, _ in results)
     added = sum(seats for (code, _), seats in zip(results, (2, 3), strict=True) if code == 0)
     assert codes in ([0, 0], [0, 75]), results
     assert office("sync").code == 0
-    assert pool(office, "lab")["seats"] == before + added
+    assert subs_row(office, "lab")["seats"] == before + added
     assert len(charges(office)) == 3 + codes.count(0)
     assert office.rows("runs", "list", "--state", "pending") == []
     is_sound(office)
@@ -164,7 +164,7 @@ def test_a_decrease_and_an_increase_at_once_lose_neither(office):
     # Whoever came first is seen by the other one: 10 → (6 next), then both with two more; or two more
     # first, then (6 next) of twelve.
     expected = {(0, 75): {(10, 6)}, (75, 0): {(12, 12)}, (0, 0): {(12, 8), (12, 6)}}
-    assert (pool(office, "lab")["seats"], item(office, "lab")["quantity"]) in expected[tuple(codes)]
+    assert (subs_row(office, "lab")["seats"], item(office, "lab")["quantity"]) in expected[tuple(codes)]
 
 
 def test_who_decided_on_what_is_past_is_told_to_try_again(office):

@@ -12,9 +12,9 @@ from seatctl.sandbox.api import control
 from seatctl.sandbox.api.twin import Twin
 from tests.support.both_sides import charges, sandbox_path
 from tests.support.change_stories import STORIES, Proof
-from tests.support.pools import query
 from tests.support.racing import codes, start
 from tests.support.state import assert_in_step, assert_sound, differences, state
+from tests.support.subscriptions import query
 
 pytestmark = pytest.mark.slow
 

@@ -1,4 +1,4 @@
-"""An item is taken off its subscription in Stripe while an operation of its pool is unfinished."""
+"""An item is removed from its Stripe subscription while an operation of our subscription is unfinished."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.services.operations.test_recovery import IN_WINDOW, of_subscription, 
 from tests.services.sync.test_foreign_objects import product
 from tests.support.both_sides import charges, fail, objects, sandbox_path, twin
 from tests.support.office import open_contract, until
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 HEADERS = {"Authorization": "Bearer sk_test_x"}
 ASKS_THE_BANK = ("subs", "billing", "design", "--payment-method", "pm_card_threeDSecure2Required", "--yes")

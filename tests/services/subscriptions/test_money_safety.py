@@ -9,8 +9,17 @@ import pytest
 from seatctl.sandbox.api import control
 from seatctl.sandbox.api.twin import Answer, Twin
 from tests.support.both_sides import charges, fail, objects, sandbox_path, twin
-from tests.support.office import change_card, done, is_sound, item, open_contract, open_office, pool, until
-from tests.support.pools import ledger_path, query
+from tests.support.office import (
+    change_card,
+    done,
+    is_sound,
+    item,
+    open_contract,
+    open_office,
+    subs_row,
+    until,
+)
+from tests.support.subscriptions import ledger_path, query
 
 HANDLE = Twin.handle
 IN_WINDOW = "2041-12-10T00:00:00Z"
@@ -68,12 +77,12 @@ def test_a_key_refused_today_does_not_end_an_increase_that_was_charged(office, m
     assert charges(office)[3:] == [1000]
     with monkeypatch.context() as patch:
         refusal = Answer(status, {"Content-Type": "application/json"}, json.dumps({"error": FORBIDDEN}))
-        path = f"/v1/subscriptions/{pool(office)['stripe_subscription']}"
+        path = f"/v1/subscriptions/{subs_row(office)['stripe_subscription']}"
         before_calls(patch, "POST", path, lambda _: refusal)
         assert office(*command).code == 8
     assert office(*command).code == 0
     assert office("sync").code == 0
-    assert (charges(office)[3:], pool(office)["seats"]) == ([1000], 3)
+    assert (charges(office)[3:], subs_row(office)["seats"]) == ([1000], 3)
     is_sound(office)
 
 
@@ -111,7 +120,7 @@ def test_an_invoice_made_void_in_between_gives_no_seats(contract, monkeypatch):
 
         before_calls(patch, "POST", "/pay", voided)
         contract("sync")
-    assert (charges(contract), pool(contract, "acme")["seats"]) == ([12000], 20)
+    assert (charges(contract), subs_row(contract, "acme")["seats"]) == ([12000], 20)
     assert contract("sync").code == 0
     is_sound(contract)
 
@@ -128,7 +137,7 @@ def test_a_fault_while_paying_a_void_invoice_gives_no_seats(contract, monkeypatc
         before_calls(patch, "POST", "/pay", fails)
         contract("subs", "add-seats", "acme", "5", "--yes")
     contract("sync")
-    assert (charges(contract), pool(contract, "acme")["seats"]) == ([12000], 20)
+    assert (charges(contract), subs_row(contract, "acme")["seats"]) == ([12000], 20)
     assert item(contract, "acme")["quantity"] == 20
 
 
@@ -150,7 +159,7 @@ def test_a_payment_that_takes_days_is_waited_for(contract, monkeypatch):
         (invoice,) = open_ones(stripe)
         at_stripe(stripe, f"/v1/invoices/{invoice}/pay")
     assert contract("sync").code == 0
-    assert (charges(contract), pool(contract, "acme")["seats"]) == ([12000, 3000], 25)
+    assert (charges(contract), subs_row(contract, "acme")["seats"]) == ([12000, 3000], 25)
 
 
 def test_what_is_paid_in_the_moment_it_is_abandoned_is_finished(contract, monkeypatch):
@@ -167,7 +176,7 @@ def test_what_is_paid_in_the_moment_it_is_abandoned_is_finished(contract, monkey
         before_calls(patch, "POST", "/void", agreed)
         contract("runs", "undo", str(asked.error["run"]), "--yes")
     contract("sync")
-    assert (charges(contract), pool(contract, "acme")["seats"]) == ([12000, 3000], 25)
+    assert (charges(contract), subs_row(contract, "acme")["seats"]) == ([12000, 3000], 25)
     is_sound(contract)
 
 
@@ -176,7 +185,7 @@ def test_what_is_paid_in_the_moment_it_is_abandoned_is_finished(contract, monkey
 
 def test_seats_paid_for_when_the_contract_had_ended_are_given_back(contract, monkeypatch):
     with monkeypatch.context() as patch:
-        stripe_id = pool(contract, "acme")["stripe_subscription"]
+        stripe_id = subs_row(contract, "acme")["stripe_subscription"]
         before_calls(patch, "POST", f"/v1/subscriptions/{stripe_id}", lambda _: raise_lost())
         assert contract("subs", "add-seats", "acme", "5", "--yes").code == 75
     assert charges(contract) == [12000, 3000]
@@ -196,7 +205,7 @@ def raise_lost():
 def test_a_renewal_that_was_extended_and_canceled_does_not_begin_anew(contract, monkeypatch):
     """The term was there and somebody ended it in the dashboard before this ledger heard of it."""
     until(contract, IN_WINDOW)
-    stripe_id = pool(contract, "acme")["stripe_subscription"]
+    stripe_id = subs_row(contract, "acme")["stripe_subscription"]
     fail(contract, "lost", times=1000, method="POST", path=f"/v1/subscriptions/{stripe_id}")
     assert contract("subs", "renew", "acme", "--yes").code == 75
     calm(contract)
@@ -205,7 +214,7 @@ def test_a_renewal_that_was_extended_and_canceled_does_not_begin_anew(contract, 
         assert stripe.handle("DELETE", f"/v1/subscriptions/{stripe_id}", headers, None).status == 200
     contract("sync")
     assert [one["id"] for one in objects(contract, "subscription")] == [stripe_id]
-    assert pool(contract, "acme")["status"] == "canceled"
+    assert subs_row(contract, "acme")["status"] == "canceled"
 
 
 @pytest.mark.parametrize("lost", [False, True])
@@ -232,7 +241,7 @@ def test_a_draft_that_comes_to_more_than_was_shown_is_not_charged(contract, monk
         assert contract("sync", "-o", "json").rows[0]["result"] == "failed"
     else:
         assert (asked.code, asked.error["code"], asked.error["shown"]) == (4, "price_changed", 3000)
-    assert (charges(contract), pool(contract, "acme")["seats"]) == ([12000], 20)
+    assert (charges(contract), subs_row(contract, "acme")["seats"]) == ([12000], 20)
     assert contract("sync").code == 0
     is_sound(contract)
 
@@ -240,7 +249,7 @@ def test_a_draft_that_comes_to_more_than_was_shown_is_not_charged(contract, monk
 def test_tax_rates_of_the_subscription_are_never_left_out(contract):
     """Somebody set them in the dashboard. The sandbox knows none and refuses them: so they were sent."""
     with twin(contract) as stripe, stripe.store.transaction():
-        held = stripe.store.get("subscription", pool(contract, "acme")["stripe_subscription"])
+        held = stripe.store.get("subscription", subs_row(contract, "acme")["stripe_subscription"])
         stripe.store.put({**held, "default_tax_rates": [{"id": "txr_1", "object": "tax_rate"}]})
     refused = contract("subs", "add-seats", "acme", "5", "--yes", "-o", "json")
     assert (refused.code, "tax_rates" in refused.error["message"]) == (5, True)
@@ -250,12 +259,12 @@ def test_tax_rates_of_the_subscription_are_never_left_out(contract):
 @pytest.mark.parametrize("status", ["unpaid", "paused"])
 def test_what_stripe_goes_on_billing_can_be_canceled(office, status):
     with twin(office) as stripe, stripe.store.transaction():
-        held = stripe.store.get("subscription", pool(office, "lab")["stripe_subscription"])
+        held = stripe.store.get("subscription", subs_row(office, "lab")["stripe_subscription"])
         stripe.store.put({**held, "status": status})
     assert office("sync", "--full").code == 0
     assert office("subs", "add-seats", "lab", "1", "--yes").code == 4
     done(office, "subs cancel lab --now")
-    assert pool(office, "lab")["status"] == "canceled"
+    assert subs_row(office, "lab")["status"] == "canceled"
 
 
 def test_who_wants_something_else_does_not_charge_what_was_given_up_days_ago(office):

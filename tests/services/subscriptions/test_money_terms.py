@@ -16,8 +16,8 @@ from tests.support.office import (
     freeze,
     is_sound,
     open_office,
-    pool,
     refused,
+    subs_row,
     until,
 )
 
@@ -50,7 +50,7 @@ def coupon(seatctl, **terms) -> None:
 
 def test_seats_wanted_on_account_are_never_charged_to_the_card(office):
     error = refused(office, "subs add-seats design 1 --on-account")
-    assert (error["code"], pool(office)["seats"]) == ("card_required", 2)
+    assert (error["code"], subs_row(office)["seats"]) == ("card_required", 2)
     assert error["message"].startswith("design is paid by card")
 
 
@@ -95,7 +95,7 @@ def test_seats_at_full_price_can_be_on_account_where_the_policy_says_so(sandbox)
 def test_a_request_id_of_another_subscription_is_refused(office):
     done(office, "subs add-seats design 1 --request-id X")
     assert refused(office, "subs add-seats lab 1 --request-id X")["code"] == "request_id_reused"
-    assert (pool(office)["seats"], pool(office, "lab")["seats"]) == (3, 10)
+    assert (subs_row(office)["seats"], subs_row(office, "lab")["seats"]) == (3, 10)
 
 
 @pytest.mark.parametrize(
@@ -140,13 +140,13 @@ def test_seats_added_to_a_term_that_was_renewed_by_hand_are_paid_for(sandbox, in
     # 22 of 365 days of 30.00 are 1.808, and the next term whole.
     assert done(sandbox, "subs add-seats acme 5")["amount_paid"] == 181 + 3000
     until(sandbox, "2042-02-10T00:00:00Z")
-    assert (pool(sandbox, "acme")["seats"], pool(sandbox, "acme")["term_start"]) == (
+    assert (subs_row(sandbox, "acme")["seats"], subs_row(sandbox, "acme")["term_start"]) == (
         25,
         "2042-01-01T00:00:00Z",
     )
     for _ in range(2):  # 325 of 365 days of 12.00 are 10.6849
         assert done(sandbox, "subs add-seats acme 2")["amount_paid"] == 1068
-    assert pool(sandbox, "acme")["term_start"] == "2042-01-01T00:00:00Z"
+    assert subs_row(sandbox, "acme")["term_start"] == "2042-01-01T00:00:00Z"
     assert charges(sandbox) == [12000, 12000, 3181, 1068, 1068]
     is_sound(sandbox)
 
@@ -159,7 +159,7 @@ def test_the_term_that_runs_keeps_its_beginning_when_seats_are_added(sandbox):
     until(sandbox, "2042-03-01T00:00:00Z")
     done(sandbox, "subs add-seats acme 5")
     done(sandbox, "subs add-seats acme 5")
-    assert pool(sandbox, "acme")["term_start"] == "2042-01-01T00:00:00Z"
+    assert subs_row(sandbox, "acme")["term_start"] == "2042-01-01T00:00:00Z"
     until(sandbox, "2042-07-02T12:00:00Z")  # the middle of the year
     assert done(sandbox, "subs cancel acme --now --refund")["given_back"] == 6000 + 2 * 1500
 
@@ -206,7 +206,7 @@ def test_a_dry_run_of_a_renewal_says_when_the_new_term_ends(sandbox):
     shown = sandbox("subs", "renew", "acme", "--dry-run", "-o", "json").json
     assert shown["summary"] == "would have renewed acme with 20 seats of pack until 2043-01-01"
     assert (shown["rows"][0]["ends_at"], shown["rows"][0]["due_now"]) == ("2043-01-01T00:00:00Z", 12000)
-    assert (pool(sandbox, "acme")["term_end"], charges(sandbox)) == ("2042-01-01T00:00:00Z", [12000])
+    assert (subs_row(sandbox, "acme")["term_end"], charges(sandbox)) == ("2042-01-01T00:00:00Z", [12000])
 
 
 # Prices and limits ------------------------------------------------------------------------------------
@@ -230,7 +230,7 @@ def test_the_next_term_has_the_most_seats_too(sandbox):
 def test_a_price_without_an_amount_a_seat_is_never_billed_as_nothing(sandbox):
     """Tiered or fractional: the ledger holds 0, and an invoice of ours would ask for 0.00."""
     contract(sandbox)
-    mirrored = pool(sandbox, "acme")["stripe_subscription"]
+    mirrored = subs_row(sandbox, "acme")["stripe_subscription"]
     (item,) = objects(sandbox, "subscription_item")
     with twin(sandbox) as stripe:
         product = item["price"]["product"]

@@ -9,7 +9,7 @@ import pytest
 from tests.sandbox.seed import send
 from tests.services.sync.test_foreign_objects import customer
 from tests.support.both_sides import objects, twin
-from tests.support.office import done, freeze, is_sound, pool, refused
+from tests.support.office import done, freeze, is_sound, refused, subs_row
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def odd(sandbox):
 )
 def test_seats_that_make_whole_packs_of_it_are_added(odd, command, seats):
     done(odd, f"subs {command}")
-    assert pool(odd, "acme")["seats"] == seats
+    assert subs_row(odd, "acme")["seats"] == seats
     assert refused(odd, "subs add-seats acme 3")["code"] == "pack_size"
     is_sound(odd)
 
@@ -39,7 +39,7 @@ def test_what_is_refused_is_done_by_the_command_that_the_refusal_names(odd, comm
     error = refused(odd, f"subs {command}")
     assert error["code"] == "pack_size"
     done(odd, error["hint"].removeprefix("seatctl "))
-    assert pool(odd, "acme")["seats"] % 5 == 0
+    assert subs_row(odd, "acme")["seats"] % 5 == 0
 
 
 def test_where_fewer_wait_for_the_renewal_whole_packs_are_added(odd):

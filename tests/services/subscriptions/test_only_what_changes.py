@@ -8,7 +8,7 @@ import pytest
 
 from tests.sandbox.seed import send
 from tests.support.both_sides import assert_agree, live_subscriptions, objects, twin
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 
 def archive_old_price(seatctl, plan: str) -> None:

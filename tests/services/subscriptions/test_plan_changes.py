@@ -6,7 +6,16 @@ import pytest
 
 from seatctl.sandbox.api import control
 from tests.support.both_sides import objects, twin
-from tests.support.office import RENEWED, change_card, done, freeze, is_sound, pool, refused, until
+from tests.support.office import (
+    RENEWED,
+    change_card,
+    done,
+    freeze,
+    is_sound,
+    refused,
+    subs_row,
+    until,
+)
 
 CARD = "--owner ann@example.com --billing-email pay@example.com --payment-method pm_card_visa"
 
@@ -54,7 +63,7 @@ def test_another_interval_is_refused_with_the_two_commands_that_serve(granted):
         assert told.error["hint"].endswith(
             "seatctl subs buy --plan annual --seats N --name NAME --payment-method ID"
         )
-    assert pool(granted, "design & co")["plan"] == "small"
+    assert subs_row(granted, "design & co")["plan"] == "small"
 
 
 def test_an_upgrade_after_the_bank_was_asked_grants_it_too(granted):
@@ -75,7 +84,7 @@ def test_a_plan_change_that_waits_brings_its_terms_with_its_term(granted):
     done(granted, "subs set-seats d 5")
     assert not reports(granted)
     until(granted, RENEWED)
-    assert (reports(granted), pool(granted, "d")["seats"]) == (True, 5)
+    assert (reports(granted), subs_row(granted, "d")["seats"]) == (True, 5)
     is_sound(granted)
 
 

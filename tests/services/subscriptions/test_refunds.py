@@ -18,8 +18,8 @@ from tests.support.office import (
     freeze,
     is_sound,
     open_office,
-    pool,
     refused,
+    subs_row,
     until,
 )
 
@@ -40,7 +40,7 @@ def bought(seatctl, plan: str = TERM_PLAN):
 def test_of_an_unpaid_month_only_what_was_used_stays_owed(office):
     change_card(office, "pay-design@example.com", "pm_card_chargeCustomerFail")
     until(office, "2040-07-02T00:00:00Z")
-    assert pool(office, "design")["status"] == "past_due"
+    assert subs_row(office, "design")["status"] == "past_due"
     kept = done(office, "subs cancel design --now --dry-run")
     assert (kept["given_back"], kept["owed"], kept["owed_less"]) == (0, 2000, 0)
     shown, given = shown_then_given(office, "design")
@@ -109,7 +109,7 @@ def test_a_refund_comes_in_steps_of_its_currency(sandbox, currency, price, unuse
 def test_what_a_trial_has_put_on_the_balance_is_not_given_back_once_more(office):
     """Somebody gives a paid subscription a trial in the dashboard: Stripe credits the unused time at once."""
     until(office, TEN_DAYS_LEFT)
-    name = pool(office, "lab")["stripe_subscription"]
+    name = subs_row(office, "lab")["stripe_subscription"]
     ends = int(datetime.fromisoformat("2040-06-30T00:00:00Z").timestamp())
     with twin(office) as stripe:
         send(stripe, f"subscriptions/{name}", {"trial_end": ends})
@@ -141,5 +141,5 @@ def test_a_refund_that_cannot_be_read_is_a_lost_answer(office, monkeypatch, amou
     with monkeypatch.context() as patch:
         patch.setattr(Twin, "handle", damaged)
         refused(office, "subs cancel design --now --refund", code=75)
-    assert pool(office)["status"] == "active"
+    assert subs_row(office)["status"] == "active"
     assert done(office, "subs cancel design --now --refund")["given_back"] < 1001

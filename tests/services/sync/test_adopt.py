@@ -7,8 +7,8 @@ import pytest
 from tests.services.invoices.test_invoices import bill_subscription
 from tests.services.sync.test_foreign_objects import customer, product, subscribe
 from tests.support.both_sides import charges, sandbox_path, twin
-from tests.support.pools import query
 from tests.support.second_ledger import SecondLedger
+from tests.support.subscriptions import query
 
 
 @pytest.fixture

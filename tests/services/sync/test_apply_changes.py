@@ -14,7 +14,7 @@ from seatctl.services.sync.store import store
 from tests.services.sync.test_foreign_objects import foreign
 from tests.services.sync.test_mirror import every
 from tests.support.both_sides import twin
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 __all__ = ["foreign"]
 
@@ -32,14 +32,14 @@ def test_what_is_left_out_of_a_kept_subscription_is_missed_by_nobody(foreign):
         assert len(json.dumps(kept)) < len(json.dumps(subscription)) * 0.7
 
 
-def test_a_pool_that_is_added_is_told_to_the_audit_as_it_is_read(foreign):
+def test_a_subscription_that_is_added_is_told_to_the_audit_as_it_is_read(foreign):
     assert foreign("sync").code == 0
     told = query(ledger_path(foreign), "SELECT entity_id, after FROM changes WHERE entity = 'subscription'")
     assert len(told) == 41
     ledger = open_ledger(ledger_path(foreign))
     with ledger.reading() as reader:
-        for pool, after in told:
-            assert json.loads(after) == subscriptions.snapshot(subscriptions.by_id(reader, pool))
+        for row, after in told:
+            assert json.loads(after) == subscriptions.snapshot(subscriptions.by_id(reader, row))
     ledger.close()
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.sandbox.seed import send
 from tests.support.both_sides import twin
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 CURRENCIES = ("usd", "eur", "jpy", "gbp", "chf", "isk", "kwd", "ugx")
 NAMES = ("Acme Inc.", "Acme GmbH", "Müller & Söhne", "Ben", "東京", None)
@@ -60,13 +60,18 @@ def foreign(sandbox):
 def test_forty_foreign_subscriptions_come_in_with_good_names(foreign):
     synced = foreign("sync", "-o", "json")
     assert (synced.code, synced.json["skipped"]) == (0, 0), synced.out
-    pools = {row["name"]: row for row in foreign.rows("subs", "list")}
-    assert len(pools) == 41  # Globex has two pools
-    assert {"acme", "acme-2", "acme-12", "müller-söhne", "東京", "ben", "ben-6", "initech"} <= set(pools)
-    assert {name for name in pools if name.startswith("globex")} == {"globex/meetings", "globex/webinars"}
-    assert (pools["globex/meetings"]["seats"], pools["globex/webinars"]["seats"]) == (3, 4)
-    assert pools["initech"]["seats"] == 4
-    assert {pools[name]["status"] for name in ("ben-7", "hooli")} == {"canceled"}
+    subscriptions = {row["name"]: row for row in foreign.rows("subs", "list")}
+    assert len(subscriptions) == 41  # Globex has two
+    assert {"acme", "acme-2", "acme-12", "müller-söhne", "東京", "ben", "ben-6", "initech"} <= set(
+        subscriptions
+    )
+    assert {name for name in subscriptions if name.startswith("globex")} == {
+        "globex/meetings",
+        "globex/webinars",
+    }
+    assert (subscriptions["globex/meetings"]["seats"], subscriptions["globex/webinars"]["seats"]) == (3, 4)
+    assert subscriptions["initech"]["seats"] == 4
+    assert {subscriptions[name]["status"] for name in ("ben-7", "hooli")} == {"canceled"}
     plans = {row["slug"]: row for row in foreign.rows("plans", "list")}
     assert {f"pro-{currency}" for currency in CURRENCIES} <= set(plans)
     assert "calls" not in plans
@@ -93,8 +98,8 @@ def test_buying_on_them_waits_for_a_policy(foreign):
     assert foreign("plans", "edit", "meetings", "--policy", "flexible").code == 0
     assert foreign(*more).code == 0
     assert foreign("sync").code == 0
-    pools = {row["name"]: row["seats"] for row in foreign.rows("subs", "list")}
-    assert (pools["globex/meetings"], pools["globex/webinars"]) == (5, 4)
+    subscriptions = {row["name"]: row["seats"] for row in foreign.rows("subs", "list")}
+    assert (subscriptions["globex/meetings"], subscriptions["globex/webinars"]) == (5, 4)
 
 
 def test_what_cannot_be_read_is_skipped_counted_and_shown(foreign):
@@ -121,9 +126,9 @@ def test_an_item_that_is_replaced_or_taken_off_in_the_dashboard(foreign):
     assert foreign("sync").code == 0
     with twin(foreign) as stripe:
         columns = "SELECT name, stripe_item, stripe_subscription FROM subscriptions"
-        pools = query(ledger_path(foreign), columns)
-        items = {name: item for name, item, _ in pools}
-        subscription = next(sub for name, _, sub in pools if name == "globex/webinars")
+        subscriptions = query(ledger_path(foreign), columns)
+        items = {name: item for name, item, _ in subscriptions}
+        subscription = next(sub for name, _, sub in subscriptions if name == "globex/webinars")
         headers = {"Authorization": "Bearer sk_test_x"}
         stripe.handle("DELETE", f"/v1/subscription_items/{items['globex/webinars']}", headers, None)
         price = product(stripe, "Rooms")
@@ -147,5 +152,5 @@ def test_names_of_purchases_under_way_are_not_taken(sandbox, pro):
     with twin(sandbox) as stripe:
         subscribe(stripe, customer(stripe, "Acme"), product(stripe, "Other"))
     assert sandbox("sync").code == 0
-    pools = {row["name"]: row["plan"] for row in sandbox.rows("subs", "list")}
-    assert pools == {"acme": "pro", "acme-2": "other"}
+    subscriptions = {row["name"]: row["plan"] for row in sandbox.rows("subs", "list")}
+    assert subscriptions == {"acme": "pro", "acme-2": "other"}

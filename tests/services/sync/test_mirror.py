@@ -16,7 +16,7 @@ from seatctl.sandbox.api import control
 from tests.conftest import Seatctl
 from tests.services.sync.test_foreign_objects import customer, product
 from tests.support.both_sides import twin
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 HEADERS = {"Authorization": "Bearer sk_test_x", "Stripe-Version": "2026-10-28.endive"}
 CHANGES = ("customer", "rename", "remove", "product", "reprice", "archive", "subscribe", "quantity", "switch")
@@ -198,12 +198,12 @@ def assert_mirrored(seatctl, ledger) -> None:
         for one in invoices
         for line in one["lines"]["data"]
     )
-    pools = "SELECT s.stripe_subscription, s.stripe_item, s.status, s.capacity, s.currency, s.price_id,"
-    pools += " s.unit_amount, unixepoch(s.term_end), unixepoch(s.cancel_at), c.stripe_id, p.product_id"
-    pools += " FROM subscriptions s"
-    pools += " JOIN customers c ON c.id = s.customer_id JOIN plans p ON p.id = s.plan_id"
+    statement = "SELECT s.stripe_subscription, s.stripe_item, s.status, s.capacity, s.currency, s.price_id,"
+    statement += " s.unit_amount, unixepoch(s.term_end), unixepoch(s.cancel_at), c.stripe_id, p.product_id"
+    statement += " FROM subscriptions s"
+    statement += " JOIN customers c ON c.id = s.customer_id JOIN plans p ON p.id = s.plan_id"
     items = {item["id"]: (one, item) for one in subscriptions for item in one["items"]["data"]}
-    found = {row[1]: row for row in query(ledger, pools)}
+    found = {row[1]: row for row in query(ledger, statement)}
     gone = set(found) - set(items)
     assert {found[item][3] for item in gone} <= {0}  # taken off its subscription: nothing is paid for
     assert {item: row for item, row in found.items() if item not in gone} == {

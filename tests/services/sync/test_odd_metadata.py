@@ -6,7 +6,7 @@ import pytest
 
 from tests.sandbox.seed import send
 from tests.support.both_sides import objects, sandbox_path, twin
-from tests.support.pools import query
+from tests.support.subscriptions import query
 
 ODD = ("x", "-5", "99999999999999999999", "[]", '{"enabled":true,"until":"soon","keep_free":"q"}', "\x1b[31m")
 KEYS = (
@@ -29,8 +29,8 @@ def test_metadata_that_cannot_be_says_nothing(sandbox, team, key):
         synced = sandbox("sync", "-o", "json")
         assert (synced.code, synced.json["skipped"]) == (0, 0), (text, synced.err)
         assert sandbox("reconcile", "--check").code == 0
-        (pool,) = sandbox.rows("subs", "list")
-        assert pool["seats"] in (4, 5), text  # what is paid for, else what Stripe's item says
+        (subscription,) = sandbox.rows("subs", "list")
+        assert subscription["seats"] in (4, 5), text  # what is paid for, else what Stripe's item says
     with twin(sandbox) as stripe:
         send(stripe, f"subscriptions/{bought['id']}", {"metadata": {key: bought["metadata"][key]}})
     assert sandbox("sync").code == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.sandbox.seed import send
 from tests.services.sync.test_foreign_objects import customer, product, subscribe
 from tests.support.both_sides import fail, live_subscriptions, objects, sandbox_path, twin
-from tests.support.pools import ledger_path, query
+from tests.support.subscriptions import ledger_path, query
 
 
 def drifts(seatctl, *words):

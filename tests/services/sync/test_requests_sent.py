@@ -11,7 +11,7 @@ import pytest
 
 from tests.sandbox.seed import seed, send
 from tests.support.front import account, spread
-from tests.support.pools import query
+from tests.support.subscriptions import query
 
 MIRROR = {
     "customers": "stripe_id, email, name, deleted, data",

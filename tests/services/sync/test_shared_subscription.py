@@ -1,4 +1,4 @@
-"""Several pools in one subscription of Stripe's: what is said of one is believed of no other."""
+"""Several subscriptions in one Stripe subscription: the metadata of one never applies to another."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ import pytest
 from tests.sandbox.seed import send
 from tests.services.sync.test_foreign_objects import customer, product, subscribe
 from tests.support.both_sides import charges, fail, objects, sandbox_path, twin
-from tests.support.pools import query
 from tests.support.second_ledger import SecondLedger
+from tests.support.subscriptions import query
 
 
 @pytest.fixture
 def globex(sandbox):
-    """Pools of 3 and 4 seats in one subscription that was made elsewhere, adopted, with a policy."""
+    """Subscriptions of 3 and 4 seats in one Stripe subscription made elsewhere, adopted, with a policy."""
     with twin(sandbox) as stripe:
         subscribe(
             stripe, customer(stripe, "Globex"), product(stripe, "Meetings"), product(stripe, "Webinars")
@@ -36,12 +36,12 @@ def take_off(stripe, quantity):
 
 
 def settings(seatctl):
-    """What a pool's settings are, whichever way they came."""
+    """The settings of a subscription, wherever they came from."""
     rows = seatctl.rows("subs", "list")
     return {row["name"]: (row["plan"], row["owner"], row["auto_approve"]) for row in rows}
 
 
-def test_settings_of_one_pool_come_back_for_that_pool_alone(globex):
+def test_settings_of_one_subscription_come_back_for_that_subscription_alone(globex):
     assert globex("users", "add", "bob@example.com").code == 0
     for command in (
         "subs rename globex/meetings talks",
@@ -58,7 +58,7 @@ def test_settings_of_one_pool_come_back_for_that_pool_alone(globex):
     assert settings(globex) == expected
 
 
-def test_fewer_seats_at_renewal_wait_for_each_pool_by_itself(globex):
+def test_fewer_seats_at_renewal_wait_for_each_subscription_by_itself(globex):
     """4 webinars become 3, just as many as there are meetings: these do not get the fourth seat."""
     assert globex("subs", "set-seats", "globex/webinars", "3", "--yes").code == 0
     assert seats(globex) == {"globex/meetings": 3, "globex/webinars": 4}
@@ -75,7 +75,7 @@ def test_fewer_seats_at_renewal_wait_for_each_pool_by_itself(globex):
     assert seats(globex) == {"globex/meetings": 2, "globex/webinars": 3}
 
 
-def test_one_pool_is_not_ended_or_renewed_with_another(globex):
+def test_one_subscription_is_not_ended_or_renewed_with_another(globex):
     for command in ("cancel globex/meetings", "cancel globex/meetings --now", "resume globex/meetings"):
         refused = globex("subs", *command.split(), "--yes", "-o", "json")
         assert (refused.code, refused.error["code"]) == (4, "shared_subscription"), command
@@ -122,7 +122,7 @@ def test_who_sat_in_a_product_that_was_taken_off_does_not_sit_in_the_next_one(gl
     assert seats(globex) == {"globex/meetings": 3, "globex/webinars": 0, "globex/rooms": 9}
 
 
-def test_an_adoption_takes_what_is_left_of_a_pool_too(globex):
+def test_an_adoption_takes_what_is_left_of_a_subscription_too(globex):
     other = SecondLedger(globex)
     assert globex("users", "add", "bob@example.com").code == 0
     assert globex("seats", "assign", "globex/webinars", "bob@example.com").code == 0
@@ -152,7 +152,7 @@ def test_items_that_are_made_anew_stay_with_their_product(globex):
     assert seats(globex) == {"globex/extra": 1, "globex/meetings": 13, "globex/webinars": 14}
 
 
-def test_a_pool_whose_item_is_gone_changes_no_other_pools_item(globex):
+def test_a_subscription_whose_item_is_gone_changes_no_other_subscription_item(globex):
     with twin(globex) as stripe:
         take_off(stripe, 4)
     before = charges(globex)
@@ -175,7 +175,7 @@ def test_a_pool_whose_item_is_gone_changes_no_other_pools_item(globex):
     assert globex("reconcile", "--check").code == 0
 
 
-def test_a_pool_waits_for_what_is_unfinished_of_the_other(globex):
+def test_a_subscription_waits_for_what_is_unfinished_of_the_other(globex):
     """Its mark on the subscription would wipe out the only trace of a charge whose answer was lost."""
     fail(globex, "lost", times=1000, method="POST", path="/v1/subscriptions/")
     assert globex("subs", "add-seats", "globex/meetings", "2", "--yes").code == 75
@@ -190,7 +190,7 @@ def test_a_pool_waits_for_what_is_unfinished_of_the_other(globex):
     assert len(charges(globex)) == len(before) + 1
 
 
-def test_a_pause_is_known_of_a_pool_whose_item_is_gone(globex):
+def test_a_pause_is_known_of_a_subscription_whose_item_is_gone(globex):
     with twin(globex) as stripe:
         take_off(stripe, 4)
         (shared,) = stripe.store.walk("subscription")
@@ -221,7 +221,7 @@ def test_an_item_that_takes_the_place_of_another_has_the_seats_that_it_pays_for(
 
 
 def test_what_was_said_of_an_item_that_is_gone_is_believed_of_no_other(sandbox, team):
-    """Not its name, its owner and its automatic approval either: the pool left was never called so."""
+    """The remaining subscription does not get its name, owner and automatic approval either."""
     assert sandbox("config", "auto-approve", team, "on").code == 0
     before = settings(sandbox)[team]
     with twin(sandbox) as stripe:

@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from tests.support.pools import add_pool, ledger_path
+from tests.support.subscriptions import add_subscription, ledger_path
 
 ADMIN = "ann@example.com"
 
@@ -266,7 +266,7 @@ def test_a_suspended_user_keeps_the_seat(owner):
 
 def test_a_list_counts_the_seats_of_each(sandbox):
     for name in ("design", "sales"):
-        add_pool(ledger_path(sandbox), name)
+        add_subscription(ledger_path(sandbox), name)
         sandbox("seats", "assign", name, "bob@example.com", "--create-users")
     sandbox("users", "add", "zoe@example.com")
     sandbox("users", "edit", "zoe@example.com", "--exempt")

@@ -4,7 +4,7 @@ import pytest
 
 from seatctl.models.role import Action, Role
 from seatctl.rules.permissions import MATRIX, actor_key, is_self, permits
-from tests.support.pools import add_pool, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_path, query
 
 MAY = {
     Role.ADMIN: set(Action),
@@ -41,14 +41,20 @@ def staffed(seatctl, sandbox):
     """dot owns design, nobody owns sales; ann is the admin; others have global roles or roles of one."""
     ledger = ledger_path(sandbox)
     seatctl("users", "import", "-", stdin="email\nzoe@example.com\ndot@example.com\n")
-    add_pool(ledger, "design", owner_id=2)
-    add_pool(ledger, "sales")
-    for actor, pool, role in (
+    add_subscription(ledger, "design", owner_id=2)
+    add_subscription(ledger, "sales")
+    for actor, subscription, role in (
         ("vic@example.com", None, "viewer"),
         ("ash@example.com", None, "assignor"),
         ("ci:deploy", 2, "assignor"),
     ):
-        query(ledger, "INSERT INTO roles (actor, subscription_id, role) VALUES (?, ?, ?)", actor, pool, role)
+        query(
+            ledger,
+            "INSERT INTO roles (actor, subscription_id, role) VALUES (?, ?, ?)",
+            actor,
+            subscription,
+            role,
+        )
     return sandbox
 
 
@@ -64,8 +70,8 @@ def staffed(seatctl, sandbox):
     ],
 )
 def test_a_role_counts_for_its_subscription(seatctl, staffed, actor, design, sales):
-    for pool, code in (("design", design), ("sales", sales)):
-        assert seatctl("seats", "assign", pool, "zoe@example.com", "--as", actor).code == code
+    for subscription, code in (("design", design), ("sales", sales)):
+        assert seatctl("seats", "assign", subscription, "zoe@example.com", "--as", actor).code == code
 
 
 def test_a_refusal_names_who_could_do_it(seatctl, staffed):

@@ -19,7 +19,7 @@ def ledger_path(sandbox) -> Path:
     return sandbox.home / "default" / "ledger.db"
 
 
-def add_pool(ledger: Path, name: str = "design", *, seats: int = 2, **columns) -> str:
+def add_subscription(ledger: Path, name: str = "design", *, seats: int = 2, **columns) -> str:
     """A running subscription of this ledger, of the plan `pro`; its name. The audit knows it as any other."""
     opened = open_ledger(ledger)
     call = Call("ann@example.com", "ann", "seatctl subs buy", datetime.now(UTC).replace(microsecond=0))
