@@ -19,7 +19,7 @@ STOPPED: Final = frozenset(("unpaid", "paused", "incomplete"))
 """Statuses in which nobody is entitled, but from which the subscription can be brought back."""
 
 _ASKING: Final = timedelta(days=1)
-"""How long an open invoice may wait for its cardholder: operations wait for 23 hours."""
+"""How long an open invoice may wait for its cardholder: operations wait a little less (`KEYS_LAST`)."""
 
 _NAMED: Final = 3
 """At most so many invoices are named; the others are counted."""

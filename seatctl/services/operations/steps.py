@@ -39,7 +39,12 @@ from seatctl.rules.metadata import made_by, marks
 from seatctl.services.operations.payload import Payload, SubscriptionPayload
 
 KEYS_LAST = timedelta(hours=23)
-"""Stripe replays the answer of a key for 24 hours; one hour is subtracted for clocks that differ."""
+"""How long the idempotency key of a step is trusted. It must stay below the 24 hours for which Stripe replays
+the answer of a key; one hour is subtracted for clocks that differ.
+
+Once keys have expired, a purchase is undone instead of charged a day late (`undo_if_too_old` in submit.py),
+and an operation stops waiting for a cardholder (`OperationRun.wait_for_cardholder`). Both must happen at the
+same moment: an operation that waited longer would be undone by the next `sync`."""
 
 _CLOCKS_DIFFER = timedelta(days=1)
 """By how much our clock may have been ahead of Stripe's when an operation began."""
@@ -192,7 +197,7 @@ class OperationRun(Generic[P_co]):
         """Return the recorded answer of the step; if it has none, send `write` under a new key and record it.
 
         `find` decides if the key cannot: after a fault of Stripe, after an answer that cannot be read, and
-        after 23 hours. A refusal is an answer, too, and is raised again.
+        when the key has expired. A refusal is an answer, too, and is raised again.
         """
         last = self._last_attempt(name)
         if last is not None and _is_answered(last):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
 
 from seatctl.rules.policies import TERM, as_fields
 from seatctl.sandbox.api.twin import Answer, Twin
 from seatctl.services.operations import submit
+from seatctl.services.operations.steps import KEYS_LAST
 from tests.support.both_sides import advance, charges, fail, objects, sandbox_path
 from tests.support.office import (
     change_card,
@@ -205,3 +207,9 @@ def test_a_contract_that_begins_anew_is_taxed_as_it_was(contract):
     begun_before(contract, "json_set(payload, '$.bill.tax_rates', json('[]'))")
     assert contract("sync").code == 0
     assert (subs_row(contract, "acme")["status"], charges(contract)) == ("paid", [12000, 12000])
+
+
+def test_keys_are_trusted_for_less_than_a_day_as_the_help_says(seatctl):
+    hours = KEYS_LAST // timedelta(hours=1)
+    assert timedelta(hours=hours) == KEYS_LAST < timedelta(hours=24)
+    assert f"less than {hours} hours old" in " ".join(seatctl("sync", "--help").out.split())
