@@ -260,7 +260,7 @@ class Code:
     TRY_AGAIN = Refusal(75, "A passing condition. Try again later.")
 
     # Exit code 130, interrupted
-    INTERRUPTED = Refusal(130, "The command was interrupted. `runs batch resume` continues a batch.")
+    INTERRUPTED = Refusal(130, "The command was interrupted. `runs resume` continues a batch.")
 
     # Exit code 1, unexpected
     DEMO_FAILED = Refusal(1, "A command of the demo did not end as it should. This is a bug.")

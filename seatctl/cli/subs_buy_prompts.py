@@ -99,7 +99,7 @@ def _plan(ctx: Context, order: Order) -> Plan:
 
 def _sold(ctx: Context, slug: str) -> Plan:
     from seatctl.ledger import plans
-    from seatctl.services.plans.edit import sellable
+    from seatctl.services.plans.spec import sellable
 
     with ctx.ledger.reading() as reader:
         return sellable(plans.find(reader, slug))

@@ -28,29 +28,6 @@ class ShownCharge:
     """`--max-spend`."""
 
 
-def shown_fields(shown: ShownCharge) -> dict[str, JsonValue]:
-    """Return the stored form of what was shown."""
-    return {
-        "amount": shown.amount,
-        "currency": shown.currency,
-        "reverse": shown.reverse,
-        "limit": shown.limit,
-    }
-
-
-def read_shown(value: JsonValue | None) -> ShownCharge | None:
-    """Return what `shown_fields` stored; None for an operation without it."""
-    if not isinstance(value, dict) or not isinstance(value.get("amount"), int):
-        return None
-    limit = value.get("limit")
-    return ShownCharge(
-        int(str(value["amount"])),
-        str(value["currency"]),
-        str(value["reverse"]),
-        limit if isinstance(limit, int) else None,
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class ChargeDifference:
     """An invoice that differs from what was shown: as a sentence, and as fields of the report's row."""

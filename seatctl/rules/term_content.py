@@ -6,17 +6,6 @@ from seatctl.errors import JsonValue
 from seatctl.models.subscription_state import TermContent
 
 
-def term_fields(side: TermContent) -> dict[str, JsonValue]:
-    """Return a term's content as the payload of an operation stores it."""
-    return {"price_id": side.price_id, "plan": side.plan, "seats": side.seats}
-
-
-def read_term(value: JsonValue) -> TermContent:
-    """Return the content that was stored by `term_fields`."""
-    fields = value if isinstance(value, dict) else {}
-    return TermContent(str(fields["price_id"]), str(fields["plan"]), int(str(fields["seats"])))
-
-
 def item_update(item: JsonValue, held: TermContent | None, wanted: TermContent) -> dict[str, JsonValue]:
     """Return the item of an update: its id, and what differs between `held` and `wanted`.
 

@@ -50,14 +50,6 @@ class OwnInvoice:
     """The amount that was shown or is the limit, in minor units. The draft may not exceed it."""
 
 
-def own_invoice_fields(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
-    """Return the invoice as a payload stores it."""
-    return {
-        **{name: getattr(own_invoice, name) for name in OwnInvoice.__slots__},
-        "tax_rates": [*own_invoice.tax_rates],
-    }
-
-
 def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice) -> str:
     """Make and charge the invoice; return its id once it is paid, or sent if on account.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from shlex import quote
 
 from seatctl.billing import endpoints, listings
@@ -58,6 +58,54 @@ _NOT_TWICE = frozenset({"pay", "void"})
 _DONE = {"pay": InvoiceStatus.PAID, "void": InvoiceStatus.VOID}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceRequest:
+    """What the command asked for."""
+
+    payment_method: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePayload(Payload):
+    """An action on one invoice."""
+
+    request: InvoiceRequest = field(metadata=stored_as("asked"))
+    invoice: str
+    """Its Stripe id."""
+    subscription: int | None = None
+    """The subscription that it belongs to in the ledger, None if it belongs to none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoicePayPayload(InvoicePayload):
+    """The payment of an invoice."""
+
+    kind = "invoice_pay"
+    draft: bool = False
+    """Whether it must be finalized first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceSendPayload(InvoicePayload):
+    """An invoice that is sent again."""
+
+    kind = "invoice_send"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvoiceVoidPayload(InvoicePayload):
+    """An invoice that becomes void."""
+
+    kind = "invoice_void"
+
+
+_PAYLOADS: dict[str, type[InvoicePayload]] = {
+    "pay": InvoicePayPayload,
+    "send": InvoiceSendPayload,
+    "void": InvoiceVoidPayload,
+}
+
+
 def prepare(
     ledger: Ledger,
     billing: Billing,
@@ -94,17 +142,19 @@ def prepare(
         "invoice": invoice.stripe_id,
         "payment_method": payment_method,
     }
-    details: dict[str, JsonValue] = {
-        "invoice": invoice.stripe_id,
-        "subscription": subscription_id,
-        "summary": summary,
-        "draft": verb == "pay" and now.status is InvoiceStatus.DRAFT,
-        "due_now": due,
-    }
+    payload = _PAYLOADS[verb](
+        request=InvoiceRequest(payment_method=payment_method),
+        invoice=invoice.stripe_id,
+        subscription=subscription_id,
+        summary=summary,
+        due_now=due,
+    )
+    if isinstance(payload, InvoicePayPayload):
+        payload = replace(payload, draft=now.status is InvoiceStatus.DRAFT)
     request = OperationRequest(
-        f"invoice_{verb}",
+        payload.kind,
         requested,
-        details,
+        payload,
         subscription_id=subscription_id,
         reserved_name=None if subscription_id is not None else f"invoice:{invoice.stripe_id}",
     )
@@ -164,47 +214,6 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unp
         hint=hints.command("invoices", "show", name),
         data={"invoice": invoice.stripe_id, "status": now.status.value},
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceRequest:
-    """What the command asked for."""
-
-    payment_method: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoicePayload(Payload):
-    """An action on one invoice."""
-
-    request: InvoiceRequest = field(metadata=stored_as("asked"))
-    invoice: str
-    """Its Stripe id."""
-    subscription: int | None = None
-    """The subscription that it belongs to in the ledger, None if it belongs to none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoicePayPayload(InvoicePayload):
-    """The payment of an invoice."""
-
-    kind = "invoice_pay"
-    draft: bool = False
-    """Whether it must be finalized first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceSendPayload(InvoicePayload):
-    """An invoice that is sent again."""
-
-    kind = "invoice_send"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvoiceVoidPayload(InvoicePayload):
-    """An invoice that becomes void."""
-
-    kind = "invoice_void"
 
 
 def _finish(running: OperationRun[InvoicePayload]) -> Apply:

@@ -30,6 +30,7 @@ from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Report
 from seatctl.rules import hints
 from seatctl.rules.charge_comparison import difference
+from seatctl.rules.typed_json import dump
 from seatctl.services.operations import handlers
 from seatctl.services.operations.handlers import Apply, OperationResult
 from seatctl.services.operations.payload import Payload
@@ -43,11 +44,13 @@ from seatctl.services.operations.steps import (
 
 @dataclass(frozen=True, slots=True)
 class OperationRequest:
-    """A command's request for an operation. Another request repeats it if its `asked` is equal."""
+    """A command's request for an operation. Another request repeats it if it asks for the same."""
 
     kind: str
-    asked: dict[str, JsonValue]
-    details: dict[str, JsonValue]
+    requested: dict[str, JsonValue]
+    """What was asked for, in the command's words."""
+    payload: Payload | None = None
+    """None if the request can only finish or repeat an earlier operation."""
     subscription_id: int | None = None
     reserved_name: str | None = None
     request_id: str | None = None
@@ -84,12 +87,13 @@ def submit(
         with ledger.reading() as reader:
             # Under the lock: of two equal purchases at once, the second must see what the first one bought.
             still_allowed(reader)
+        assert request.payload is not None
         with ledger.journal() as journal:
             operation = operations.begin(
                 journal,
                 call,
                 request.kind,
-                {"asked": request.asked, **request.details},
+                {**dump(request.payload), "asked": request.requested},
                 subscription_id=request.subscription_id,
                 reserved_name=request.reserved_name,
                 request_id=request.request_id,
@@ -139,7 +143,7 @@ def is_same(operation: Operation, request: OperationRequest) -> bool:
     """Whether a request repeats the request of an operation, for the same subscription."""
     return (
         operation.kind == request.kind
-        and operation.payload.get("asked") == request.asked
+        and operation.payload.get("asked") == request.requested
         # An equal request for another subscription is another request, even with the same request id.
         and operation.subscription_id == request.subscription_id
     )

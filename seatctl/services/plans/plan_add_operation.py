@@ -1,4 +1,4 @@
-"""The operation that makes a plan: a Stripe product, its price under the slug, and the ledger's row."""
+"""Adds a plan: a Stripe product, a price with the slug as its lookup key, and the ledger's row."""
 
 from __future__ import annotations
 
@@ -6,18 +6,25 @@ from dataclasses import dataclass, field
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price
-from seatctl.billing.port import Read, StripeJson
-from seatctl.errors import JsonValue
+from seatctl.billing.port import Billing, Read, StripeJson
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import plans
-from seatctl.ledger.transaction import Transaction
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.call import Call
 from seatctl.models.plan import Plan, PlanSpec
+from seatctl.models.report import Report
 from seatctl.models.role import Action
+from seatctl.rules import hints
 from seatctl.rules.metadata import plan_metadata
-from seatctl.rules.typed_json import stored_as
+from seatctl.rules.typed_json import dump, stored_as
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
 from seatctl.services.operations.payload import Payload
+from seatctl.services.operations.proposal import Proposal, only_to_finish, submit_proposal
 from seatctl.services.operations.steps import OperationRun
-from seatctl.services.plans.spec import plan_row
+from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.plans.spec import PLAN_COLUMNS, plan_row
+from seatctl.services.users.permissions import allow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +33,50 @@ class PlanAddPayload(Payload):
 
     kind = "plan_add"
     spec: PlanSpec = field(metadata=stored_as("asked"))
+
+
+def add_plan(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec) -> Report:
+    """Make a plan in Stripe and the ledger. Raises `slug_taken`."""
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.MANAGE_PLANS)
+        _refuse_taken(reader, spec.slug)
+    payload = PlanAddPayload(spec=spec)
+    request = OperationRequest(payload.kind, dump(spec), payload, reserved_name=f"plan:{spec.slug}")
+    if only_to_finish(ledger, request) is None:  # else an unfinished operation may have made that price
+        _refuse_key_of_another(billing, spec.slug)
+    proposal = Proposal(
+        request,
+        dump(spec),
+        f"added plan {spec.slug}",
+        columns=PLAN_COLUMNS,
+        result="added",
+        report_columns=PLAN_COLUMNS,
+        guard=lambda reader: _refuse_taken(reader, spec.slug),
+    )
+    return submit_proposal(ledger, billing, call, proposal)
+
+
+def _refuse_taken(reader: Reader, slug: str) -> None:
+    if plans.exists(reader, slug):
+        raise refuse(
+            Code.SLUG_TAKEN,
+            f"there is already a plan {slug}",
+            hint=hints.to(
+                "choose another slug; to change that plan",
+                hints.command("plans", "edit", slug, "--name", hints.Blank.NAME),
+            ),
+            data={"plan": slug},
+        )
+
+
+def _refuse_key_of_another(billing: Billing, slug: str) -> None:
+    for price in billing.every(endpoints.prices_by_lookup_key(slug)):
+        raise refuse(
+            Code.SLUG_TAKEN,
+            f"the price {price['id']} in Stripe already has the lookup key {slug!r}",
+            hint="choose another slug, or free the key in Stripe's dashboard",
+            data={"plan": slug, "price": price["id"]},
+        )
 
 
 def _run(running: OperationRun[PlanAddPayload]) -> Apply:

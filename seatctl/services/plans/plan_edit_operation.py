@@ -1,4 +1,4 @@
-"""The operation that changes a plan: its product in Stripe, and a new price if the amount changes.
+"""Changes or archives a plan: its product in Stripe, and a new price if the amount changes.
 
 Running subscriptions keep the policy and the price under which they were bought, so it changes nothing but
 the plan, and the old price remains usable for them.
@@ -6,22 +6,32 @@ the plan, and the old price remains usable for them.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price
-from seatctl.errors import JsonValue
+from seatctl.billing.port import Billing
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import plans
-from seatctl.ledger.transaction import Transaction
-from seatctl.models.plan import PlanSpec
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.call import Call
+from seatctl.models.plan import Plan, PlanSpec
+from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.rules.metadata import OPERATION, plan_metadata
-from seatctl.rules.typed_json import stored_as
+from seatctl.rules.names import check_plan_name
+from seatctl.rules.policies import FLEXIBLE, check_term, with_fields
+from seatctl.rules.typed_json import dump, stored_as
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
 from seatctl.services.operations.payload import Payload
+from seatctl.services.operations.proposal import Proposal, submit_proposal
 from seatctl.services.operations.steps import OperationRun
+from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.plans.plan_add_operation import price_form
-from seatctl.services.plans.spec import edit_result, plan_row
+from seatctl.services.plans.spec import PLAN_COLUMNS, edit_result, plan_row, spec_of
+from seatctl.services.users.permissions import allow
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +52,94 @@ class PlanEditPayload(Payload):
     """Whether the change needs a new price."""
     changes: tuple[str, ...] | None = None
     """The fields to send to Stripe; None, stored by earlier versions, sends all."""
+
+
+def edit_plan(
+    ledger: Ledger, billing: Billing, call: Call, slug: str, changes: Mapping[str, JsonValue]
+) -> Report:
+    """Change a plan's name, price or policy. Running subscriptions keep theirs.
+
+    `changes` may have `name`, `unit_amount` (minor units), `policy` (all fields) and `fields` (single ones).
+    """
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.MANAGE_PLANS)
+        plan = plans.find(reader, slug)
+    spec = changed_spec(plan, changes)
+    check_term(spec.policy, spec.interval, spec.interval_count)
+    return _submit_edit(ledger, billing, call, plan, spec, active=plan.active)
+
+
+def changed_spec(plan: Plan, changes: Mapping[str, JsonValue]) -> PlanSpec:
+    """Return the changed plan. A plan without a policy starts from `flexible`. Raises BadPolicy."""
+    spec = spec_of(plan) or spec_of(replace(plan, policy=FLEXIBLE))
+    assert spec is not None
+    whole, fields = changes.get("policy"), changes.get("fields")
+    policy = with_fields(FLEXIBLE, whole) if isinstance(whole, dict) else spec.policy
+    amount, name = changes.get("unit_amount"), changes.get("name")
+    return replace(
+        spec,
+        policy=with_fields(policy, fields if isinstance(fields, dict) else {}),
+        unit_amount=amount if isinstance(amount, int) else spec.unit_amount,
+        name=check_plan_name(name) if isinstance(name, str) else spec.name,
+    )
+
+
+def archive_plan(ledger: Ledger, billing: Billing, call: Call, slug: str, *, undo: bool = False) -> Report:
+    """Stop selling a plan, or with `undo` sell it again. Its subscriptions continue."""
+    with ledger.reading() as reader:
+        allow(reader, call.actor, Action.MANAGE_PLANS)
+        plan = plans.find(reader, slug)
+    return _submit_edit(ledger, billing, call, plan, changed_spec(plan, {}), active=undo)
+
+
+def _submit_edit(
+    ledger: Ledger, billing: Billing, call: Call, plan: Plan, spec: PlanSpec, *, active: bool
+) -> Report:
+    after = replace(plan, name=spec.name, unit_amount=spec.unit_amount, policy=spec.policy, active=active)
+    if after == plan:
+        summary = f"plan {plan.slug} is unchanged: it already has these values"
+        proposal = Proposal(None, plan_row(plan), summary, columns=PLAN_COLUMNS, unchanged=True)
+        return submit_proposal(ledger, billing, call, proposal)
+    wanted = EditedPlan(
+        spec.slug,
+        spec.name,
+        spec.currency,
+        spec.unit_amount,
+        spec.interval,
+        spec.interval_count,
+        spec.policy,
+        active,
+    )
+    payload = PlanEditPayload(
+        spec=wanted,
+        product=plan.product_id,
+        reprice=spec.unit_amount != plan.unit_amount,
+        changes=tuple(
+            name for name in ("name", "active", "policy") if getattr(after, name) != getattr(plan, name)
+        ),
+    )
+    request = OperationRequest(payload.kind, dump(wanted), payload, reserved_name=f"plan:{plan.slug}")
+
+    def guard(reader: Reader) -> None:
+        if plans.find(reader, plan.slug) != plan:
+            raise refuse(
+                Code.PLAN_CHANGED,
+                f"plan {plan.slug} was changed by another command just now",
+                hint="run the same command again",
+                data={"plan": plan.slug},
+            )
+
+    result, summary = edit_result(plan.slug, before=plan.active, active=active)
+    proposal = Proposal(
+        request,
+        plan_row(after),
+        summary,
+        columns=PLAN_COLUMNS,
+        result=result,
+        report_columns=PLAN_COLUMNS,
+        guard=guard,
+    )
+    return submit_proposal(ledger, billing, call, proposal)
 
 
 def _run(running: OperationRun[PlanEditPayload]) -> Apply:

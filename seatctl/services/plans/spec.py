@@ -1,9 +1,11 @@
-"""Plans as they are asked for, written and shown: the payload of an operation, TOML, and output rows."""
+"""Plans as they are given and shown: the options of a command, output rows, and whether they are sold."""
 
 from __future__ import annotations
 
+from seatctl.errors import Code, refuse
 from seatctl.models.plan import Interval, Plan, PlanSpec, Policy
 from seatctl.models.report import Record
+from seatctl.rules import hints
 from seatctl.rules.names import check_plan_name, check_slug
 from seatctl.rules.policies import as_fields, check_term
 from seatctl.rules.purchases import amount_of, check_currency, check_interval_count
@@ -52,6 +54,30 @@ def spec_of(plan: Plan) -> PlanSpec | None:
         plan.interval_count,
         plan.policy,
     )
+
+
+def sellable(plan: Plan) -> Plan:
+    """Return the plan. Raises `plan_archived` or `plan_without_policy`: then nothing can be bought on it."""
+    if not plan.active:
+        raise refuse(
+            Code.PLAN_ARCHIVED,
+            f"plan {plan.slug} is archived",
+            hint=hints.to("to sell it again", hints.command("plans", "archive", plan.slug, "--undo")),
+            data={"plan": plan.slug},
+        )
+    return require_policy(plan)
+
+
+def require_policy(plan: Plan) -> Plan:
+    """Return the plan. Raises `plan_without_policy` if it came from Stripe and has no policy yet."""
+    if plan.policy is None:
+        raise refuse(
+            Code.PLAN_WITHOUT_POLICY,
+            f"plan {plan.slug} came from Stripe and has no policy yet",
+            hint=hints.command("plans", "edit", plan.slug, "--policy", "flexible"),
+            data={"plan": plan.slug},
+        )
+    return plan
 
 
 def plan_row(plan: Plan) -> Record:

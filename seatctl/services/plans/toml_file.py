@@ -19,7 +19,8 @@ from seatctl.models.role import Action
 from seatctl.rules.plural import counted
 from seatctl.rules.policies import FLEXIBLE, as_fields, with_fields
 from seatctl.rules.whole_numbers import MOST, whole_number
-from seatctl.services.plans.edit import add_plan, changed_spec, edit_plan
+from seatctl.services.plans.plan_add_operation import add_plan
+from seatctl.services.plans.plan_edit_operation import changed_spec, edit_plan
 from seatctl.services.plans.spec import PLAN_COLUMNS, new_spec
 from seatctl.services.users.permissions import allow
 

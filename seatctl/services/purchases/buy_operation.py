@@ -39,10 +39,6 @@ class BuyPayload(PurchasePayload):
     """A purchase by card or on account."""
 
     kind = "buy"
-    card: str | None = None
-    """The card of the subscription whose customer pays; None: the customer's default."""
-    due_days: int | None = None
-    """Days until an invoice on account is due; None charges the card."""
 
 
 def _run(running: OperationRun[BuyPayload]) -> Apply:

@@ -5,7 +5,6 @@ What is then done in Stripe is in `buy_operation.py`, and for a hosted page in `
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from shlex import quote
 
@@ -28,11 +27,10 @@ from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription import Subscription
 from seatctl.rules.calendar import add_interval
-from seatctl.rules.charge_comparison import ShownCharge, end_command, shown_fields, too_little
+from seatctl.rules.charge_comparison import ShownCharge, end_command, too_little
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
 from seatctl.rules.plural import counted
-from seatctl.rules.policies import as_fields
 from seatctl.rules.purchases import (
     address_hint,
     amount_of,
@@ -43,12 +41,16 @@ from seatctl.rules.purchases import (
     unused_discount_warning,
 )
 from seatctl.rules.subscription_changes import check_on_account
+from seatctl.rules.typed_json import load
 from seatctl.services.charging.cards import can_be_charged, require_given_card
 from seatctl.services.charging.customer import require_customer
 from seatctl.services.charging.discounts import discount_forms
 from seatctl.services.operations.proposal import Proposal, charge_note
 from seatctl.services.operations.submit import OperationRequest, earlier_operations, is_same
-from seatctl.services.plans.edit import sellable
+from seatctl.services.plans.spec import sellable
+from seatctl.services.purchases.buy_operation import BuyPayload
+from seatctl.services.purchases.checkout_operation import CheckoutPayload
+from seatctl.services.purchases.payload import PurchasePayload
 from seatctl.services.subscriptions.settings import require_free_name
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS
 from seatctl.services.users.permissions import allow
@@ -77,7 +79,14 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
         order = replace(order, plan=plan.slug, name=name)
         payer = None if order.bill_to is None else subscriptions.find(reader, order.bill_to)
         customer = None if payer is None else customers.stripe_id(reader, payer.customer_id)
-        request = _request(plan, order, customer)
+        payload = _payload(plan, order, customer)
+        request = OperationRequest(
+            payload.kind,
+            _requested(order),
+            payload,
+            reserved_name=name_key(order.name),
+            request_id=order.request_id,
+        )
         known = earlier_operations(reader, request)
         earlier = next((operation for operation in known if is_same(operation, request)), None)
         if earlier is None:  # if the name or the request id is known, `submit` decides what that means
@@ -100,23 +109,22 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
     if earlier is None and not order.checkout and order.due_days is None:
         require_given_card(billing, order.payment_method)
         if payer is not None:
-            request = replace(request, details={**request.details, "card": _card_of(billing, payer)})
-    # An unfinished purchase is completed at the price that it began with.
-    preview, price = _price(
-        billing, call, plan, order, request.details if earlier is None else earlier.payload
-    )
+            payload = replace(payload, card=_card_of(billing, payer))
+    if earlier is not None:  # an unfinished purchase is completed at the price that it began with
+        payload = load(PurchasePayload, earlier.payload)
+    preview, price = _price(billing, call, plan, order, payload)
     due, currency = preview.amount_due, preview.currency
     if earlier is None and not order.checkout:  # the page asks for the address
         given = "the same command with --address country=CC --address postal_code=CODE"
         check_tax(preview.tax_status, given if order.bill_to is None else address_hint(order.bill_to))
     check_spend(due, currency, order.max_spend)
     limit = None if order.max_spend is None else amount_of(order.max_spend, currency)
-    shown = shown_fields(ShownCharge(due, currency, end_command(order.name), limit))
+    shown = ShownCharge(due, currency, end_command(order.name), limit)
     warnings = unused_discount_warning(len(order.discounts), preview.discounts, preview.total)
     row: Record = {**proposal.row, **price}
     return replace(
         proposal,
-        request=replace(request, details={**request.details, "shown": shown, "warnings": [*warnings]}),
+        request=replace(request, payload=replace(payload, shown=shown, warnings=warnings)),
         row=row,
         question=f"Buy {what}?",
         notes=_notes(order, preview, price),
@@ -193,9 +201,9 @@ def _card_of(billing: Billing, payer: Subscription) -> str | None:
     return found.default_payment_method
 
 
-def _request(plan: Plan, order: Order, customer: str | None) -> OperationRequest:
-    asked: dict[str, JsonValue] = {
-        "plan": plan.slug,
+def _requested(order: Order) -> dict[str, JsonValue]:
+    return {
+        "plan": order.plan,
         "seats": order.seats,
         "name": order.name,
         "owner": order.owner,
@@ -208,33 +216,41 @@ def _request(plan: Plan, order: Order, customer: str | None) -> OperationRequest
         "automatic_tax": order.automatic_tax,
         **({"address": dict(order.address)} if order.address else {}),
     }
-    details: dict[str, JsonValue] = {
-        **asked,
-        "plan_id": plan.id,
-        "price": plan.price_id,
-        "currency": plan.currency,
-        "customer": customer,
-        "policy": None if plan.policy is None else as_fields(plan.policy),
-    }
-    kind = "checkout" if order.checkout else "buy"
-    return OperationRequest(
-        kind, asked, details, reserved_name=name_key(order.name), request_id=order.request_id
+
+
+def _payload(plan: Plan, order: Order, customer: str | None) -> PurchasePayload:
+    return (CheckoutPayload if order.checkout else BuyPayload)(
+        name=order.name,
+        owner=order.owner,
+        seats=order.seats,
+        plan_id=plan.id,
+        price=plan.price_id,
+        currency=plan.currency,
+        policy=plan.policy,
+        customer=customer,
+        payment_method=order.payment_method,
+        billing_email=order.billing_email,
+        billing_name=order.billing_name,
+        address={**dict(order.address)} or None,
+        discounts=tuple(discount_forms(order.discounts)),
+        automatic_tax=order.automatic_tax,
+        due_days=order.due_days,
     )
 
 
 def _price(
-    billing: Billing, call: Call, plan: Plan, order: Order, details: Mapping[str, JsonValue]
+    billing: Billing, call: Call, plan: Plan, order: Order, payload: PurchasePayload
 ) -> tuple[Preview, Record]:
-    """Return what Stripe would charge now for the price and customer of `details`, and as row fields."""
+    """Return what Stripe would charge now for the price and customer of the payload, and as row fields."""
     form: dict[str, JsonValue] = {
-        "subscription_details": {"items": [{"price": details["price"], "quantity": order.seats}]},
+        "subscription_details": {"items": [{"price": payload.price, "quantity": order.seats}]},
     }
-    if discounts := details.get("discounts"):  # else the customer's own count, as on the subscription
-        form["discounts"] = discounts
+    if payload.discounts:  # else the customer's own count, as on the subscription
+        form["discounts"] = [*payload.discounts]
     if order.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
-    if details["customer"] is not None:
-        form["customer"] = details["customer"]
+    if payload.customer is not None:
+        form["customer"] = payload.customer
     else:  # the customer is only made once the purchase is confirmed
         address: dict[str, JsonValue] = {"address": dict(order.address)} if order.address else {}
         form |= {"currency": plan.currency, "customer_details": {"tax_exempt": "none", **address}}
@@ -250,5 +266,5 @@ def _price(
         "carried_over": preview.carried_over,
         "due_days": order.due_days,
         "renews_at": format_time(end or add_interval(call.now, plan.interval, plan.interval_count)),
-        **({"discount": sum(preview.discounts)} if discounts else {}),
+        **({"discount": sum(preview.discounts)} if payload.discounts else {}),
     }

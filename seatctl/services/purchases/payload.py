@@ -25,3 +25,7 @@ class PurchasePayload(PayerPayload):
     discounts: tuple[JsonValue, ...] = ()
     """In Stripe's words."""
     automatic_tax: bool = False
+    card: str | None = None
+    """The card of the subscription whose customer pays; None: the customer's default."""
+    due_days: int | None = None
+    """Days until an invoice on account is due; None charges the card."""

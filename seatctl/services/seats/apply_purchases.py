@@ -15,6 +15,7 @@ from seatctl.rules.desired_state import Changes, SubscriptionComparison, sentenc
 from seatctl.rules.plural import counted
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.services.operations.proposal import Proposal, submit_proposal
+from seatctl.services.subscriptions.payload import TermPayload
 from seatctl.services.subscriptions.proposal import ChangeOptions
 from seatctl.services.subscriptions.seats_and_plan import prepare_added_seats
 
@@ -101,10 +102,9 @@ def _price_one(
         ledger, billing, call, compared.subscription.name, compared.to_buy, ChangeOptions()
     )
     request = proposal.request
-    if (
-        request is not None and request.details
-    ):  # empty if the purchase has begun already: it keeps what it reserved then
-        request = replace(request, details={**request.details, "reserved": compared.short})
+    # A purchase that has begun already has no payload here: it keeps what it reserved then.
+    if request is not None and isinstance(request.payload, TermPayload):
+        request = replace(request, payload=replace(request.payload, reserved=compared.short))
     return SeatPurchase(compared, replace(proposal, request=request))
 
 

@@ -23,14 +23,12 @@ from seatctl.rules.purchases import address_hint, check_spend, check_tax, unused
 from seatctl.rules.refunds import remaining_charge
 from seatctl.rules.subscription_changes import NotRunning, Target
 from seatctl.rules.subscription_state import RENEWED
-from seatctl.rules.term_content import term_fields
 from seatctl.rules.typed_json import stored_as
 from seatctl.services.charging.cards import require_card
 from seatctl.services.charging.discounts import discount_forms, find_discounts
 from seatctl.services.charging.own_invoice import (
     OwnInvoice,
     collect_own_invoice,
-    own_invoice_fields,
     price_data,
     refund_invoice,
     tax_fields,
@@ -41,12 +39,29 @@ from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.payload import TermPayload
+from seatctl.services.subscriptions.payload import TermPayload, term_fields
 from seatctl.services.subscriptions.proposal import ChangeOptions, priced_proposal, spend_limit
 from seatctl.services.subscriptions.snapshot import ItemGone, SubscriptionSnapshot, has_item
 
 _DUE_DAYS = 30
 """Days until an invoice on account for added seats is due; the default everywhere."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddonPayload(TermPayload):
+    """Added seats on an invoice of our own."""
+
+    kind = "addon"
+    own_invoice: OwnInvoice = field(metadata=stored_as("bill"))
+    renewed_by: str | None = None
+    """The invoice that has renewed the term by hand."""
+    by_hand: bool = False
+    """Whether the running term was renewed by hand: its metadata must then stay until its end."""
+
+    @property
+    def payer(self) -> str | None:
+        """The customer on the invoice."""
+        return self.own_invoice.customer
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,20 +116,17 @@ def prepare_addon(
     preview = preview_own_invoice(billing, snapshot, own_invoice)
     due = preview.amount_due
     check_spend(due, subscription.currency, options.max_spend)
-    details: dict[str, JsonValue] = {
-        **snapshot.payload_fields,
-        "bill": own_invoice_fields(with_agreed_total(own_invoice, preview)),
-        "now": term_fields(target.now),
-        "next": term_fields(target.next),
-        "term_start": format_time(state.term_start),
-        "term_end": format_time(state.term_end),
-        "renewed_by": metadata_of(snapshot.mirror, snapshot.item).get(RENEWED) if state.renewed else None,
-        # The metadata of a renewal by hand must stay until the end of the running term.
-        "by_hand": state.by_hand,
-        "due_now": due,
-        "summary": f"changed {what}",
-    }
-    request = OperationRequest("addon", requested, details, subscription.id, request_id=options.request_id)
+    payload = AddonPayload(
+        **term_fields(snapshot, target),
+        own_invoice=with_agreed_total(own_invoice, preview),
+        renewed_by=metadata_of(snapshot.mirror, snapshot.item).get(RENEWED) if state.renewed else None,
+        by_hand=state.by_hand,
+        due_now=due,
+        summary=f"changed {what}",
+    )
+    request = OperationRequest(
+        payload.kind, requested, payload, subscription.id, request_id=options.request_id
+    )
     return priced_proposal(
         snapshot,
         target,
@@ -210,23 +222,6 @@ def preview_own_invoice(billing: Billing, snapshot: SubscriptionSnapshot, own_in
     invoice_preview = read_preview_without_pending(preview({}), lambda: preview(RECURRING))
     check_tax(invoice_preview.tax_status, address_hint(snapshot.name))
     return invoice_preview
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AddonPayload(TermPayload):
-    """Added seats on an invoice of our own."""
-
-    kind = "addon"
-    own_invoice: OwnInvoice = field(metadata=stored_as("bill"))
-    renewed_by: str | None = None
-    """The invoice that has renewed the term by hand."""
-    by_hand: bool = False
-    """Whether the running term was renewed by hand: its metadata must then stay until its end."""
-
-    @property
-    def payer(self) -> str | None:
-        """The customer on the invoice."""
-        return self.own_invoice.customer
 
 
 def _run(running: OperationRun[AddonPayload]) -> Apply:

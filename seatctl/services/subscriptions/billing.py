@@ -26,6 +26,7 @@ from seatctl.services.charging.customer import require_customer
 from seatctl.services.charging.processing import is_payment_processing
 from seatctl.services.operations.proposal import Proposal, charge_note
 from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.subscriptions.billing_operation import BillingPayload, TaxId
 from seatctl.services.subscriptions.proposal import ChangeOptions, repeated_proposal, unless_changed
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, read_snapshot, require_unscheduled
 
@@ -130,29 +131,25 @@ def prepare_billing(
     cards = _cards(billing, snapshot, details.payment_method)
     form = _form(details, raw)
     name, changes = snapshot.name, _changes(snapshot, details, paid_invoice, unpaid)
+    payload = BillingPayload(
+        subscription=snapshot.subscription.id,
+        stripe_id=snapshot.mirror.id,
+        customer=snapshot.mirror.customer_id,
+        details=form,
+        before=_before(form, raw),
+        tax_ids=_new_tax_ids(billing, snapshot.mirror.customer_id, details),
+        payment_method=details.payment_method,
+        was_attached=details.payment_method in cards,
+        cards=cards,
+        # Stripe refuses changes of a subscription that has ended.
+        own_card=snapshot.mirror.default_payment_method is not None and not snapshot.mirror.status.is_over,
+        charged=(read_customer(raw).default_payment_method, snapshot.mirror.default_payment_method),
+        pay=None if paid_invoice is None else paid_invoice.id,
+        due_now=due,
+        summary=f"changed the billing of {name}: {changes}",
+    )
     request = OperationRequest(
-        "billing",
-        requested,
-        {
-            "subscription": snapshot.subscription.id,
-            "stripe_id": snapshot.mirror.id,
-            "customer": snapshot.mirror.customer_id,
-            "details": form,
-            "before": _before(form, raw),
-            "tax_ids": _new_tax_ids(billing, snapshot.mirror.customer_id, details),
-            "payment_method": details.payment_method,
-            "was_attached": details.payment_method in cards,
-            "cards": cards,
-            # Stripe refuses changes of a subscription that has ended.
-            "own_card": snapshot.mirror.default_payment_method is not None
-            and not snapshot.mirror.status.is_over,
-            "charged": [read_customer(raw).default_payment_method, snapshot.mirror.default_payment_method],
-            "pay": None if paid_invoice is None else paid_invoice.id,
-            "due_now": due,
-            "summary": f"changed the billing of {name}: {changes}",
-        },
-        snapshot.subscription.id,
-        request_id=options.request_id,
+        payload.kind, requested, payload, snapshot.subscription.id, request_id=options.request_id
     )
     row: dict[str, JsonValue] = {
         "name": name,
@@ -164,7 +161,7 @@ def prepare_billing(
     return Proposal(
         request,
         row,
-        str(request.details["summary"]),
+        payload.summary,
         f"Change the billing of {name}?",
         (f"Changes: {changes}", charge_note(due, currency)),
         due=due,
@@ -209,18 +206,18 @@ def _before(form: dict[str, JsonValue], customer: StripeJson) -> dict[str, JsonV
     return {name: before[name] for name in form}
 
 
-def _new_tax_ids(billing: Billing, customer: str, details: Details) -> list[JsonValue]:
+def _new_tax_ids(billing: Billing, customer: str, details: Details) -> tuple[TaxId, ...]:
     """Return the tax ids that the customer does not have yet: Stripe would store a duplicate."""
     current = {(tax_id.get("type"), tax_id.get("value")) for tax_id in _tax_ids(billing, customer)}
-    return [{"type": kind, "value": value} for kind, value in details.tax_ids if (kind, value) not in current]
+    return tuple(TaxId(*given) for given in details.tax_ids if given not in current)
 
 
-def _cards(billing: Billing, snapshot: SubscriptionSnapshot, payment_method: str | None) -> list[JsonValue]:
+def _cards(billing: Billing, snapshot: SubscriptionSnapshot, payment_method: str | None) -> tuple[str, ...]:
     """Return the cards that the customer already has: a declined card must not remove one of them."""
     if payment_method is None:
-        return []
+        return ()
     saved = billing.every(endpoints.payment_methods(snapshot.mirror.customer_id))
-    return [card.get("id") for card in saved]
+    return tuple(str(card.get("id")) for card in saved)
 
 
 def _changes(

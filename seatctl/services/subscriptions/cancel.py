@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from seatctl.billing.port import Billing
@@ -24,6 +25,7 @@ from seatctl.rules.typed_json import dump
 from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.subscriptions.cancel_operation import CancelPayload
 from seatctl.services.subscriptions.classic_billing import require_true_credit
 from seatctl.services.subscriptions.previews import total_after
 from seatctl.services.subscriptions.proposal import (
@@ -116,7 +118,7 @@ def prepare_resume(
     if not snapshot.mirror.cancel_at_period_end:
         form = {"cancel_at": ""}  # the customer portal and the dashboard set only `cancel_at`
     summary = f"resumed {state.name}; it renews on {_day(state.period_end)}"
-    details: dict[str, JsonValue] = {**_details(snapshot, summary), "update": form}
+    payload = replace(_payload(snapshot, summary), update=form)
     next_invoice = total_after(billing, snapshot, form)
     row: dict[str, JsonValue] = {
         **_row(snapshot),
@@ -127,7 +129,7 @@ def prepare_resume(
     price = "" if next_invoice is None else f": {format_money(next_invoice, snapshot.currency)}"
     notes = (f"Nothing is charged now; it renews on {_day(state.period_end)}{price}.",)
     undo = hints.command("subs", "cancel", state.name)
-    return _proposal(snapshot, requested, details, row, f"Resume {state.name}?", notes, undo)
+    return _proposal(snapshot, requested, payload, row, f"Resume {state.name}?", notes, undo)
 
 
 def _ends_by_itself(state: SubscriptionState, at: datetime) -> SeatctlError:
@@ -155,8 +157,8 @@ def _resume_collection(snapshot: SubscriptionSnapshot, requested: dict[str, Json
     to_pay = [f"seatctl invoices pay {draft.handle}" for draft in snapshot.subscription.owed if draft.draft]
     if to_pay:
         summary += f"; still to pay: {', '.join(to_pay)}"
-    details: dict[str, JsonValue] = {**_details(snapshot, summary), "update": {"pause_collection": ""}}
-    return _proposal(snapshot, requested, details, _row(snapshot), f"Resume the collection of {name}?")
+    payload = replace(_payload(snapshot, summary), update={"pause_collection": ""})
+    return _proposal(snapshot, requested, payload, _row(snapshot), f"Resume the collection of {name}?")
 
 
 def _cancel_at_end(
@@ -186,12 +188,12 @@ def _cancel_at_end(
         until = "entitle nobody" if seats_until <= snapshot.stripe_time else f"hold until {_day(seats_until)}"
         summary += f"; its seats {until} unless it is paid"
     summary += remark
-    details: dict[str, JsonValue] = {
-        **_details(snapshot, summary),
-        "update": {"cancel_at_period_end": True},
-        "seats_until": format_time(seats_until),
-        "open_invoices": [invoice.as_record() for invoice in still_open],
-    }
+    payload = replace(
+        _payload(snapshot, summary),
+        update={"cancel_at_period_end": True},
+        seats_until=format_time(seats_until),
+        open_invoices=tuple(invoice.as_record() for invoice in still_open),
+    )
     row: dict[str, JsonValue] = {
         **_row(snapshot),
         "seats_until": format_time(seats_until),
@@ -207,7 +209,7 @@ def _cancel_at_end(
     # `subs resume` would refuse the one, and end the pause of the other instead.
     is_final = state.status in _STILL_INVOICED or snapshot.mirror.pause is not None
     undo = None if is_final else hints.command("subs", "resume", state.name)
-    return _proposal(snapshot, requested, details, row, question, notes, undo)
+    return _proposal(snapshot, requested, payload, row, question, notes, undo)
 
 
 def _seats_note(state: SubscriptionState, seats_until: datetime, at: datetime) -> str:
@@ -231,19 +233,17 @@ def _cancel_now(
     shares = credit_shares(billing, snapshot, invoices) if refund else ()
     owed_less = sum(share.less for share in shares)
     still_open = open_invoices.still_open(invoices.open, {share.invoice: share.less for share in shares})
-    details: dict[str, JsonValue] = {
-        **_details(
-            snapshot,
-            f"canceled {subscription.name} at once{open_invoices.summary_clause(still_open, at_once=True)}"
-            f"{_draft_remark(snapshot, invoices)}",
-        ),
-        "open_invoices": [invoice.as_record() for invoice in still_open],
-        "shares": [dump(share) for share in shares],
+    clause = open_invoices.summary_clause(still_open, at_once=True)
+    summary = f"canceled {subscription.name} at once{clause}{_draft_remark(snapshot, invoices)}"
+    payload = replace(
+        _payload(snapshot, summary),
+        open_invoices=tuple(invoice.as_record() for invoice in still_open),
+        shares=tuple(shares),
         # Stripe's preview has subtracted the waiting lines from the refund, so they must not be billed.
-        "drop": [str(line["id"]) for line in invoices.waiting] if refund else [],
-        "open": [invoice.id for invoice in invoices.open],
-        "invoice_now": bool(invoices.waiting) and not refund,
-    }
+        waiting_items=tuple(str(line["id"]) for line in invoices.waiting) if refund else (),
+        unpaid=tuple(invoice.id for invoice in invoices.open),
+        invoice_now=bool(invoices.waiting) and not refund,
+    )
     row: dict[str, JsonValue] = {
         **_row(snapshot),
         "seats_until": format_time(snapshot.stripe_time),
@@ -257,7 +257,7 @@ def _cancel_now(
         "invoices": [dump(share) for share in shares],
     }
     notes = _notes(snapshot, shares, invoices, still_open, billed_now, refund=refund)
-    return _proposal(snapshot, requested, details, row, f"Cancel {subscription.name} now?", notes)
+    return _proposal(snapshot, requested, payload, row, f"Cancel {subscription.name} now?", notes)
 
 
 def _draft_remark(snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices) -> str:
@@ -299,13 +299,13 @@ def _notes(
     return tuple(notes)
 
 
-def _details(snapshot: SubscriptionSnapshot, summary: str) -> dict[str, JsonValue]:
-    return {
-        "subscription": snapshot.subscription.id,
-        "stripe_id": snapshot.mirror.id,
-        "customer": snapshot.mirror.customer_id,
-        "summary": summary,
-    }
+def _payload(snapshot: SubscriptionSnapshot, summary: str) -> CancelPayload:
+    return CancelPayload(
+        subscription=snapshot.subscription.id,
+        stripe_id=snapshot.mirror.id,
+        customer=snapshot.mirror.customer_id,
+        summary=summary,
+    )
 
 
 def _row(snapshot: SubscriptionSnapshot) -> dict[str, JsonValue]:
@@ -321,16 +321,16 @@ def _row(snapshot: SubscriptionSnapshot) -> dict[str, JsonValue]:
 def _proposal(
     snapshot: SubscriptionSnapshot,
     requested: dict[str, JsonValue],
-    details: dict[str, JsonValue],
+    payload: CancelPayload,
     row: dict[str, JsonValue],
     question: str,
     notes: tuple[str, ...] = (),
     undo: str | None = None,
 ) -> Proposal:
     return Proposal(
-        OperationRequest("cancel", requested, details, snapshot.subscription.id),
+        OperationRequest(payload.kind, requested, payload, snapshot.subscription.id),
         row,
-        str(details["summary"]),
+        payload.summary,
         question,
         notes,
         currency=snapshot.currency,
@@ -348,7 +348,7 @@ def _unchanged(
     summary: str,
     row: Record | None = None,
 ) -> Proposal:
-    request = OperationRequest("cancel", requested, {}, snapshot.subscription.id)
+    request = OperationRequest(CancelPayload.kind, requested, None, snapshot.subscription.id)
     return unchanged_proposal(ledger, snapshot.subscription, request, summary, row or _row(snapshot))
 
 

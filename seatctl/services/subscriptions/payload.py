@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from seatctl.errors import JsonValue
-from seatctl.models.call import parse_time
+from seatctl.models.call import format_time, parse_time
 from seatctl.models.subscription_state import TermContent
+from seatctl.rules.subscription_changes import Target
 from seatctl.rules.subscription_state import waiting_metadata
 from seatctl.rules.typed_json import stored_as
 from seatctl.services.operations.payload import SubscriptionPayload
+from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, metadata_item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,35 @@ class TermPayload(SubscriptionPayload):
             until=parse_time(self.term_end),
             renewed_by=renewed_by,
         )
+
+
+class TermFields(TypedDict):
+    """The fields of a `TermPayload` that say what changes."""
+
+    subscription: int
+    stripe_id: str
+    item: str
+    metadata_item: str | None
+    held: TermContent
+    now: TermContent
+    next: TermContent
+    term_start: str
+    term_end: str
+
+
+def term_fields(snapshot: SubscriptionSnapshot, target: Target) -> TermFields:
+    """Return the fields of a change of a subscription to `target`."""
+    return {
+        "subscription": snapshot.subscription.id,
+        "stripe_id": snapshot.mirror.id,
+        "item": snapshot.item.id,
+        "metadata_item": metadata_item(snapshot.mirror, snapshot.item),
+        "held": snapshot.state.next,
+        "now": target.now,
+        "next": target.next,
+        "term_start": format_time(snapshot.state.term_start),
+        "term_end": format_time(snapshot.state.term_end),
+    }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

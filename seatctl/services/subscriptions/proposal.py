@@ -22,11 +22,12 @@ from seatctl.rules.charge_comparison import (
     ShownCharge,
     end_command,
     reverse_command,
-    shown_fields,
     too_little,
 )
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.rules.subscription_changes import Target
+from seatctl.rules.typed_json import load
+from seatctl.services.operations.payload import Payload
 from seatctl.services.operations.proposal import Guard, Proposal, charge_note, only_to_finish
 from seatctl.services.operations.submit import OperationRequest, earlier_operations
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
@@ -128,12 +129,12 @@ def repeated_proposal(
     with ledger.reading() as reader:
         subscription = subscriptions.find(reader, handle, call.now)
         allow(reader, call.actor, action, subscription)
-        same = OperationRequest("", requested, {}, subscription.id, request_id=options.request_id)
+        same = OperationRequest("", requested, None, subscription.id, request_id=options.request_id)
         known = reversed(earlier_operations(reader, same))  # first the unfinished one, of whatever kind
     earlier = next((operation for operation in known if _asks(operation, subscription.id, requested)), None)
     if earlier is None:
         return None
-    request = OperationRequest(earlier.kind, requested, {}, subscription.id, request_id=earlier.request_id)
+    request = OperationRequest(earlier.kind, requested, None, subscription.id, request_id=earlier.request_id)
     row: dict[str, JsonValue] = {
         "name": subscription.name,
         "plan": subscription.plan_slug,
@@ -142,16 +143,15 @@ def repeated_proposal(
     proposal = Proposal(
         request, row, "", columns=CHANGE_COLUMNS, guard=unless_finished(subscription), unchanged=True
     )
-    run, summary = earlier.run, str(earlier.payload.get("summary", ""))
+    run, payload = earlier.run, load(Payload, earlier.payload)
     if earlier.state is OperationState.DONE:
-        return replace(proposal, summary=f"run {run} has already done this: {summary}")
-    due, currency = earlier.payload.get("due_now"), subscription.currency
-    due = due if isinstance(due, int) else 0
+        return replace(proposal, summary=f"run {run} has already done this: {payload.summary}")
+    due, currency = payload.due_now, subscription.currency
     check_spend(due, currency, options.max_spend)
     amount = format_money(due, currency)
     return replace(
         proposal,
-        summary=f"finished run {run}: {summary}",
+        summary=f"finished run {run}: {payload.summary}",
         question=f"Finish run {run}?",
         notes=(f"Run {run} has begun this. Stripe charges {amount} unless it has already.",),
         due=due,
@@ -200,17 +200,17 @@ def priced_proposal(
         remarks.append(f"it ends on {state.ends_at:%Y-%m-%d}, before {state.current_end:%Y-%m-%d}")
     if carried_over:
         remarks.append(too_little(carried_over, currency))
-    summary = "; ".join((str(request.details["summary"]), *remarks))
+    assert request.payload is not None
+    summary = "; ".join((request.payload.summary, *remarks))
     reverse = reverse_command(state, target.now) if target.now != state.now else end_command(state.name)
-    shown = shown_fields(ShownCharge(due, currency, reverse, spend_limit(options, currency)))
-    details: dict[str, JsonValue] = {
-        **request.details,
-        "summary": summary,
-        "shown": shown,
-        "warnings": [*warnings],
-    }
+    payload = replace(
+        request.payload,
+        summary=summary,
+        shown=ShownCharge(due, currency, reverse, spend_limit(options, currency)),
+        warnings=warnings,
+    )
     return Proposal(
-        replace(request, details=details),
+        replace(request, payload=payload),
         row,
         summary,
         question,

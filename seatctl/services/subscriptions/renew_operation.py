@@ -30,14 +30,13 @@ from seatctl.rules.policies import FLEXIBLE, as_metadata
 from seatctl.rules.policy_of_term import TermPolicies
 from seatctl.rules.purchases import check_quantity, check_spend
 from seatctl.rules.subscription_changes import Target
-from seatctl.rules.term_content import items_changed, term_fields
+from seatctl.rules.term_content import items_changed
 from seatctl.rules.typed_json import stored_as
 from seatctl.services.charging.cards import require_card
 from seatctl.services.charging.discounts import discount_forms
 from seatctl.services.charging.own_invoice import (
     OwnInvoice,
     collect_own_invoice,
-    own_invoice_fields,
     refund_invoice,
     tax_fields,
     undo_invoice,
@@ -46,7 +45,7 @@ from seatctl.services.operations.handlers import Apply, OperationHandler, regist
 from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import OperationRequest
-from seatctl.services.plans.edit import sellable
+from seatctl.services.plans.spec import sellable
 from seatctl.services.subscriptions.addon_operation import (
     discount_warnings,
     preview_own_invoice,
@@ -55,7 +54,7 @@ from seatctl.services.subscriptions.addon_operation import (
 )
 from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, apply_departures
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.payload import DeparturesPayload
+from seatctl.services.subscriptions.payload import DeparturesPayload, term_fields
 from seatctl.services.subscriptions.previews import waiting_total
 from seatctl.services.subscriptions.proposal import (
     ChangeOptions,
@@ -82,6 +81,29 @@ class RenewalOptions:
     """(`coupon` or `promotion_code`, its id)."""
     due_days: int | None = None
     leaving: Departures = NO_DEPARTURES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewPayload(DeparturesPayload):
+    """A term that is renewed by hand."""
+
+    kind = "renew"
+    own_invoice: OwnInvoice = field(metadata=stored_as("bill"))
+    latest_invoice: str | None = None
+    """The subscription's latest invoice when the renewal was decided."""
+    new_end: int
+    """The end of the next term (unix seconds)."""
+    agreed: dict[str, JsonValue] | None = None
+    """The policies of both terms, as metadata."""
+    policy: Policy | None = None
+    """The next term's policy, which earlier versions stored instead."""
+    metadata: dict[str, JsonValue] | None = None
+    """What Stripe's metadata said of the subscription."""
+
+    @property
+    def payer(self) -> str | None:
+        """The customer on the invoice."""
+        return self.own_invoice.customer
 
 
 def prepare_renewal(
@@ -128,25 +150,20 @@ def prepare_renewal(
     check_spend(due, plan.currency, options.max_spend)
     what = f"{state.name} with {counted(seats, 'seat')} of {plan.slug} until {end:%Y-%m-%d}"
     what += _waiting_remark(waiting, plan.currency)
-    details: dict[str, JsonValue] = {
-        **snapshot.payload_fields,
-        "customer": snapshot.mirror.customer_id,
-        "latest_invoice": snapshot.mirror.latest_invoice,
-        "bill": own_invoice_fields(with_agreed_total(own_invoice, preview)),
-        "due_now": due,
-        "now": term_fields(target.now),
-        "next": term_fields(target.next),
-        "term_start": format_time(state.term_start),
-        "term_end": format_time(state.term_end),
-        "new_end": int(end.timestamp()),
-        "agreed": TermPolicies(state.policy, plan.policy).metadata,
-        "metadata": dict(metadata_of(snapshot.mirror, snapshot.item)),
-        "leaving": [*renewal.leaving.users],
-        "not_seated": [*renewal.leaving.not_seated],
-        "summary": f"renewed {what}{renewal.leaving.remark}",
-    }
+    payload = RenewPayload(
+        **term_fields(snapshot, target),
+        own_invoice=with_agreed_total(own_invoice, preview),
+        latest_invoice=snapshot.mirror.latest_invoice,
+        due_now=due,
+        new_end=int(end.timestamp()),
+        agreed=TermPolicies(state.policy, plan.policy).metadata,
+        metadata=dict(metadata_of(snapshot.mirror, snapshot.item)),
+        leaving=renewal.leaving.users,
+        not_seated=renewal.leaving.not_seated,
+        summary=f"renewed {what}{renewal.leaving.remark}",
+    )
     request = OperationRequest(
-        "renew", requested, details, snapshot.subscription.id, request_id=options.request_id
+        payload.kind, requested, payload, snapshot.subscription.id, request_id=options.request_id
     )
     proposal = priced_proposal(
         snapshot,
@@ -210,29 +227,6 @@ def _new_end(snapshot: SubscriptionSnapshot, plan: Plan) -> datetime:
             data={"subscription": snapshot.name, "new_end": format_time(end)},
         )
     return end
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RenewPayload(DeparturesPayload):
-    """A term that is renewed by hand."""
-
-    kind = "renew"
-    own_invoice: OwnInvoice = field(metadata=stored_as("bill"))
-    latest_invoice: str | None = None
-    """The subscription's latest invoice when the renewal was decided."""
-    new_end: int
-    """The end of the next term (unix seconds)."""
-    agreed: dict[str, JsonValue] | None = None
-    """The policies of both terms, as metadata."""
-    policy: Policy | None = None
-    """The next term's policy, which earlier versions stored instead."""
-    metadata: dict[str, JsonValue] | None = None
-    """What Stripe's metadata said of the subscription."""
-
-    @property
-    def payer(self) -> str | None:
-        """The customer on the invoice."""
-        return self.own_invoice.customer
 
 
 def _run(running: OperationRun[RenewPayload]) -> Apply:

@@ -33,6 +33,15 @@ from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 _COLUMNS = ("name", "plan", "seats", "due_now", "currency")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumePayload(SubscriptionPayload):
+    """A new period of a paused subscription."""
+
+    kind = "resume"
+    latest_invoice: str | None = None
+    """The latest invoice before the new period."""
+
+
 def prepare_restart(
     billing: Billing, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue], options: ChangeOptions
 ) -> Proposal:
@@ -48,13 +57,13 @@ def prepare_restart(
     check_spend(preview.amount_due, preview.currency, options.max_spend)
     price = format_money(preview.amount_due, preview.currency)
     summary = f"resumed {snapshot.name} with a new period for {price}"
-    details: dict[str, JsonValue] = {
-        "subscription": snapshot.subscription.id,
-        "stripe_id": snapshot.mirror.id,
-        "latest_invoice": snapshot.mirror.latest_invoice,
-        "due_now": preview.amount_due,
-        "summary": summary,
-    }
+    payload = ResumePayload(
+        subscription=snapshot.subscription.id,
+        stripe_id=snapshot.mirror.id,
+        latest_invoice=snapshot.mirror.latest_invoice,
+        due_now=preview.amount_due,
+        summary=summary,
+    )
     row: dict[str, JsonValue] = {
         "name": snapshot.name,
         "plan": snapshot.subscription.plan_slug,
@@ -64,7 +73,7 @@ def prepare_restart(
     }
     return Proposal(
         OperationRequest(
-            "resume", requested, details, snapshot.subscription.id, request_id=options.request_id
+            payload.kind, requested, payload, snapshot.subscription.id, request_id=options.request_id
         ),
         row,
         summary,
@@ -76,15 +85,6 @@ def prepare_restart(
         columns=_COLUMNS,
         guard=unless_changed(snapshot),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumePayload(SubscriptionPayload):
-    """A new period of a paused subscription."""
-
-    kind = "resume"
-    latest_invoice: str | None = None
-    """The latest invoice before the new period."""
 
 
 def _run(running: OperationRun[ResumePayload]) -> Apply:

@@ -23,14 +23,15 @@ from seatctl.rules.plural import counted
 from seatctl.rules.policy_of_term import TermPolicies, cleared_policy
 from seatctl.rules.purchases import check_quantity, check_spend, unused_discount_warning
 from seatctl.rules.subscription_changes import Target
-from seatctl.rules.term_content import term_fields
 from seatctl.services.charging.cards import can_be_charged
 from seatctl.services.charging.discounts import discount_forms, find_discounts
 from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.submit import OperationRequest
-from seatctl.services.plans.edit import sellable
+from seatctl.services.plans.spec import sellable
+from seatctl.services.subscriptions.change_operation import ChangePayload
 from seatctl.services.subscriptions.classic_billing import require_true_credit
 from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures
+from seatctl.services.subscriptions.payload import term_fields
 from seatctl.services.subscriptions.previews import ChangePreviews, Proration
 from seatctl.services.subscriptions.proposal import (
     ChangeOptions,
@@ -223,26 +224,22 @@ def _prorated(
     if due and snapshot.mirror.collection_method != "send_invoice":
         can_be_charged(billing, snapshot.mirror, state.name)
     on_account = snapshot.mirror.collection_method == "send_invoice"
-    details: dict[str, JsonValue] = {
-        **snapshot.payload_fields,
-        "now": term_fields(target.now),
-        "next": term_fields(target.next),
-        "term_start": format_time(state.term_start),
-        "term_end": format_time(state.term_end),
-        "bill": is_billed,
-        "proration_behavior": behavior,
-        "proration_date": proration_date,
-        "latest_invoice": snapshot.mirror.latest_invoice,
-        "discounts": discounts,
-        "on_account": on_account,
-        "due_now": due,
-        "agreed": agreed.metadata if agreed is not None else cleared_policy(state.policy, state.upcoming),
-        "leaving": [*leaving.users],
-        "not_seated": [*leaving.not_seated],
-        "summary": f"changed {what}{leaving.remark}",
-    }
+    payload = ChangePayload(
+        **term_fields(snapshot, target),
+        is_billed=is_billed,
+        proration_behavior=behavior,
+        proration_date=proration_date,
+        latest_invoice=snapshot.mirror.latest_invoice,
+        discounts=tuple(discounts),
+        on_account=on_account,
+        due_now=due,
+        agreed=agreed.metadata if agreed is not None else cleared_policy(state.policy, state.upcoming),
+        leaving=leaving.users,
+        not_seated=leaving.not_seated,
+        summary=f"changed {what}{leaving.remark}",
+    )
     request = OperationRequest(
-        "change", requested, details, snapshot.subscription.id, request_id=options.request_id
+        payload.kind, requested, payload, snapshot.subscription.id, request_id=options.request_id
     )
     next_invoice = previews.next_total()
     warnings = tuple[str, ...]()
@@ -274,6 +271,6 @@ def _unchanged(ledger: Ledger, snapshot: SubscriptionSnapshot, requested: dict[s
     """Propose nothing: the subscription already has these seats and this plan."""
     state = snapshot.state
     row: dict[str, JsonValue] = {"name": state.name, "plan": state.now.plan, "seats": state.now.seats}
-    request = OperationRequest("change", requested, {}, snapshot.subscription.id)
+    request = OperationRequest(ChangePayload.kind, requested, None, snapshot.subscription.id)
     summary = f"{state.name} already has {counted(state.next.seats, 'seat')} of {state.next.plan}"
     return unchanged_proposal(ledger, snapshot.subscription, request, summary, row)

@@ -17,14 +17,18 @@ from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.report import Record, Report, unchanged_report
 from seatctl.models.role import Action
-from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules import hints
 from seatctl.rules.names import check_name, name_key
+from seatctl.rules.typed_json import load
 from seatctl.services.operations.proposal import Proposal, submit_proposal
 from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.snapshot import ItemGone, item_of, metadata_item, read_home_subscription
+from seatctl.services.subscriptions.subscription_metadata_operation import (
+    Setting,
+    SubscriptionMetadataPayload,
+)
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import allow
 
@@ -122,15 +126,23 @@ def change_setting(
     Raises ForeignLedger.
     """
     mirror = read_home_subscription(ledger, billing, subscription)
+    payload = SubscriptionMetadataPayload(
+        setting=load(Setting, setting),
+        subscription=subscription.id,
+        stripe_id=subscription.stripe_subscription,
+        summary=summary,
+    )
+    try:
+        with ledger.reading() as reader:
+            item = item_of(reader, subscription, mirror)
+    except ItemGone:
+        payload = replace(payload, in_stripe=False)
+    else:
+        payload = replace(payload, metadata_item=metadata_item(mirror, item))
     request = OperationRequest(
-        "subscription_metadata",
+        payload.kind,
         setting,
-        {
-            "subscription": subscription.id,
-            "stripe_id": subscription.stripe_subscription,
-            **_metadata_fields(ledger, subscription, mirror),
-            "summary": summary,
-        },
+        payload,
         subscription_id=subscription.id,
         reserved_name=name_key(str(setting["name"])) if "name" in setting else None,
     )
@@ -142,15 +154,3 @@ def change_setting(
     row: Record = {"name": subscription.name, **setting}
     proposal = Proposal(request, row, summary, columns=(*row, "result"), result="changed", guard=guard)
     return submit_proposal(ledger, billing, call, proposal)
-
-
-def _metadata_fields(
-    ledger: Ledger, subscription: Subscription, mirror: StripeSubscription
-) -> dict[str, JsonValue]:
-    """Return the payload fields that say where Stripe holds the settings: nowhere if the item is gone."""
-    try:
-        with ledger.reading() as reader:
-            item = item_of(reader, subscription, mirror)
-    except ItemGone:
-        return {"in_stripe": False}
-    return {"in_stripe": True, "said_on": metadata_item(mirror, item)}

@@ -30,8 +30,7 @@ from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
 from seatctl.rules.subscription_changes import require_running
 from seatctl.rules.subscription_state import LedgerFacts, read_state
-from seatctl.rules.term_content import term_fields
-from seatctl.services.plans.edit import require_policy
+from seatctl.services.plans.spec import require_policy
 from seatctl.services.users.permissions import allow
 
 
@@ -66,17 +65,6 @@ class SubscriptionSnapshot:
     def currency(self) -> str:
         """The currency of the subscription's price."""
         return self.subscription.currency
-
-    @property
-    def payload_fields(self) -> dict[str, JsonValue]:
-        """The payload fields by which an operation finds the subscription in Stripe."""
-        return {
-            "subscription": self.subscription.id,
-            "stripe_id": self.mirror.id,
-            "item": self.item.id,
-            "said_on": metadata_item(self.mirror, self.item),
-            "held": term_fields(self.state.next),
-        }
 
 
 class ItemGone(Refused):

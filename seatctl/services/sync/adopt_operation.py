@@ -37,6 +37,14 @@ from seatctl.services.users.permissions import allow
 COLUMNS = ("name", "plan", "seats", "home_ledger", "result")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdoptPayload(SubscriptionPayload):
+    """The adoption of one Stripe subscription, with all its subscriptions."""
+
+    kind = "adopt"
+    name: str
+
+
 def adoptable(reader: Reader, call: Call, ledger_id: str, handles: Sequence[str]) -> list[Subscription]:
     """The subscriptions that would be adopted: those named, else all running ones with another home.
 
@@ -86,20 +94,10 @@ def adopt(ledger: Ledger, billing: Billing, call: Call, handles: Sequence[str]) 
 
 
 def _request(subscription: Subscription, ledger_id: str) -> OperationRequest:
-    details: dict[str, JsonValue] = {
-        "subscription": subscription.id,
-        "stripe_id": subscription.stripe_subscription,
-        "name": subscription.name,
-    }
-    return OperationRequest("adopt", {"adopt": ledger_id}, details, subscription_id=subscription.id)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdoptPayload(SubscriptionPayload):
-    """The adoption of one Stripe subscription, with all its subscriptions."""
-
-    kind = "adopt"
-    name: str
+    payload = AdoptPayload(
+        subscription=subscription.id, stripe_id=subscription.stripe_subscription, name=subscription.name
+    )
+    return OperationRequest(payload.kind, {"adopt": ledger_id}, payload, subscription.id)
 
 
 def _run(running: OperationRun[AdoptPayload]) -> Apply:
