@@ -24,6 +24,7 @@ MODULE = """
 from dataclasses import dataclass
 
 from seatctl.billing import endpoints
+from seatctl.models.role import Action
 from seatctl.services.operations.handlers import OperationHandler, OperationResult, register
 from seatctl.services.operations.payload import Payload
 
@@ -41,7 +42,7 @@ def _run(running):
     return lambda tx: OperationResult(running.payload.summary, ({"result": "greeted"},))
 
 
-register(OperationHandler(GreetPayload, _run))
+register(OperationHandler(GreetPayload, _run, action=Action.BUY))
 """
 
 
