@@ -17,6 +17,7 @@ from seatctl import services
 from seatctl.billing import endpoints
 from seatctl.billing.port import Billing, MissingInStripe
 from seatctl.errors import Code, ExitCode, refuse
+from seatctl.ledger.failures import RESTORE, LedgerDamaged
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
@@ -99,8 +100,14 @@ def _modules() -> Iterator[str]:
 
 
 def start(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> OperationRun[Payload]:
-    """Return the run of an operation, with its payload loaded. Raises `unknown_operation`."""
-    payload = load(handler_for(operation.kind).payload, operation.payload)
+    """Return the run of an operation, with its payload loaded. Raises `unknown_operation`, LedgerDamaged."""
+    try:
+        payload = load(handler_for(operation.kind).payload, operation.payload)
+    except (TypeError, ValueError) as error:
+        raise LedgerDamaged(
+            f"the ledger is damaged: the payload of operation {operation.id} cannot be read: {error}",
+            hint=RESTORE,
+        ) from error
     return OperationRun(ledger, billing, call, operation, payload)
 
 
