@@ -37,7 +37,6 @@ from seatctl.services.charging.own_invoice import (
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
-from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.subscriptions.finish import final_transaction
 from seatctl.services.subscriptions.payload import TermPayload, term_fields
 from seatctl.services.subscriptions.proposal import ChangeOptions, priced_proposal, spend_limit
@@ -114,26 +113,21 @@ def prepare_addon(
     if not options.on_account:
         require_card(billing, snapshot.mirror, snapshot.name)
     preview = preview_own_invoice(billing, snapshot, own_invoice)
-    due = preview.amount_due
-    check_spend(due, subscription.currency, options.max_spend)
+    check_spend(preview.amount_due, subscription.currency, options.max_spend)
     payload = AddonPayload(
         **term_fields(snapshot, target),
         own_invoice=with_agreed_total(own_invoice, preview),
         renewed_by=metadata_of(snapshot.mirror, snapshot.item).get(RENEWED) if state.renewed else None,
         by_hand=state.by_hand,
-        due_now=due,
+        due_now=preview.amount_due,
         summary=f"changed {what}",
-    )
-    request = OperationRequest(
-        payload.kind, requested, payload, subscription.id, request_id=options.request_id
     )
     return priced_proposal(
         snapshot,
-        target,
-        request,
-        due,
-        f"Change {what}?",
+        requested,
+        payload,
         options,
+        f"Change {what}?",
         warnings=discount_warnings(own_invoice, preview),
         carried_over=preview.carried_over,
         on_account=options.on_account,

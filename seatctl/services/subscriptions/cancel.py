@@ -257,7 +257,7 @@ def _cancel_now(
         "invoices": [dump(share) for share in shares],
     }
     notes = _notes(snapshot, shares, invoices, still_open, billed_now, refund=refund)
-    return _proposal(snapshot, requested, payload, row, f"Cancel {subscription.name} now?", notes)
+    return _proposal(snapshot, requested, payload, row, f"Cancel {snapshot.name} now?", notes)
 
 
 def _draft_remark(snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices) -> str:

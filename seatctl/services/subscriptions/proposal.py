@@ -25,11 +25,11 @@ from seatctl.rules.charge_comparison import (
     too_little,
 )
 from seatctl.rules.purchases import amount_of, check_spend
-from seatctl.rules.subscription_changes import Target
 from seatctl.rules.typed_json import load
 from seatctl.services.operations.payload import Payload
 from seatctl.services.operations.proposal import Guard, Proposal, charge_note, only_to_finish
 from seatctl.services.operations.submit import OperationRequest, earlier_operations
+from seatctl.services.subscriptions.payload import TermPayload
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 from seatctl.services.users.permissions import allow
 
@@ -167,11 +167,10 @@ def _asks(operation: Operation, subscription: int, requested: dict[str, JsonValu
 
 def priced_proposal(
     snapshot: SubscriptionSnapshot,
-    target: Target,
-    request: OperationRequest,
-    due: int,
-    question: str,
+    requested: dict[str, JsonValue],
+    payload: TermPayload,
     options: ChangeOptions,
+    question: str,
     *,
     notes: tuple[str, ...] = (),
     next_invoice: int | None = None,
@@ -179,15 +178,15 @@ def priced_proposal(
     carried_over: int = 0,
     on_account: bool = False,
 ) -> Proposal:
-    """Return the proposal with its price now and on the next invoice, in minor units, and with its effect."""
-    state, currency = snapshot.state, snapshot.currency
+    """Propose a change with its price now and on the next invoice, in minor units, and with its effect."""
+    state, currency, due = snapshot.state, snapshot.currency, payload.due_now
     row: dict[str, JsonValue] = {
         "name": state.name,
-        "plan": target.now.plan,
+        "plan": payload.now.plan,
         "seats": state.now.seats,
-        "seats_after": target.now.seats,
-        "next_plan": target.next.plan,
-        "next_seats": target.next.seats,
+        "seats_after": payload.now.seats,
+        "next_plan": payload.next.plan,
+        "next_seats": payload.next.seats,
         "due_now": due,
         "carried_over": carried_over,
         "currency": currency,
@@ -200,19 +199,19 @@ def priced_proposal(
         remarks.append(f"it ends on {state.ends_at:%Y-%m-%d}, before {state.current_end:%Y-%m-%d}")
     if carried_over:
         remarks.append(too_little(carried_over, currency))
-    assert request.payload is not None
-    summary = "; ".join((request.payload.summary, *remarks))
-    reverse = reverse_command(state, target.now) if target.now != state.now else end_command(state.name)
+    reverse = reverse_command(state, payload.now) if payload.now != state.now else end_command(state.name)
     payload = replace(
-        request.payload,
-        summary=summary,
+        payload,
+        summary="; ".join((payload.summary, *remarks)),
         shown=ShownCharge(due, currency, reverse, spend_limit(options, currency)),
         warnings=warnings,
     )
     return Proposal(
-        replace(request, payload=payload),
+        OperationRequest(
+            payload.kind, requested, payload, snapshot.subscription.id, request_id=options.request_id
+        ),
         row,
-        summary,
+        payload.summary,
         question,
         (
             *notes,

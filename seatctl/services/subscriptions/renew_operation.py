@@ -44,7 +44,6 @@ from seatctl.services.charging.own_invoice import (
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
-from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.plans.spec import sellable
 from seatctl.services.subscriptions.addon_operation import (
     discount_warnings,
@@ -162,16 +161,12 @@ def prepare_renewal(
         not_seated=renewal.leaving.not_seated,
         summary=f"renewed {what}{renewal.leaving.remark}",
     )
-    request = OperationRequest(
-        payload.kind, requested, payload, snapshot.subscription.id, request_id=options.request_id
-    )
     proposal = priced_proposal(
         snapshot,
-        target,
-        request,
-        due,
-        f"Renew {what}?",
+        requested,
+        payload,
         options,
+        f"Renew {what}?",
         notes=renewal.leaving.notes,
         warnings=discount_warnings(own_invoice, preview),
         carried_over=preview.carried_over,

@@ -238,9 +238,6 @@ def _prorated(
         not_seated=leaving.not_seated,
         summary=f"changed {what}{leaving.remark}",
     )
-    request = OperationRequest(
-        payload.kind, requested, payload, snapshot.subscription.id, request_id=options.request_id
-    )
     next_invoice = previews.next_total()
     warnings = tuple[str, ...]()
     if discounts:  # a proration does not show the discount by itself: compare with a preview without
@@ -253,11 +250,10 @@ def _prorated(
         warnings = unused_discount_warning(1, (saved,), due or later)
     proposal = priced_proposal(
         snapshot,
-        target,
-        request,
-        due,
-        f"Change {what}?",
+        requested,
+        payload,
         options,
+        f"Change {what}?",
         notes=leaving.notes,
         next_invoice=next_invoice,
         warnings=warnings,
