@@ -50,11 +50,6 @@ def create_price(form: Form) -> Write:
     return Write("post", "/v1/prices", form)
 
 
-def update_price(price: str, form: Form) -> Write:
-    """Change activity or lookup key of a price."""
-    return Write("post", path_of("prices", price), form)
-
-
 def price(price: str) -> Read:
     """One price."""
     return Read(path_of("prices", price), {})
@@ -63,11 +58,6 @@ def price(price: str) -> Read:
 def prices_by_lookup_key(lookup_key: str) -> Read:
     """The current holder of a lookup key, active or not."""
     return Read("/v1/prices", {"lookup_keys": [lookup_key]})
-
-
-def prices_of_product(product: str) -> Read:
-    """Every price of a product."""
-    return Read("/v1/prices", {"product": product})
 
 
 # Customers ------------------------------------------------------------------------------------------
@@ -288,3 +278,51 @@ def tax_ids(customer: str) -> Read:
 def delete_tax_id(customer: str, tax_id: str) -> Write:
     """Remove a tax id from its customer."""
     return Write("delete", f"{path_of('customers', customer)}/tax_ids/{quote(tax_id, safe='')}", {})
+
+
+# Pages that Stripe hosts: Checkout and the customer portal -----------------------------------------
+
+
+def create_checkout(form: Form) -> Write:
+    """Create a page on which a customer pays or saves a card."""
+    return Write("post", "/v1/checkout/sessions", form)
+
+
+def checkout(session: str) -> Read:
+    """One Checkout session."""
+    return Read(path_of("checkout/sessions", session), {})
+
+
+def checkouts_of(customer: str) -> Read:
+    """The Checkout sessions of a customer."""
+    return Read("/v1/checkout/sessions", {"customer": customer})
+
+
+def expire_checkout(session: str) -> Write:
+    """Close a page that nobody has completed."""
+    return Write("post", f"{path_of('checkout/sessions', session)}/expire", {})
+
+
+def setup_intent(intent: str) -> Read:
+    """The result of a page that only collects a card."""
+    return Read(path_of("setup_intents", intent), {})
+
+
+def create_portal(form: Form) -> Write:
+    """Create an address at which a customer changes billing details."""
+    return Write("post", "/v1/billing_portal/sessions", form)
+
+
+def create_portal_configuration(form: Form) -> Write:
+    """Create a configuration: what a customer may do in the portal."""
+    return Write("post", "/v1/billing_portal/configurations", form)
+
+
+def update_portal_configuration(configuration: str, form: Form) -> Write:
+    """Change what a customer may do in the portal."""
+    return Write("post", path_of("billing_portal/configurations", configuration), form)
+
+
+def portal_configurations() -> Read:
+    """The active configurations of the portal."""
+    return Read("/v1/billing_portal/configurations", {"active": True})

@@ -19,11 +19,11 @@ def invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
         "collection_method": invoice.get("collection_method"),
         "description": invoice.get("description"),
         "pdf": invoice.get("invoice_pdf"),
-        "taxes": [_amount(tax, "tax_behavior") for tax in _objects(invoice.get("total_taxes"))],
+        "taxes": [_amount(tax, "tax_behavior") for tax in objects_in(invoice.get("total_taxes"))],
         "discounts": [
-            _amount(discount, "discount") for discount in _objects(invoice.get("total_discount_amounts"))
+            _amount(discount, "discount") for discount in objects_in(invoice.get("total_discount_amounts"))
         ],
-        "payments": [_payment(payment) for payment in _objects(_inside(invoice.get("payments"), "data"))],
+        "payments": [_payment(payment) for payment in objects_in(_inside(invoice.get("payments"), "data"))],
         "credited": invoice.get("post_payment_credit_notes_amount"),
         "credited_before_payment": invoice.get("pre_payment_credit_notes_amount"),
         "paid_outside_stripe": _outside(invoice),
@@ -48,8 +48,8 @@ def line_details(line: StripeJson) -> dict[str, JsonValue]:
         "unit_amount_decimal": _inside(pricing, "unit_amount_decimal"),
         "price": named_id(_inside(price, "price")),
         "product": named_id(_inside(price, "product")),
-        "taxes": [_amount(tax, "tax_behavior") for tax in _objects(line.get("taxes"))],
-        "discounts": [_amount(discount, "discount") for discount in _objects(line.get("discount_amounts"))],
+        "taxes": [_amount(tax, "tax_behavior") for tax in objects_in(line.get("taxes"))],
+        "discounts": [_amount(discount, "discount") for discount in objects_in(line.get("discount_amounts"))],
     }
     return {name: value for name, value in details.items() if value not in (None, [])}
 
@@ -89,7 +89,7 @@ def _outside(invoice: StripeJson) -> int | None:
     payments, paid = invoice.get("payments"), invoice.get("amount_paid")
     if not isinstance(payments, dict) or payments.get("has_more") is True or not isinstance(paid, int):
         return None
-    known = sum(_paid(payment) for payment in _objects(payments.get("data")) if not _is_recorded(payment))
+    known = sum(_paid(payment) for payment in objects_in(payments.get("data")) if not _is_recorded(payment))
     return max(0, paid - known)
 
 
@@ -131,5 +131,6 @@ def _inside(holder: JsonValue | None, name: str) -> JsonValue:
     return holder.get(name) if isinstance(holder, dict) else None
 
 
-def _objects(value: JsonValue | None) -> list[StripeJson]:
+def objects_in(value: JsonValue | None) -> list[StripeJson]:
+    """Return the objects in a list, none if there is no list."""
     return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []

@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from seatctl.errors import Code, JsonValue, NotAllowed, StripeRefused, TryAgain
+
+if TYPE_CHECKING:
+    from seatctl.models.call import Call
 
 StripeJson = dict[str, JsonValue]
 Form = Mapping[str, JsonValue]
@@ -122,3 +125,12 @@ class Billing(Protocol):
         Use it for comparisons with Stripe's times: the machine's clock may be hours off. A port that checks
         something before its first call may make that call here, and raise its errors.
         """
+
+
+def stripe_now(billing: Billing, call: Call) -> datetime:
+    """Return Stripe's time at its last answer, UTC; our own time before the first answer.
+
+    The machine's clock may be hours off. A `proration_date` from it could be outside of the period, which
+    Stripe refuses, or in the wrong term.
+    """
+    return billing.clock() or call.now

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
+from seatctl.billing.invoice_details import objects_in
 from seatctl.billing.objects import read_preview
 from seatctl.billing.port import StripeJson
 from seatctl.errors import JsonValue
@@ -83,7 +84,7 @@ def previews_next_term(invoice: StripeJson, item: StripeItem, at: int) -> bool:
 
 def _alone(invoice: StripeJson) -> tuple[list[StripeJson], bool]:
     """Return the lines that are not pending items, and whether the whole invoice has no others."""
-    listed = _objects(_lines(invoice).get("data"))
+    listed = objects_in(_lines(invoice).get("data"))
     alone = [line for line in listed if not _has_waited(line)]
     return alone, len(alone) == len(listed) and not _is_cut(invoice)
 
@@ -114,8 +115,8 @@ def _prorates(line: StripeJson) -> bool:
 
 def _net(line: StripeJson) -> int:
     """Return a line's amount after discounts, with the taxes that are not included; minor units."""
-    off = sum(_number(discount, "amount") for discount in _objects(line.get("discount_amounts")))
-    added = [tax for tax in _objects(line.get("taxes")) if tax.get("tax_behavior") == "exclusive"]
+    off = sum(_number(discount, "amount") for discount in objects_in(line.get("discount_amounts")))
+    added = [tax for tax in objects_in(line.get("taxes")) if tax.get("tax_behavior") == "exclusive"]
     return _number(line, "amount") - off + sum(_number(tax, "amount") for tax in added)
 
 
@@ -123,14 +124,10 @@ def _off(lines: list[StripeJson]) -> list[StripeJson]:
     """Return what each discount takes off these lines."""
     sums: dict[str, int] = {}
     for line in lines:
-        for discount in _objects(line.get("discount_amounts")):
+        for discount in objects_in(line.get("discount_amounts")):
             name = str(discount.get("discount"))
             sums[name] = sums.get(name, 0) + _number(discount, "amount")
     return [{"discount": name, "amount": amount} for name, amount in sums.items()]
-
-
-def _objects(value: JsonValue | None) -> list[StripeJson]:
-    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
 
 
 def _number(holder: StripeJson, name: str) -> int:

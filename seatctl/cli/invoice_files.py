@@ -83,7 +83,7 @@ def download_period(
     """Download the PDFs of a period into a folder; skip existing files. Exit code 6 if some failed."""
     from seatctl.cli.framework.options import file_path
     from seatctl.ledger import invoices, subscriptions
-    from seatctl.rules.periods import period
+    from seatctl.rules.dates import period
 
     first, last = period(since, until)
     with ctx.ledger.reading() as reader:

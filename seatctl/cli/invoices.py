@@ -65,7 +65,7 @@ def list_invoices(
       seatctl invoices list --since 2026-01-01 --until 2026-03-31 -o csv
     """
     from seatctl.ledger import invoices, subscriptions
-    from seatctl.rules.periods import period
+    from seatctl.rules.dates import period
     from seatctl.services.invoices.views import invoice_row
 
     ctx = context(typer_ctx)

@@ -1,4 +1,4 @@
-"""Which messages are still true when they are sent, which carry a code, and when a reminder is due. Pure."""
+"""Messages: which are still true, which carry a code, when to send again, when to remind. Pure."""
 
 from __future__ import annotations
 
@@ -14,6 +14,12 @@ REMINDERS = (30, 7, 1)
 
 _LONG = timedelta(days=89)
 """Three months or more: for shorter terms that renew automatically, the receipts serve as reminders."""
+
+MOST_ATTEMPTS = 16
+"""With these delays a server that defers a message is tried for two and a half days."""
+
+_FIRST_DELAY = timedelta(minutes=1)
+_LONGEST_DELAY = timedelta(hours=6)
 
 Facts = Mapping[str, JsonValue]
 
@@ -101,6 +107,17 @@ def reminder_due(
     left, half = term_end - now, (term_end - term_start) / 2
     reached = [days for days in REMINDERS if left <= timedelta(days=days) <= half]
     return min(reached, default=None)
+
+
+def next_attempt(now: datetime, attempts: int) -> datetime:
+    """Return when to try again after `attempts` tries: a minute, doubled each time, at most six hours."""
+    doubled: timedelta = _FIRST_DELAY * (1 << min(max(attempts, 1) - 1, 16))
+    return now + min(doubled, _LONGEST_DELAY)
+
+
+def given_up(attempts: int, *, permanent: bool) -> bool:
+    """Return whether a message is left to a person: refused permanently, or deferred too often."""
+    return permanent or attempts >= MOST_ATTEMPTS
 
 
 def _part(facts: Facts, key: str) -> Mapping[str, JsonValue] | None:

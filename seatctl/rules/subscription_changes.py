@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from shlex import quote
 from typing import Final
 
 from seatctl.errors import Code, JsonValue, Refusal, Refused, SeatctlError, refuse
@@ -16,7 +17,7 @@ from seatctl.models.subscription import SubscriptionStatus
 from seatctl.models.subscription_state import SubscriptionState, TermContent
 from seatctl.rules import hints
 from seatctl.rules.payment_states import Payments, hint_of, pause_trouble, stopped_trouble
-from seatctl.rules.purchases import fit
+from seatctl.rules.purchases import check_quantity, fit, most
 
 
 class NotRunning(Refused):
@@ -81,6 +82,42 @@ def increase(state: SubscriptionState, seats: int, at: datetime) -> Target:
     if policy.addon_cutoff_days and not state.renewed and at >= closes:
         raise _window_closed(state, seats, at)
     return Target(_with(state.now, seats), _with(state.next, seats))
+
+
+def check_added_seats(state: SubscriptionState, target: Target, seats: int) -> None:
+    """Return if `seats` may be added now and to the next term.
+
+    Whole packs are added to whole packs. A subscription that was made elsewhere may not hold a whole number
+    of packs. Then any number may be added that makes the sum one; or, if only one of the two terms is odd,
+    whole packs are added and that term stays odd. Raises `pack_size`, `too_few_seats`, `too_many_seats`.
+    """
+    name, policy, upcoming = quote(state.name), state.policy, state.upcoming
+    now_odd = state.now.seats % policy.pack_size != 0
+    next_odd = state.next.seats % upcoming.pack_size != 0
+    any_number = now_odd and next_odd
+    added = replace(policy, min_seats=1, pack_size=1 if any_number else policy.pack_size)
+    _require_room(state, seats, added.pack_size)
+    check_quantity(state.now.plan, added, seats, use=f"seatctl subs add-seats {name}")
+    for term, rules, stays in ((target.now, policy, now_odd), (target.next, upcoming, next_odd)):
+        whole = replace(rules, pack_size=1) if stays and not any_number else rules
+        check_quantity(term.plan, whole, term.seats, use=f"seatctl subs set-seats {name}")
+
+
+def _require_room(state: SubscriptionState, seats: int, pack: int) -> None:
+    """Raise `too_many_seats` with how many can still be added, if there is room for fewer than `seats`."""
+    terms = ((state.now, state.policy), (state.next, state.upcoming))
+    room = min(most(rules) - term.seats for term, rules in terms)
+    if seats <= room:
+        return
+    possible = max(0, room - room % pack)
+    more = hints.command("subs", "add-seats", state.name, possible)
+    plan, limit = state.next.plan, most(state.upcoming)
+    raise refuse(
+        Code.TOO_MANY_SEATS,
+        f"plan {plan} allows {limit} seats at most; {possible} can be added",
+        hint=more if possible else hints.command("subs", "show", state.name),
+        data={"plan": plan, "seats": state.now.seats + seats, "possible": possible},
+    )
 
 
 def decrease(state: SubscriptionState, seats: int, at: datetime) -> Target:
@@ -238,8 +275,8 @@ def bills_by_own_invoice(state: SubscriptionState) -> bool:
     return state.policy.increase is Increase.FULL_PRICE or state.by_hand or state.renewed
 
 
-def _with(side: TermContent, more: int) -> TermContent:
-    return replace(side, seats=side.seats + more)
+def _with(term: TermContent, more: int) -> TermContent:
+    return replace(term, seats=term.seats + more)
 
 
 def _window_closed(state: SubscriptionState, seats: int, at: datetime) -> SeatctlError:

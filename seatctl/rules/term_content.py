@@ -1,4 +1,4 @@
-"""The content of a subscription's item, in a payload and in an update of a Stripe subscription. Pure."""
+"""The content of a subscription's item, in an update of a Stripe subscription. Pure."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from seatctl.billing import endpoints, listings, pages
+from seatctl.billing import endpoints, listings
 from seatctl.billing.answers import ExpectedAnswer, expected, problem
 from seatctl.billing.objects import UnreadableObject, read_invoice, read_page, read_subscription
 from seatctl.billing.port import MissingInStripe, Read, UnreadableAnswer
@@ -41,11 +41,11 @@ from tests.support.front import Front
         (Read("/v1/customers/cus_1/subscriptions", {}), ExpectedAnswer("subscription", is_list=True)),
         (listings.newest_event(), ExpectedAnswer("event", is_list=True)),
         (listings.one(Kind.CUSTOMER, "cus_1"), ExpectedAnswer("customer", "cus_1")),
-        (pages.create_checkout({}), ExpectedAnswer("checkout.session")),
-        (pages.expire_checkout("cs_1"), ExpectedAnswer("checkout.session", "cs_1")),
-        (pages.portal_configurations(), ExpectedAnswer("billing_portal.configuration", is_list=True)),
-        (pages.create_portal({}), ExpectedAnswer("billing_portal.session")),
-        (pages.setup_intent("seti_1"), ExpectedAnswer("setup_intent", "seti_1")),
+        (endpoints.create_checkout({}), ExpectedAnswer("checkout.session")),
+        (endpoints.expire_checkout("cs_1"), ExpectedAnswer("checkout.session", "cs_1")),
+        (endpoints.portal_configurations(), ExpectedAnswer("billing_portal.configuration", is_list=True)),
+        (endpoints.create_portal({}), ExpectedAnswer("billing_portal.session")),
+        (endpoints.setup_intent("seti_1"), ExpectedAnswer("setup_intent", "seti_1")),
     ],
 )
 def test_what_a_call_is_answered_with_follows_from_its_path(call, wanted):

@@ -154,7 +154,7 @@ def test_a_dry_run_previews_and_never_writes(sandbox, pro, naps):
     for call in (
         endpoints.create_customer({}),
         endpoints.delete_product("prod_1"),
-        endpoints.update_price(price, {}),
+        endpoints.update_product("prod_1", {}),
     ):
         with refuses(Code.WRITE_IN_DRY_RUN):
             dry.write(call, "key-1")

@@ -187,9 +187,9 @@ def _unchanged_price(stack: ExitStack) -> None:
 
 @fault("our own clock", 5, "clocks", "`proration_date` follows the machine's clock")
 def _our_own_clock(stack: ExitStack) -> None:
-    from seatctl.billing import clock
+    from seatctl.billing import port
 
-    everywhere(stack, clock, "stripe_now", lambda _billing, call: call.now)
+    everywhere(stack, port, "stripe_now", lambda _billing, call: call.now)
 
 
 @fault("card of a page", 5, "pages", "`--bill-to` after Checkout finds no card")
@@ -431,7 +431,7 @@ def _no_end_after_a_refusal(stack: ExitStack) -> None:
 def _any_way_to_pay(stack: ExitStack) -> None:
     from seatctl.billing.port import Write
     from seatctl.billing.stripe import StripeBilling
-    from seatctl.rules import payment_method_types
+    from seatctl.rules import purchases
 
     old = StripeBilling.write
 
@@ -441,8 +441,8 @@ def _any_way_to_pay(stack: ExitStack) -> None:
         return old(self, Write(call.method, call.path, form), key)
 
     within(stack, StripeBilling, "write", write)
-    everywhere(stack, payment_method_types, "cards_only", dict)
-    everywhere(stack, payment_method_types, "check_card", lambda *_: None)
+    everywhere(stack, purchases, "cards_only", dict)
+    everywhere(stack, purchases, "check_card", lambda *_: None)
 
 
 @fault("payment under way", 9, "debit", "an invoice is made void while its payment is under way")

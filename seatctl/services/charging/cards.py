@@ -9,7 +9,7 @@ from seatctl.billing.objects import read_card, read_payer
 from seatctl.billing.port import Billing, MissingInStripe
 from seatctl.errors import Code, refuse
 from seatctl.models.stripe_objects import StripeCard, StripeSubscription
-from seatctl.rules.payment_method_types import check_card, is_looked_up
+from seatctl.rules.purchases import check_card, is_looked_up
 
 _CARD_HINT = "give the id of a card: --payment-method pm_…"
 

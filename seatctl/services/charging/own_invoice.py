@@ -15,7 +15,7 @@ from seatctl.errors import Code, JsonValue, StripeRefused, refuse
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
-from seatctl.rules.payment_method_types import cards_only
+from seatctl.rules.purchases import cards_only
 from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
 from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.payload import Payload

@@ -25,8 +25,7 @@ from seatctl.models.call import format_time
 from seatctl.models.message import Message, MessageState
 from seatctl.models.report import Record
 from seatctl.rules.activation import RANDOM_BYTES, code_hash, code_of
-from seatctl.rules.mail_retries import given_up, next_attempt
-from seatctl.rules.notifications import carries_code, why_outdated
+from seatctl.rules.notifications import carries_code, given_up, next_attempt, why_outdated
 
 _PAGE = 100
 """Messages that are read from the outbox at a time."""

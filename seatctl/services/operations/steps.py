@@ -11,7 +11,6 @@ from datetime import timedelta
 from typing import Generic, TypeVar
 
 from seatctl.billing import endpoints
-from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import UnreadableObject, read_subscription, require_readable
 from seatctl.billing.port import (
     AuthenticationRequired,
@@ -27,6 +26,7 @@ from seatctl.billing.port import (
     StripeJson,
     UnreadableAnswer,
     Write,
+    stripe_now,
 )
 from seatctl.errors import Code, JsonValue, NotAllowed, SeatctlError, StripeRefused
 from seatctl.ledger import operations

@@ -19,8 +19,8 @@ from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules.metadata import subscription_metadata
-from seatctl.rules.payment_method_types import cards_only
 from seatctl.rules.policies import FLEXIBLE
+from seatctl.rules.purchases import cards_only
 from seatctl.services.charging.customer import delete_customer, known_customer, paying_customer
 from seatctl.services.charging.own_invoice import send_if_draft
 from seatctl.services.charging.pay_invoice import current_invoice

@@ -11,17 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from seatctl.billing import endpoints, pages
-from seatctl.billing.clock import stripe_now
+from seatctl.billing import endpoints
 from seatctl.billing.objects import read_collected_card, read_page, read_subscription
-from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
+from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson, stripe_now
 from seatctl.errors import Code, JsonValue, StripeRefused
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripePage, StripeSubscription
 from seatctl.models.subscription import SubscriptionStatus
 from seatctl.rules import hints
-from seatctl.rules.payment_method_types import CARD
 from seatctl.rules.policies import FLEXIBLE
+from seatctl.rules.purchases import CARD
 from seatctl.services.charging.customer import delete_customer, known_customer, paying_customer
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import (
@@ -61,7 +60,7 @@ def _run(running: OperationRun[CheckoutPayload]) -> Apply:
     customer = paying_customer(running)
     session = running.step_or_fail(
         "checkout",
-        pages.create_checkout({**page_form(running, customer), "expires_at": _expires_at(running)}),
+        endpoints.create_checkout({**page_form(running, customer), "expires_at": _expires_at(running)}),
         lambda: _find(running, customer),
         lambda: delete_customer(running, customer),
     )
@@ -87,7 +86,7 @@ def _completed(running: OperationRun[CheckoutPayload], customer: str, session: s
             )
         )
     if page.mode == "setup":
-        card = read_collected_card(running.billing.read(pages.setup_intent(page.created_id)))
+        card = read_collected_card(running.billing.read(endpoints.setup_intent(page.created_id)))
         return charge(running, customer, card)
     made = read_subscription(running.billing.read(endpoints.subscription(page.created_id)))
     if made.status is SubscriptionStatus.INCOMPLETE:
@@ -104,7 +103,7 @@ def _waiting(running: OperationRun[CheckoutPayload], page: StripePage, what: str
 
 
 def _read(billing: Billing, session: str) -> StripePage:
-    return read_page(billing.read(pages.checkout(session)))
+    return read_page(billing.read(endpoints.checkout(session)))
 
 
 # The page ---------------------------------------------------------------------------------------------
@@ -146,16 +145,16 @@ def _expires_at(running: OperationRun[CheckoutPayload]) -> int:
 
 def _find(running: OperationRun[CheckoutPayload], customer: str) -> StripeJson | None:
     try:
-        return running.find_in(pages.checkouts_of(customer))
+        return running.find_in(endpoints.checkouts_of(customer))
     except MissingInStripe:
         return None
 
 
 def _expire(running: OperationRun[CheckoutPayload], session: str) -> StripePage:
     """Close the page, and return it as it is then: it may be completed at the same moment."""
-    closed = running.when(pages.checkout(session), lambda raw: read_page(raw).status != "open")
+    closed = running.when(endpoints.checkout(session), lambda raw: read_page(raw).status != "open")
     try:
-        running.step_must_succeed("expire", pages.expire_checkout(session), closed)
+        running.step_must_succeed("expire", endpoints.expire_checkout(session), closed)
     except InvalidRequest:
         if closed() is None:
             raise

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from seatctl.billing import endpoints
-from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import read_invoice, read_subscription
+from seatctl.billing.port import stripe_now
 from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger import subscriptions
 from seatctl.ledger.mirror import invoices as mirrored_invoices

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 
-from seatctl.billing import endpoints, pages
+from seatctl.billing import endpoints
 from seatctl.billing.objects import read_subscription, read_url
 from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import JsonValue
@@ -47,13 +47,15 @@ def open_portal(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Re
         "configuration": _configuration(ledger, billing),
     }
     # Every page is new; the key only makes a retry after a lost answer safe.
-    session = billing.write(pages.create_portal(form), f"seatctl:{ledger.id}:portal:{secrets.token_hex(8)}")
+    session = billing.write(
+        endpoints.create_portal(form), f"seatctl:{ledger.id}:portal:{secrets.token_hex(8)}"
+    )
     return {**record, "url": read_url(session)}
 
 
 def _configuration(ledger: Ledger, billing: Billing) -> str:
     """Return the id of seatctl's configuration: made once, and corrected if somebody changed it."""
-    listed = billing.every(pages.portal_configurations())
+    listed = billing.every(endpoints.portal_configurations())
     configuration = next(
         (configuration for configuration in listed if _metadata(configuration).get(LEDGER) == ledger.id), None
     )
@@ -61,11 +63,11 @@ def _configuration(ledger: Ledger, billing: Billing) -> str:
         form: dict[str, JsonValue] = {"features": FEATURES, "metadata": {LEDGER: ledger.id}}
         # The key prevents two commands at the same time from making two.
         configuration = billing.write(
-            pages.create_portal_configuration(form), f"seatctl:{ledger.id}:portal-configuration"
+            endpoints.create_portal_configuration(form), f"seatctl:{ledger.id}:portal-configuration"
         )
     elif changed := _changed_features(configuration):
         configuration = billing.write(
-            pages.update_portal_configuration(str(configuration["id"]), {"features": changed}),
+            endpoints.update_portal_configuration(str(configuration["id"]), {"features": changed}),
             f"seatctl:{ledger.id}:portal-features:{secrets.token_hex(8)}",
         )
     return str(configuration["id"])

@@ -23,12 +23,11 @@ from seatctl.models.subscription_state import TermContent
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.calendar import add_interval, next_end
 from seatctl.rules.item_metadata import metadata_of, with_metadata
-from seatctl.rules.payment_method_types import cards_only
 from seatctl.rules.plan_changes import check_currency, check_next_term
 from seatctl.rules.plural import counted
 from seatctl.rules.policies import FLEXIBLE, as_metadata
 from seatctl.rules.policy_of_term import TermPolicies
-from seatctl.rules.purchases import check_quantity, check_spend
+from seatctl.rules.purchases import cards_only, check_quantity, check_spend
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.term_content import items_changed
 from seatctl.rules.typed_json import stored_as

@@ -17,12 +17,11 @@ from seatctl.models.plan import Increase
 from seatctl.models.role import Action
 from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import subscription_changes
-from seatctl.rules.packs import check_added_seats
 from seatctl.rules.plan_changes import check_change, check_currency, check_next_price
 from seatctl.rules.plural import counted
 from seatctl.rules.policy_of_term import TermPolicies, cleared_policy
 from seatctl.rules.purchases import check_quantity, check_spend, unused_discount_warning
-from seatctl.rules.subscription_changes import Target
+from seatctl.rules.subscription_changes import Target, check_added_seats
 from seatctl.services.charging.cards import can_be_charged
 from seatctl.services.charging.discounts import discount_forms, find_discounts
 from seatctl.services.operations.proposal import Proposal

@@ -7,9 +7,8 @@ from datetime import datetime
 from shlex import quote
 
 from seatctl.billing import endpoints
-from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import read_price, read_subscription
-from seatctl.billing.port import Billing, MissingInStripe
+from seatctl.billing.port import Billing, MissingInStripe, stripe_now
 from seatctl.errors import Code, JsonValue, Refused, refuse
 from seatctl.ledger import operations, plans, subscriptions
 from seatctl.ledger.ledger import Ledger

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from seatctl.billing.clock import stripe_now
-from seatctl.billing.port import Billing
+from seatctl.billing.port import Billing, stripe_now
 from seatctl.errors import ExitCode, JsonValue, StripeRefused
 from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import Ledger

@@ -8,9 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from seatctl.billing.clock import stripe_now
 from seatctl.billing.listings import BEGINNING
-from seatctl.billing.port import Billing
+from seatctl.billing.port import Billing, stripe_now
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import customers, stripe_objects, sync_state
 from seatctl.models.call import Call

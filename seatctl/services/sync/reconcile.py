@@ -12,9 +12,8 @@ from dataclasses import replace
 from datetime import datetime
 from shlex import quote
 
-from seatctl.billing.clock import stripe_now
 from seatctl.billing.objects import UnreadableObject, read_subscription
-from seatctl.billing.port import Billing, Read
+from seatctl.billing.port import Billing, Read, stripe_now
 from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger import departures, operations, subscriptions
 from seatctl.ledger.ledger import Ledger

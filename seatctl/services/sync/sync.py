@@ -10,8 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from seatctl.billing.clock import stripe_now
-from seatctl.billing.port import Billing, StripeJson
+from seatctl.billing.port import Billing, StripeJson, stripe_now
 from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger import invoices, operations, subscriptions
 from seatctl.ledger.ledger import Ledger

@@ -9,7 +9,7 @@ import pytest
 
 from seatctl.output.redact import redact
 from seatctl.rules.activation import code_of, read_code
-from seatctl.rules.mail_retries import given_up, next_attempt
+from seatctl.rules.notifications import given_up, next_attempt
 from tests.support.office import done, freeze, until
 from tests.support.postbox import code_in, use
 from tests.support.subscriptions import add_subscription, ledger_path, query
