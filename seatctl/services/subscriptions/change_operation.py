@@ -7,28 +7,39 @@ command is killed between them, the next run finishes it; until then Stripe's it
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_subscription
-from seatctl.billing.port import AuthenticationRequired, StripeJson, Write
+from seatctl.billing.objects import read_price, read_subscription
+from seatctl.billing.port import AuthenticationRequired, Billing, StripeJson, Write
 from seatctl.errors import JsonValue, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
+from seatctl.models.plan import Increase
 from seatctl.models.role import Action
 from seatctl.rules.item_metadata import with_metadata
 from seatctl.rules.metadata import OPERATION
+from seatctl.rules.plan_changes import check_next_price
+from seatctl.rules.policy_of_term import TermPolicies, cleared_policy
+from seatctl.rules.purchases import check_spend, unused_discount_warning
+from seatctl.rules.subscription_changes import Target
 from seatctl.rules.subscription_state import waiting_metadata
 from seatctl.rules.term_content import items_changed
 from seatctl.rules.typed_json import stored_as
+from seatctl.services.charging.cards import can_be_charged
+from seatctl.services.charging.discounts import discount_forms, find_discounts
 from seatctl.services.charging.own_invoice import send_if_draft
 from seatctl.services.charging.pay_invoice import current_invoice, void_invoice
 from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
+from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun
-from seatctl.services.subscriptions.departures import apply_departures
+from seatctl.services.subscriptions.classic_billing import require_true_credit
+from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, apply_departures
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.payload import DeparturesPayload
-from seatctl.services.subscriptions.snapshot import ItemGone, has_item
+from seatctl.services.subscriptions.payload import DeparturesPayload, term_fields
+from seatctl.services.subscriptions.previews import ChangePreviews, Proration
+from seatctl.services.subscriptions.proposal import ChangeOptions, priced_proposal
+from seatctl.services.subscriptions.snapshot import ItemGone, SubscriptionSnapshot, has_item
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +63,82 @@ class ChangePayload(DeparturesPayload):
     def discount_form(self) -> dict[str, JsonValue]:
         """The new discounts as form fields."""
         return {"discounts": [*self.discounts]} if self.discounts else {}
+
+
+def prepare_change(
+    billing: Billing,
+    snapshot: SubscriptionSnapshot,
+    target: Target,
+    options: ChangeOptions,
+    requested: dict[str, JsonValue],
+    what: str,
+    leaving: Departures = NO_DEPARTURES,
+    agreed: TermPolicies | None = None,
+) -> Proposal:
+    """Propose a change that Stripe prorates, or that waits for the renewal.
+
+    `what` says it after "change"; `agreed` are the policies of a plan change.
+    """
+    state, is_billed = snapshot.state, target.now != snapshot.state.now
+    at_once = state.policy.increase is not Increase.PRORATE_NEXT_INVOICE
+    behavior = "always_invoice" if at_once else "create_prorations"
+    # Stripe refuses a date outside the period, and the period may have ended before Stripe began the next.
+    period_start, period_end = (
+        int(edge.timestamp()) for edge in (snapshot.item.period_start, snapshot.item.period_end)
+    )
+    proration_date = min(max(int(snapshot.stripe_time.timestamp()), period_start), period_end)
+    if is_billed:
+        if target.next.price_id != target.now.price_id:
+            check_next_price(state, read_price(billing.read(endpoints.price(target.next.price_id))))
+        require_true_credit(billing, snapshot, "this would be prorated")
+    discounts = discount_forms(
+        find_discounts(billing, options.promo, options.coupon), snapshot.mirror.discounts
+    )
+    proration = Proration(behavior, proration_date) if is_billed else None
+    previews = ChangePreviews(billing, snapshot, target, proration, discounts)
+    costs = previews.due_now()
+    due = costs.now
+    check_spend(due, snapshot.currency, options.max_spend)
+    if due and snapshot.mirror.collection_method != "send_invoice":
+        can_be_charged(billing, snapshot.mirror, state.name)
+    on_account = snapshot.mirror.collection_method == "send_invoice"
+    payload = ChangePayload(
+        **term_fields(snapshot, target),
+        is_billed=is_billed,
+        proration_behavior=behavior,
+        proration_date=proration_date,
+        latest_invoice=snapshot.mirror.latest_invoice,
+        discounts=tuple(discounts),
+        on_account=on_account,
+        due_now=due,
+        agreed=agreed.metadata if agreed is not None else cleared_policy(state.policy, state.upcoming),
+        leaving=leaving.users,
+        not_seated=leaving.not_seated,
+        summary=f"changed {what}{leaving.remark}",
+    )
+    next_invoice = previews.next_total()
+    warnings = tuple[str, ...]()
+    if discounts:  # a proration does not show the discount by itself: compare with a preview without
+        without = replace(previews, discounts=[])
+        undiscounted, later = without.due_now(), without.next_total() or 0
+        saved = max(
+            undiscounted.now + undiscounted.carried_over - due - costs.carried_over,
+            later - (next_invoice or 0),
+        )
+        warnings = unused_discount_warning(1, (saved,), due or later)
+    proposal = priced_proposal(
+        snapshot,
+        requested,
+        payload,
+        options,
+        f"Change {what}?",
+        notes=leaving.notes,
+        next_invoice=next_invoice,
+        warnings=warnings,
+        carried_over=costs.carried_over,
+        on_account=on_account,
+    )
+    return replace(proposal, row={**proposal.row, **leaving.row_fields})
 
 
 def _run(running: OperationRun[ChangePayload]) -> Apply:

@@ -1,40 +1,33 @@
-"""`subs add-seats`, `set-seats` and `change-plan`: checked against the policy and priced by Stripe."""
+"""`subs add-seats`, `set-seats` and `change-plan`: checked against the policy.
+
+`change_operation.py` and `addon_operation.py` price and make the changes.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from shlex import quote
 
-from seatctl.billing import endpoints
-from seatctl.billing.objects import read_price
 from seatctl.billing.port import Billing
 from seatctl.errors import JsonValue
 from seatctl.ledger import plans
 from seatctl.ledger.departures import ending_between
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time
-from seatctl.models.plan import Increase
 from seatctl.models.role import Action
 from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import subscription_changes
-from seatctl.rules.plan_changes import check_change, check_currency, check_next_price
+from seatctl.rules.plan_changes import check_change, check_currency
 from seatctl.rules.plural import counted
-from seatctl.rules.policy_of_term import TermPolicies, cleared_policy
-from seatctl.rules.purchases import check_quantity, check_spend, unused_discount_warning
+from seatctl.rules.policy_of_term import TermPolicies
+from seatctl.rules.purchases import check_quantity
 from seatctl.rules.subscription_changes import Target, check_added_seats
-from seatctl.services.charging.cards import can_be_charged
-from seatctl.services.charging.discounts import discount_forms, find_discounts
 from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.submit import OperationRequest
 from seatctl.services.plans.spec import sellable
-from seatctl.services.subscriptions.change_operation import ChangePayload
-from seatctl.services.subscriptions.classic_billing import require_true_credit
+from seatctl.services.subscriptions.change_operation import ChangePayload, prepare_change
 from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures
-from seatctl.services.subscriptions.payload import term_fields
-from seatctl.services.subscriptions.previews import ChangePreviews, Proration
 from seatctl.services.subscriptions.proposal import (
     ChangeOptions,
-    priced_proposal,
     repeated_proposal,
     unchanged_proposal,
 )
@@ -53,13 +46,12 @@ def prepare_added_seats(
     if repetition is not None:
         return repetition
     snapshot = read_running(ledger, billing, call, handle, Action.ADD_SEATS)
-    return _increase(ledger, billing, call, snapshot, seats, options, requested)
+    return _increase(ledger, billing, snapshot, seats, options, requested)
 
 
 def _increase(
     ledger: Ledger,
     billing: Billing,
-    call: Call,
     snapshot: SubscriptionSnapshot,
     seats: int,
     options: ChangeOptions,
@@ -82,7 +74,7 @@ def _increase(
     subscription_changes.check_added_on_account(
         state, wanted=options.on_account, invoiced=snapshot.mirror.collection_method == "send_invoice"
     )
-    return _prorated(billing, call, snapshot, target, options, requested, what)
+    return prepare_change(billing, snapshot, target, options, requested, what)
 
 
 def _list_price(ledger: Ledger, snapshot: SubscriptionSnapshot) -> int:
@@ -118,7 +110,7 @@ def prepare_seat_total(
     if seats == state.now.seats == state.next.seats:
         return _unchanged(ledger, snapshot, requested)
     if seats > state.now.seats:
-        return _increase(ledger, billing, call, snapshot, seats - state.now.seats, options, requested)
+        return _increase(ledger, billing, snapshot, seats - state.now.seats, options, requested)
     target = subscription_changes.decrease(state, seats, snapshot.stripe_time)
     if target == Target(state.now, state.next) and not leaving.users:
         return _unchanged(ledger, snapshot, requested)
@@ -131,7 +123,7 @@ def prepare_seat_total(
             leaving_users |= {*ending_between(reader, snapshot.subscription.id, format_time(call.now), end)}
     subscription_changes.check_room(state, seats, len(leaving_users))
     what = f"{state.name} from {state.now.seats} to {seats} seats {_when(state, target)}"
-    return _prorated(billing, call, snapshot, target, options, requested, what, leaving)
+    return prepare_change(billing, snapshot, target, options, requested, what, leaving)
 
 
 def prepare_plan_change(
@@ -178,88 +170,11 @@ def prepare_plan_change(
         state.policy if is_current or target.now == state.now else plan.policy,
         state.policy if is_current else plan.policy,
     )
-    return _prorated(billing, call, snapshot, target, options, requested, what, agreed=agreed)
+    return prepare_change(billing, snapshot, target, options, requested, what, agreed=agreed)
 
 
 def _when(state: SubscriptionState, target: Target) -> str:
     return "now" if target.now != state.now else f"as of {state.term_end:%Y-%m-%d}"
-
-
-def _prorated(
-    billing: Billing,
-    call: Call,
-    snapshot: SubscriptionSnapshot,
-    target: Target,
-    options: ChangeOptions,
-    requested: dict[str, JsonValue],
-    what: str,
-    leaving: Departures = NO_DEPARTURES,
-    agreed: TermPolicies | None = None,
-) -> Proposal:
-    """Propose a change that Stripe prorates, or that waits for the renewal.
-
-    `what` says it after "change"; `agreed` are the policies of a plan change.
-    """
-    state, is_billed = snapshot.state, target.now != snapshot.state.now
-    at_once = state.policy.increase is not Increase.PRORATE_NEXT_INVOICE
-    behavior = "always_invoice" if at_once else "create_prorations"
-    # Stripe refuses a date outside the period, and the period may have ended before Stripe began the next.
-    period_start, period_end = (
-        int(edge.timestamp()) for edge in (snapshot.item.period_start, snapshot.item.period_end)
-    )
-    proration_date = min(max(int(snapshot.stripe_time.timestamp()), period_start), period_end)
-    if is_billed:
-        if target.next.price_id != target.now.price_id:
-            check_next_price(state, read_price(billing.read(endpoints.price(target.next.price_id))))
-        require_true_credit(billing, snapshot, "this would be prorated")
-    discounts = discount_forms(
-        find_discounts(billing, options.promo, options.coupon), snapshot.mirror.discounts
-    )
-    proration = Proration(behavior, proration_date) if is_billed else None
-    previews = ChangePreviews(billing, snapshot, target, proration, discounts)
-    costs = previews.due_now()
-    due = costs.now
-    check_spend(due, snapshot.currency, options.max_spend)
-    if due and snapshot.mirror.collection_method != "send_invoice":
-        can_be_charged(billing, snapshot.mirror, state.name)
-    on_account = snapshot.mirror.collection_method == "send_invoice"
-    payload = ChangePayload(
-        **term_fields(snapshot, target),
-        is_billed=is_billed,
-        proration_behavior=behavior,
-        proration_date=proration_date,
-        latest_invoice=snapshot.mirror.latest_invoice,
-        discounts=tuple(discounts),
-        on_account=on_account,
-        due_now=due,
-        agreed=agreed.metadata if agreed is not None else cleared_policy(state.policy, state.upcoming),
-        leaving=leaving.users,
-        not_seated=leaving.not_seated,
-        summary=f"changed {what}{leaving.remark}",
-    )
-    next_invoice = previews.next_total()
-    warnings = tuple[str, ...]()
-    if discounts:  # a proration does not show the discount by itself: compare with a preview without
-        without = replace(previews, discounts=[])
-        undiscounted, later = without.due_now(), without.next_total() or 0
-        saved = max(
-            undiscounted.now + undiscounted.carried_over - due - costs.carried_over,
-            later - (next_invoice or 0),
-        )
-        warnings = unused_discount_warning(1, (saved,), due or later)
-    proposal = priced_proposal(
-        snapshot,
-        requested,
-        payload,
-        options,
-        f"Change {what}?",
-        notes=leaving.notes,
-        next_invoice=next_invoice,
-        warnings=warnings,
-        carried_over=costs.carried_over,
-        on_account=on_account,
-    )
-    return replace(proposal, row={**proposal.row, **leaving.row_fields})
 
 
 def _unchanged(ledger: Ledger, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]) -> Proposal:
