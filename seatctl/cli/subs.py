@@ -102,7 +102,7 @@ def rename(
     Examples:
       seatctl subs rename design design-eu
     """
-    from seatctl.services.subscriptions import settings
+    from seatctl.services.subscriptions import subscription_metadata_operation as settings
 
     ctx = context(typer_ctx)
     report = settings.rename(ctx.ledger, ctx.billing, ctx.call, subscription, name)

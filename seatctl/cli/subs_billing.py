@@ -81,7 +81,7 @@ def billing(
 
 
 def _show(ctx: Context, subscription: str) -> None:
-    from seatctl.services.subscriptions.billing import show
+    from seatctl.services.subscriptions.billing_operation import show
 
     ctx.emit_one(show(ctx.ledger, ctx.billing, ctx.call, subscription), COLUMNS, handle="billing_email")
 
@@ -90,7 +90,7 @@ def _change(
     ctx: Context, subscription: str, details: Details, max_spend: str | None, request_id: str | None
 ) -> None:
     from seatctl.cli.confirm import confirm_and_submit
-    from seatctl.services.subscriptions.billing import prepare_billing
+    from seatctl.services.subscriptions.billing_operation import prepare_billing
     from seatctl.services.subscriptions.proposal import ChangeOptions
 
     options = ChangeOptions(max_spend, request_id)

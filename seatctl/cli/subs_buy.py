@@ -90,10 +90,9 @@ def buy(
     from seatctl.cli.confirm import confirm, due_days
     from seatctl.cli.subs_buy_prompts import complete
     from seatctl.errors import UsageError
-    from seatctl.models.purchase import Order
     from seatctl.rules.billing_details import read_address
     from seatctl.services.charging.discounts import find_discounts
-    from seatctl.services.purchases.order import prepare
+    from seatctl.services.purchases.order import Order, prepare
 
     ctx = context(typer_ctx)
     if wait and not checkout:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 from seatctl.errors import BadInput, NotFound, Refused, UsageError
 from seatctl.models.money import format_money
 from seatctl.models.plan import Plan
-from seatctl.models.purchase import Order
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, name_key
 from seatctl.rules.purchases import MOST_SEATS, check_payment_method, check_quantity
 from seatctl.rules.whole_numbers import whole_number
+from seatctl.services.purchases.order import Order
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
@@ -117,7 +117,7 @@ def _seats(ctx: Context, plan: Plan) -> int:
 def _name(ctx: Context, order: Order) -> str:
     """Ask for a free name. One reserved by an unfinished purchase is accepted: this may be its repetition."""
     from seatctl.ledger import operations
-    from seatctl.services.subscriptions.settings import require_free_name
+    from seatctl.services.subscriptions.subscription_metadata_operation import require_free_name
 
     name = check_name(ctx.ask("Name of the subscription:", flag="--name"))
     if order.request_id is None:

@@ -79,7 +79,9 @@ def transfer(typer_ctx: typer.Context, subscription: SubscriptionArg, email: Ema
       seatctl subs transfer design bob@example.com
     """
     from seatctl.ledger import users
-    from seatctl.services.subscriptions.settings import transfer as transfer_subscription
+    from seatctl.services.subscriptions.subscription_metadata_operation import (
+        transfer as transfer_subscription,
+    )
 
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:

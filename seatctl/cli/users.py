@@ -137,7 +137,7 @@ def edit(
     report = edit_user(ctx.ledger, ctx.call, email, UserEdit(new_email, name, group, exempt))
     ctx.emit(report)
     if new_email is not None and not ctx.options.dry_run:
-        from seatctl.services.subscriptions.settings import update_owner_email
+        from seatctl.services.subscriptions.subscription_metadata_operation import update_owner_email
 
         problem = update_owner_email(ctx.ledger, lambda: ctx.billing, ctx.call, new_email)
         if problem is not None:
@@ -233,7 +233,7 @@ def remove(
     ctx = context(typer_ctx)
     hand_over = None
     if new_owner is not None:
-        from seatctl.services.subscriptions import settings
+        from seatctl.services.subscriptions import subscription_metadata_operation as settings
 
         hand_over = partial(settings.transfer, ctx.ledger, ctx.billing, ctx.call)
     if erase and ctx.asks:

@@ -1,7 +1,7 @@
 """The inverse of a run, computed from its change rows into the TEMP table `undoing`, and its conflicts.
 
 Only changes of users, seats, requests and roles can be undone; changes in Stripe have commands of their own.
-`restore.py` writes the inverse; services/runs/undo_changes.py decides who may undo.
+`restore.py` writes the inverse; services/runs/undo.py decides who may undo.
 """
 
 from __future__ import annotations

@@ -17,19 +17,12 @@ from seatctl.services.operations.steps import OperationRun
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PayerPayload(Payload):
-    """What a purchase stores of the customer who pays."""
+    """What a purchase stores of the customer who pays; a new one is made if none is given."""
 
-    customer: str | None = None
-    """The Stripe id of an existing customer; None makes a new one."""
     payment_method: str | None = None
     billing_email: str | None = None
     billing_name: str | None = None
     address: dict[str, JsonValue] | None = None
-
-    @property
-    def payer(self) -> str | None:
-        """The existing customer."""
-        return self.customer
 
 
 def require_customer(
@@ -95,8 +88,8 @@ def find_customer(running: OperationRun[Payload]) -> StripeJson | None:
 
 def known_customer(running: OperationRun[Payload]) -> str | None:
     """Return the customer of an operation that may have been interrupted, None if it has none yet."""
-    if running.payload.payer:
-        return running.payload.payer
+    if running.payload.customer:
+        return running.payload.customer
     answer = running.answered("customer") or find_customer(running)
     return None if answer is None else str(answer["id"])
 

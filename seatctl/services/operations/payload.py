@@ -25,11 +25,8 @@ class Payload:
     """What was shown as due, in minor units."""
     shown: ShownCharge | None = None
     warnings: tuple[str, ...] = ()
-
-    @property
-    def payer(self) -> str | None:
-        """The Stripe customer who pays, None if the operation makes one or charges nobody."""
-        return None
+    customer: str | None = None
+    """The Stripe customer who pays, None if the operation makes one or charges nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

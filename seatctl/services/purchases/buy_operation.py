@@ -27,8 +27,7 @@ from seatctl.services.charging.pay_invoice import current_invoice
 from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
-from seatctl.services.purchases.finish import add_bought
-from seatctl.services.purchases.payload import PurchasePayload
+from seatctl.services.purchases.purchase import PurchasePayload, add_bought
 
 _UNPAID = frozenset((SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED))
 _ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))

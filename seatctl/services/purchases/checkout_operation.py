@@ -30,8 +30,7 @@ from seatctl.services.operations.steps import (
     WaitingForCardholder,
 )
 from seatctl.services.purchases.buy_operation import charge, new_metadata, take_back
-from seatctl.services.purchases.finish import add_bought
-from seatctl.services.purchases.payload import PurchasePayload
+from seatctl.services.purchases.purchase import PurchasePayload, add_bought
 
 _PAUSE = 2.0
 """Seconds between two reads of a page."""

@@ -5,7 +5,7 @@ What is then done in Stripe is in `buy_operation.py`, and for a hosted page in `
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from shlex import quote
 
 from seatctl.billing import endpoints
@@ -21,7 +21,6 @@ from seatctl.models.call import Call, format_time
 from seatctl.models.money import format_money
 from seatctl.models.operation import OperationState
 from seatctl.models.plan import Plan
-from seatctl.models.purchase import Order
 from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Preview
@@ -50,8 +49,8 @@ from seatctl.services.operations.submit import OperationRequest, earlier_operati
 from seatctl.services.plans.spec import sellable
 from seatctl.services.purchases.buy_operation import BuyPayload
 from seatctl.services.purchases.checkout_operation import CheckoutPayload
-from seatctl.services.purchases.payload import PurchasePayload
-from seatctl.services.subscriptions.settings import require_free_name
+from seatctl.services.purchases.purchase import PurchasePayload
+from seatctl.services.subscriptions.subscription_metadata_operation import require_free_name
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS
 from seatctl.services.users.permissions import allow
 
@@ -59,6 +58,35 @@ _ON_ACCOUNT_COLUMNS = (
     *("name", "plan", "status", "seats", "owner", "invoice", "amount_due", "currency"),
     *("due_date", "billing_email", "result"),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """The order of `subs buy`: paid by card, with another subscription, on a hosted page, or by invoice."""
+
+    plan: str
+    seats: int
+    name: str
+    owner: str | None
+    billing_email: str | None
+    billing_name: str | None
+    payment_method: str | None
+    """A saved `pm_…` or a token `tok_…`; never a card number."""
+    bill_to: str | None
+    """A subscription whose customer and card also pay for this one."""
+    max_spend: str | None
+    """The most that may be charged now, as typed, in the plan's currency."""
+    request_id: str | None
+    checkout: bool = False
+    """Paid on Stripe's hosted page, with a card that is entered there."""
+    due_days: int | None = None
+    """On account: days until the invoice is due. None: paid immediately."""
+    discounts: tuple[tuple[str, str], ...] = ()
+    """(`coupon` or `promotion_code`, its id)."""
+    address: tuple[tuple[str, str], ...] = ()
+    """The address of the new customer, as (Stripe's field name, text). Automatic tax needs one."""
+    automatic_tax: bool = False
+    """Whether Stripe adds the tax of the customer's location."""
 
 
 def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Proposal:

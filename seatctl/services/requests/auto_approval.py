@@ -21,7 +21,7 @@ from seatctl.rules.approval_rules import auto_approval_fields, checked_domains, 
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.metadata import auto_approval_text
 from seatctl.rules.undo_command import ChangedFact, reversal
-from seatctl.services.subscriptions.settings import change_setting
+from seatctl.services.subscriptions.subscription_metadata_operation import change_setting
 from seatctl.services.users.permissions import allow
 
 

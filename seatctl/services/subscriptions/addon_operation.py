@@ -57,11 +57,6 @@ class AddonPayload(TermPayload):
     by_hand: bool = False
     """Whether the running term was renewed by hand: its metadata must then stay until its end."""
 
-    @property
-    def payer(self) -> str | None:
-        """The customer on the invoice."""
-        return self.own_invoice.customer
-
 
 @dataclass(frozen=True, slots=True)
 class _Line:

@@ -50,11 +50,6 @@ class CancelPayload(SubscriptionPayload):
     """The open invoices of the subscription."""
     invoice_now: bool = False
 
-    @property
-    def payer(self) -> str | None:
-        """The customer of the subscription."""
-        return self.customer
-
 
 def _run(running: OperationRun[CancelPayload]) -> Apply:
     payload = running.payload

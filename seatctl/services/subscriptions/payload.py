@@ -50,6 +50,7 @@ class TermFields(TypedDict):
 
     subscription: int
     stripe_id: str
+    customer: str
     item: str
     metadata_item: str | None
     held: TermContent
@@ -64,6 +65,7 @@ def term_fields(snapshot: SubscriptionSnapshot, target: Target) -> TermFields:
     return {
         "subscription": snapshot.subscription.id,
         "stripe_id": snapshot.mirror.id,
+        "customer": snapshot.mirror.customer_id,
         "item": snapshot.item.id,
         "metadata_item": metadata_item(snapshot.mirror, snapshot.item),
         "held": snapshot.state.next,

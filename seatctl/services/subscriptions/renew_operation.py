@@ -98,11 +98,6 @@ class RenewPayload(DeparturesPayload):
     metadata: dict[str, JsonValue] | None = None
     """What Stripe's metadata said of the subscription."""
 
-    @property
-    def payer(self) -> str | None:
-        """The customer on the invoice."""
-        return self.own_invoice.customer
-
 
 def prepare_renewal(
     ledger: Ledger, billing: Billing, call: Call, handle: str, renewal: RenewalOptions, options: ChangeOptions

@@ -1,16 +1,17 @@
 """Applies one Stripe subscription to facts: updates its subscriptions, follows replaced items, adds new ones.
 
 Each licensed item is a subscription of the ledger; metered items are left alone. In this package the
-Stripe subscription is the `mirror`.
+Stripe subscription is the `mirror`. Its metadata has the name, owner and automatic approval of each
+subscription: this is how a rebuilt ledger, or one that is not the home, gets them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from seatctl.ledger import operations, subscriptions
+from seatctl.ledger import operations, subscriptions, users
 from seatctl.ledger.mirror import customers, invoices, mirrored_subscriptions, subscription_updates
 from seatctl.ledger.subscriptions import NewSubscription
 from seatctl.ledger.transaction import Journal, Reader, Transaction
@@ -19,13 +20,13 @@ from seatctl.models.report import Record
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.adoption import name_from_customer, named_in_metadata, taken_in, unique
+from seatctl.rules.emails import check_email
 from seatctl.rules.item_metadata import OURS, metadata_of, with_described_item
-from seatctl.rules.metadata import LEDGER, NAME, auto_approval_of
+from seatctl.rules.metadata import AUTO_APPROVAL, LEDGER, NAME, OWNER, auto_approval_of
 from seatctl.rules.names import name_key
 from seatctl.rules.plural import counted
 from seatctl.services.subscriptions.snapshot import mirror_update, state_of
 from seatctl.services.sync.apply_plans import plan_for
-from seatctl.services.sync.apply_settings import apply_settings, owner_in_metadata
 
 ENDED = frozenset(("canceled", "incomplete_expired"))
 
@@ -160,7 +161,7 @@ def _update(
         state = state_of(tx, subscription, mirror, item, context.at)
         update = mirror_update(tx, subscription, mirror, item, state)
         after = subscription_updates.apply(tx, subscription, update)
-    after = apply_settings(tx, after, mirror, context.names)
+    after = _apply_settings(tx, after, mirror, context.names)
     if after != subscription:
         difference = _difference(subscription, after)
         yield {
@@ -201,7 +202,7 @@ def _add(
             mirror=mirror,
             item=item,
             policy=None,
-            owner_id=owner_in_metadata(tx, metadata),
+            owner_id=_owner_in_metadata(tx, metadata),
             auto_approval=auto_approval_of(metadata),
             home_ledger=mirror.metadata.get(LEDGER) or None,
         ),
@@ -251,3 +252,58 @@ def item_of(subscription: Subscription, mirror: StripeSubscription) -> StripeIte
 def _has_open_operation(reader: Reader, subscription: Subscription) -> bool:
     """Whether it has an open operation, whose own end applies what Stripe has."""
     return operations.of_subscription(reader, subscription.id) is not None
+
+
+def _owner_in_metadata(tx: Transaction, metadata: Mapping[str, str]) -> int | None:
+    """The user whom the metadata names as the owner, added if unknown; None if it names nobody."""
+    email = metadata.get(OWNER)
+    if not email or check_email(email):
+        return None
+    known = users.find(tx, email)
+    return (known or users.add(tx, email)).id
+
+
+def _apply_settings(
+    tx: Transaction, subscription: Subscription, mirror: StripeSubscription, names: set[str]
+) -> Subscription:
+    """Record what the metadata changes, and return the subscription with it. `names`: keys that are taken."""
+    item = next((item for item in mirror.items if item.id == subscription.stripe_item), None)
+    if item is None:
+        return subscription
+    metadata = metadata_of(mirror, item)
+    subscription = _apply_name(tx, subscription, metadata, names)
+    if not _is_earlier_email(tx, subscription, metadata.get(OWNER)):
+        owner = _owner_in_metadata(tx, metadata)
+        if owner is not None and owner != subscription.owner_id:
+            subscription = subscriptions.set_owner(tx, subscription, owner, metadata[OWNER])
+    rules = auto_approval_of(metadata)
+    if AUTO_APPROVAL in metadata and rules != subscription.auto_approval:
+        subscription = subscriptions.set_auto_approval(tx, subscription, rules)
+    return subscription
+
+
+def _is_earlier_email(tx: Transaction, subscription: Subscription, email: str | None) -> bool:
+    """Whether Stripe still has an e-mail that the owner had before it was changed in this ledger."""
+    return (
+        subscription.owner_id is not None
+        and bool(email)
+        and users.had_email(tx, subscription.owner_id, email or "")
+    )
+
+
+def _apply_name(
+    tx: Transaction, subscription: Subscription, metadata: Mapping[str, str], names: set[str]
+) -> Subscription:
+    wanted = named_in_metadata(metadata.get(NAME))
+    if wanted is None or wanted == subscription.name or _is_numbered(subscription.name, wanted):
+        return subscription
+    names.discard(name_key(subscription.name))
+    name = unique(wanted, taken_in(names))
+    names.add(name_key(name))
+    return subscriptions.rename(tx, subscription, name)
+
+
+def _is_numbered(name: str, wanted: str) -> bool:
+    """Whether `name` is `wanted` with a number, added because another subscription had that name."""
+    suffix = name.removeprefix(wanted)
+    return suffix != name and suffix.startswith("-") and suffix[1:].isdigit()

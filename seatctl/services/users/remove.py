@@ -29,7 +29,8 @@ from seatctl.services.users.permissions import allow
 
 HandOver = Callable[[str, User], object]
 """Makes a user the owner of the subscription with this name. The owner is in Stripe's metadata too, so this
-is a separate operation before the removal: `hand_over` in services/subscriptions/settings.py."""
+is an operation before the removal: `transfer` in
+services/subscriptions/subscription_metadata_operation.py."""
 
 
 def remove_users(

@@ -1,6 +1,8 @@
-"""The end of every purchase: what Stripe made becomes a subscription of the ledger."""
+"""What every purchase stores, and its final transaction, which adds the subscription to the ledger."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import UnreadableObject, read_customer, read_invoice
@@ -11,14 +13,37 @@ from seatctl.ledger.mirror import subscription_updates as mirror
 from seatctl.ledger.subscriptions import NewSubscription
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
+from seatctl.models.plan import Policy
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
 from seatctl.rules.plural import counted
+from seatctl.services.charging.customer import PayerPayload
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.handlers import Apply, OperationResult
 from seatctl.services.operations.steps import OperationRun
-from seatctl.services.purchases.payload import PurchasePayload
 from seatctl.services.subscriptions.finish import due_sentence
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchasePayload(PayerPayload):
+    """A purchase, by whichever way it is paid."""
+
+    name: str
+    owner: str | None = None
+    """An e-mail."""
+    seats: int
+    plan_id: int
+    price: str
+    """The plan's price in Stripe."""
+    currency: str
+    policy: Policy | None = None
+    discounts: tuple[JsonValue, ...] = ()
+    """In Stripe's words."""
+    automatic_tax: bool = False
+    card: str | None = None
+    """The card of the subscription whose customer pays; None: the customer's default."""
+    due_days: int | None = None
+    """Days until an invoice on account is due; None charges the card."""
 
 
 def add_bought(running: OperationRun[PurchasePayload], subscription: StripeSubscription) -> Apply:
