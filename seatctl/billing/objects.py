@@ -24,7 +24,7 @@ from seatctl.models.stripe_objects import (
     StripeProduct,
     StripeSubscription,
 )
-from seatctl.models.subscription import SubscriptionStatus
+from seatctl.models.subscription_status import SubscriptionStatus
 
 _TOO_MUCH: Final = 2**63
 

@@ -22,6 +22,7 @@ from seatctl.ledger.engines.sqlite import WAIT_SECONDS, SqliteEngine, translated
 from seatctl.ledger.engines.sqlite_files import create_file
 from seatctl.ledger.failures import LedgerBusy, LedgerCorrupt
 from seatctl.ledger.ledger import Ledger, open_ledger
+from seatctl.ledger.operations import IS_OPEN
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.system.files import new_file
@@ -114,12 +115,11 @@ _UNFINISHED = "it was unfinished when this ledger's backup was made; run seatctl
 def _end_unfinished(tx: Transaction) -> None:
     tx.execute(
         "UPDATE runs SET state = 'failed', finished_at = ?, summary = ? WHERE number IN"
-        " (SELECT run FROM operations WHERE state IN ('pending', 'waiting'))",
+        f" (SELECT run FROM operations WHERE {IS_OPEN})",
         (tx.now, _UNFINISHED),
     )
     tx.execute(
-        "UPDATE operations SET state = 'failed', finished_at = ?, outcome = ?"
-        " WHERE state IN ('pending', 'waiting')",
+        f"UPDATE operations SET state = 'failed', finished_at = ?, outcome = ? WHERE {IS_OPEN}",
         (tx.now, json.dumps({"summary": _UNFINISHED})),
     )
     tx.execute("UPDATE outbox SET state = 'held' WHERE state = 'waiting'")

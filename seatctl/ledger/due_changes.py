@@ -7,14 +7,15 @@ from the clock and write nothing.
 from __future__ import annotations
 
 from seatctl.ledger import request_closures, requests, seats, subscriptions
+from seatctl.ledger.subscription_handles import IS_RUNNING
 from seatctl.ledger.transaction import Transaction
 from seatctl.ledger.undo import held_seats
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.subscription import Subscription
 from seatctl.rules.approval import AUTOMATIC, ApprovalOutcome, Requester, decide_automatically
 
-_WITH_FREE_SEATS = """SELECT id FROM subscriptions WHERE capacity > assigned
-    AND status IN ('active', 'trialing', 'past_due')
+_WITH_FREE_SEATS = f"""SELECT id FROM subscriptions WHERE capacity > assigned
+    AND {IS_RUNNING}
     AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id') ORDER BY id"""
 
 

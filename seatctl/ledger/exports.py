@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from seatctl.ledger.invoices import REMAINING
 from seatctl.ledger.transaction import Reader
 from seatctl.models.report import Record
 
@@ -29,10 +30,9 @@ TABLES: Mapping[str, str] = {
         r.created_at, r.expires_at, r.waitlisted_at, r.decided_by, r.decided_at, r.reason FROM requests r
         JOIN users u ON u.id = r.user_id LEFT JOIN subscriptions s ON s.id = r.subscription_id
         ORDER BY r.number""",
-    "invoices": """SELECT i.stripe_id, i.number, i.status, i.currency, i.subtotal, i.total, i.amount_due,
+    "invoices": f"""SELECT i.stripe_id, i.number, i.status, i.currency, i.subtotal, i.total, i.amount_due,
         i.amount_paid,
-        CASE WHEN i.status IN ('void', 'uncollectible') THEN 0 ELSE i.amount_remaining END
-        AS amount_remaining, c.stripe_id AS customer, s.name AS subscription, i.created_at,
+        {REMAINING} AS amount_remaining, c.stripe_id AS customer, s.name AS subscription, i.created_at,
         i.due_date, i.finalized_at, i.paid_at, i.billing_reason, i.hosted_url FROM invoices i
         LEFT JOIN customers c ON c.id = i.customer_id LEFT JOIN subscriptions s ON s.id = i.subscription_id
         ORDER BY i.id""",

@@ -13,7 +13,7 @@ from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import from_epoch, optional_text
-from seatctl.models.invoice import Dispute, Invoice, InvoiceLine, InvoiceStatus, Refund
+from seatctl.models.invoice import DECIDED_DISPUTES, Dispute, Invoice, InvoiceLine, InvoiceStatus, Refund
 from seatctl.rules.suggestions import did_you_mean
 
 REMAINING = f"iif(i.status IN {one_of(s for s in InvoiceStatus if not s.owes)}, 0, i.amount_remaining)"
@@ -140,7 +140,7 @@ def in_dispute(reader: Reader) -> list[Invoice]:
     """Return the invoices with a payment in an undecided dispute, oldest first."""
     rows = reader.rows(
         "SELECT parent FROM stripe_objects WHERE kind = 'dispute' AND"
-        " coalesce(json_extract(data, '$.status'), '') NOT IN ('won', 'lost', 'warning_closed', 'prevented')"
+        f" coalesce(json_extract(data, '$.status'), '') NOT IN {one_of(DECIDED_DISPUTES)}"
     )
     payments = [row["parent"] for row in rows]
     if not payments:

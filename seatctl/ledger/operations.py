@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from seatctl.errors import JsonValue
+from seatctl.ledger.conditions import one_of
 from seatctl.ledger.row_values import compact_json, mapper, stored_object
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import Call, format_time
@@ -18,7 +19,7 @@ from seatctl.models.run import RunState
 
 _SELECT = """SELECT o.id, o.run, o.kind, o.payload, o.state, o.subscription_id, o.reserved_name, o.request_id,
     o.created_at, o.actor, o.outcome FROM operations o"""
-_OPEN = "o.state IN ('pending', 'waiting')"
+IS_OPEN = f"state IN {one_of(state for state in OperationState if state.is_open)}"
 _SHARING = (
     "o.subscription_id IN (SELECT p.id FROM subscriptions p JOIN subscriptions s"
     " ON s.stripe_subscription = p.stripe_subscription WHERE s.id = ?)"
@@ -64,7 +65,7 @@ def by_id(reader: Reader, operation: int) -> Operation:
 
 def unfinished(reader: Reader) -> list[Operation]:
     """Return pending and waiting operations, oldest first."""
-    return list(map(_operation, reader.rows(f"{_SELECT} WHERE {_OPEN} ORDER BY o.id")))
+    return list(map(_operation, reader.rows(f"{_SELECT} WHERE o.{IS_OPEN} ORDER BY o.id")))
 
 
 def facts(reader: Reader, operation: Operation) -> dict[str, JsonValue]:
@@ -107,7 +108,7 @@ def of_subscription(reader: Reader, subscription_id: int) -> Operation | None:
     The metadata of a Stripe subscription can hold the mark of one operation only. A second operation would
     overwrite it, and if the answer to a charge was lost, the charge would be taken for not made.
     """
-    query = f"{_SELECT} WHERE {_OPEN} AND {_SHARING} ORDER BY o.id"
+    query = f"{_SELECT} WHERE o.{IS_OPEN} AND {_SHARING} ORDER BY o.id"
     return next(map(_operation, reader.rows(query, (subscription_id,))), None)
 
 
@@ -120,7 +121,7 @@ def latest_of(reader: Reader, subscription_id: int) -> int:
 
 def of_name(reader: Reader, key: str) -> Operation | None:
     """Return the open operation that reserves this name key, or None."""
-    query = f"{_SELECT} WHERE {_OPEN} AND o.reserved_name = ?"
+    query = f"{_SELECT} WHERE o.{IS_OPEN} AND o.reserved_name = ?"
     return next(map(_operation, reader.rows(query, (key,))), None)
 
 
@@ -193,8 +194,7 @@ def close(
     The statement itself compares the state: if two processes finish at the same time, only one succeeds.
     """
     ended = journal.execute(
-        "UPDATE operations SET state = ?, outcome = ?, finished_at = ?"
-        " WHERE id = ? AND state IN ('pending', 'waiting')",
+        f"UPDATE operations SET state = ?, outcome = ?, finished_at = ? WHERE id = ? AND {IS_OPEN}",
         (str(state), compact_json(outcome), format_time(now), operation.id),
     )
     if ended:

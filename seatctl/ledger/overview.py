@@ -7,6 +7,7 @@ from datetime import datetime
 
 from seatctl.ledger import outbox
 from seatctl.ledger.mirror import sync_state
+from seatctl.ledger.operations import IS_OPEN
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
 
@@ -40,7 +41,7 @@ def overview(reader: Reader, now: datetime) -> Overview:
         users=_count(reader, "FROM users WHERE status <> 'removed'"),
         pending_requests=_count(reader, open_requests, {**at, "status": "pending"}),
         waitlisted_requests=_count(reader, open_requests, {**at, "status": "waitlisted"}),
-        unfinished_operations=_count(reader, "FROM operations WHERE state IN ('pending', 'waiting')"),
+        unfinished_operations=_count(reader, f"FROM operations WHERE {IS_OPEN}"),
         unpaid_invoices=_count(reader, "FROM invoices WHERE status = 'open' AND amount_remaining > 0"),
         waiting_messages=messages.waiting,
         failed_messages=messages.failed,

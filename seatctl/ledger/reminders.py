@@ -12,20 +12,21 @@ from datetime import datetime
 
 from seatctl.errors import JsonValue
 from seatctl.ledger.row_values import mapper
+from seatctl.ledger.subscription_handles import IS_RUNNING
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.rules.emails import email_key
 
 ENTITY = "notice"
 
-END_IS_OPEN = """(coalesce(json_extract(s.metadata, '$.seatctl_renewed_by'), '') = ''
-    AND s.status IN ('active', 'trialing', 'past_due')
+END_IS_OPEN = f"""(coalesce(json_extract(s.metadata, '$.seatctl_renewed_by'), '') = ''
+    AND s.{IS_RUNNING}
     AND (s.cancel_at IS NULL OR json_extract(s.policy, '$.renewal') = 'manual'))"""
 """The condition that the end of the term needs a reminder: there will be a charge, or somebody has to renew.
 
 It does not hold if the subscription was canceled, or if the next term is paid already.
 """
 
-_OURS = """s.status IN ('active', 'trialing', 'past_due')
+_OURS = f"""s.{IS_RUNNING}
     AND s.home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id')"""
 
 

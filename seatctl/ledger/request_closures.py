@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from seatctl.ledger import change_rows
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.requests import ENDED, IS_OPEN, decide
+from seatctl.ledger.requests import IS_OPEN, decide
+from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.request import RequestStatus
 from seatctl.rules.approval import AUTOMATIC
@@ -30,7 +31,7 @@ _NEW_VALUES = {
 }
 
 _OF_THE_ENDED = f"""SELECT r.number, r.user_id FROM requests r WHERE r.{IS_OPEN} AND r.subscription_id IN
-    (SELECT id FROM subscriptions WHERE {ENDED}
+    (SELECT id FROM subscriptions WHERE {HAS_ENDED}
         AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id')) ORDER BY r.number"""
 
 

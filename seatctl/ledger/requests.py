@@ -10,31 +10,31 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from seatctl.errors import Code, NotFound
+from seatctl.errors import Code, JsonValue, NotFound
 from seatctl.ledger import change_rows
-from seatctl.ledger.conditions import where
+from seatctl.ledger.conditions import one_of, where
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.row_values import mapper
+from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, optional_text
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.rules.approval import AUTOMATIC
 
-ENDED = "status IN ('canceled', 'incomplete_expired')"
-"""The condition that a subscription has ended for good."""
+OPEN = one_of(status for status in RequestStatus if status.is_open)
+IS_OPEN = f"status IN {OPEN}"
 
 # Reads never write: an overdue request reads as expired, and one whose subscription has ended as denied,
 # although only the next transaction records that.
 _STATUS = (
-    "CASE WHEN r.status NOT IN ('pending', 'waitlisted') THEN r.status WHEN r.expires_at <= :now"
-    f" THEN 'expired' WHEN r.subscription_id IN (SELECT id FROM subscriptions WHERE {ENDED})"
+    f"CASE WHEN NOT r.{IS_OPEN} THEN r.status WHEN r.expires_at <= :now"
+    f" THEN 'expired' WHEN r.subscription_id IN (SELECT id FROM subscriptions WHERE {HAS_ENDED})"
     " THEN 'denied' ELSE r.status END"
 )
 _SELECT = f"""SELECT r.number, r.user_id, u.email, r.subscription_id, s.name AS subscription,
     {_STATUS} AS status, r.priority, r.note, r.created_at, r.expires_at, r.decided_by, r.decided_at,
     r.reason, r.features
     FROM requests r JOIN users u ON u.id = r.user_id LEFT JOIN subscriptions s ON s.id = r.subscription_id"""
-IS_OPEN = "status IN ('pending', 'waitlisted')"
 _PLACES = """SELECT number, row_number() OVER (PARTITION BY subscription_id
     ORDER BY priority DESC, waitlisted_at, number) AS place FROM requests
     WHERE status = 'waitlisted' AND (expires_at IS NULL OR expires_at > :now)"""
@@ -96,6 +96,20 @@ def open_of(reader: Reader, user_id: int, subscription_id: int | None, now: date
         {"user": user_id, "subscription": subscription_id or 0, "now": format_time(now)},
     )
     return None if row is None else _request(row)
+
+
+def open_of_user(reader: Reader, user_id: int, now: datetime) -> list[dict[str, JsonValue]]:
+    """Return the user's open requests at `now` (UTC): number, subscription (None: any), status, created."""
+    rows = reader.rows(
+        "SELECT r.number, p.name, r.status, r.created_at FROM requests AS r"
+        " LEFT JOIN subscriptions AS p ON p.id = r.subscription_id"
+        f" WHERE r.user_id = ? AND r.{IS_OPEN}"
+        " AND (r.expires_at IS NULL OR r.expires_at > ?) ORDER BY r.number",
+        (user_id, format_time(now)),
+    )
+    return [
+        {"number": row[0], "subscription": row[1], "status": row[2], "created_at": row[3]} for row in rows
+    ]
 
 
 def decide(
@@ -203,7 +217,7 @@ class RequestFilter:
             "user": self.user_id,
             "status": None if self.status is None else self.status.value,
         }
-        undecided = (f"r.{IS_OPEN}", f"{_STATUS} IN ('pending', 'waitlisted')") if self.undecided else ()
+        undecided = (f"r.{IS_OPEN}", f"{_STATUS} IN {OPEN}") if self.undecided else ()
         clause = where(
             params,
             *undecided,

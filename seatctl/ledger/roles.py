@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from seatctl.errors import JsonValue
 from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.role import Grant, Role
 from seatctl.rules.permissions import actor_key
@@ -110,9 +111,7 @@ def listing(reader: Reader, subscription_id: int | None = None) -> Iterator[tupl
     With `subscription_id`, only roles that apply to the subscription.
     """
     params: dict[str, SqlValue] = {"subscription": subscription_id}
-    owners = where(
-        params, "s.status NOT IN ('canceled', 'incomplete_expired')", subscription="s.id = :subscription"
-    )
+    owners = where(params, f"NOT s.{HAS_ENDED}", subscription="s.id = :subscription")
     grants = where(params, subscription="(r.subscription_id IS NULL OR r.subscription_id = :subscription)")
     rows = reader.rows(
         "SELECT * FROM (SELECT u.email AS actor, 'owner' AS role, s.name FROM subscriptions s"

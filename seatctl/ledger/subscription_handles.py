@@ -9,9 +9,14 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from seatctl.errors import Code, NotFound
+from seatctl.ledger.conditions import one_of
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.transaction import Reader
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.names import name_key
+
+IS_RUNNING = f"status IN {one_of(status for status in SubscriptionStatus if status.is_running)}"
+HAS_ENDED = f"status IN {one_of(status for status in SubscriptionStatus if status.is_over)}"
 
 CONDITION = "s.name_key = :key OR s.stripe_item = :handle OR s.stripe_subscription = :handle"
 """The condition on `subscriptions AS s`, with the parameters that `parameters` returns."""
@@ -59,9 +64,7 @@ def unknown_error(reader: Reader, handle: str) -> UnknownSubscription:
 
 def running_names(reader: Reader) -> list[str]:
     """Return the names of running subscriptions: those that seats can be requested for."""
-    rows = reader.rows(
-        "SELECT name FROM subscriptions WHERE status IN ('active', 'trialing', 'past_due') ORDER BY name_key"
-    )
+    rows = reader.rows(f"SELECT name FROM subscriptions WHERE {IS_RUNNING} ORDER BY name_key")
     return [row["name"] for row in rows]
 
 

@@ -11,6 +11,7 @@ from seatctl.ledger import change_rows, groups, roles, user_search
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.row_values import mapper
 from seatctl.ledger.schema import email_keys
+from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, optional_text, parse_time
 from seatctl.models.report import Record
@@ -204,8 +205,7 @@ def had_email(reader: Reader, user_id: int, email: str) -> bool:
 def owned_subscriptions(reader: Reader, user: User) -> list[str]:
     """Return the names of subscriptions that the user owns and that have not ended."""
     rows = reader.rows(
-        "SELECT name FROM subscriptions WHERE owner_id = ?"
-        " AND status NOT IN ('canceled', 'incomplete_expired') ORDER BY name_key",
+        f"SELECT name FROM subscriptions WHERE owner_id = ? AND NOT {HAS_ENDED} ORDER BY name_key",
         (user.id,),
     )
     return [row["name"] for row in rows]
@@ -221,20 +221,6 @@ def active_seats(reader: Reader, user: User, now: datetime) -> list[dict[str, Js
         (user.id, format_time(now)),
     )
     return [{"subscription": row[0], "assigned_at": row[1], "until": row[2]} for row in rows]
-
-
-def open_requests(reader: Reader, user: User, now: datetime) -> list[dict[str, JsonValue]]:
-    """Return the user's open requests at `now` (UTC): number, subscription (None: any), status, created."""
-    rows = reader.rows(
-        "SELECT r.number, p.name, r.status, r.created_at FROM requests AS r"
-        " LEFT JOIN subscriptions AS p ON p.id = r.subscription_id"
-        " WHERE r.user_id = ? AND r.status IN ('pending', 'waitlisted')"
-        " AND (r.expires_at IS NULL OR r.expires_at > ?) ORDER BY r.number",
-        (user.id, format_time(now)),
-    )
-    return [
-        {"number": row[0], "subscription": row[1], "status": row[2], "created_at": row[3]} for row in rows
-    ]
 
 
 _user = mapper(User)

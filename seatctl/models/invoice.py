@@ -75,7 +75,8 @@ class Invoice:
         return (at - due).days
 
 
-_OVER_FOR_GOOD = frozenset(("won", "warning_closed", "prevented"))
+_WITHOUT_LOSS = ("won", "warning_closed", "prevented")
+DECIDED_DISPUTES = (*_WITHOUT_LOSS, "lost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +94,12 @@ class Dispute:
     @property
     def is_over(self) -> bool:
         """Whether it ended without a loss."""
-        return self.status in _OVER_FOR_GOOD
+        return self.status in _WITHOUT_LOSS
 
     @property
     def is_open(self) -> bool:
         """Whether it is still undecided."""
-        return not self.is_over and self.status != "lost"
+        return self.status not in DECIDED_DISPUTES
 
     @property
     def wants_answer(self) -> bool:

@@ -17,6 +17,11 @@ class OperationState(StrEnum):
     DONE = "done"
     FAILED = "failed"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the operation is not finished."""
+        return self in {OperationState.PENDING, OperationState.WAITING}
+
 
 @dataclass(frozen=True, slots=True)
 class Operation:

@@ -17,6 +17,11 @@ class RequestStatus(StrEnum):
     CANCELED = "canceled"
     EXPIRED = "expired"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the request waits for a decision or a seat."""
+        return self in {RequestStatus.PENDING, RequestStatus.WAITLISTED}
+
 
 @dataclass(frozen=True, slots=True)
 class SeatRequest:

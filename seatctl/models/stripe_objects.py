@@ -13,7 +13,7 @@ from seatctl.errors import JsonValue
 from seatctl.models.collection import Pause
 from seatctl.models.invoice import InvoiceLine, InvoiceStatus
 from seatctl.models.plan import Interval
-from seatctl.models.subscription import SubscriptionStatus
+from seatctl.models.subscription_status import SubscriptionStatus
 
 
 @dataclass(frozen=True, slots=True)

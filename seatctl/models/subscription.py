@@ -4,28 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 from seatctl.models.collection import OwedInvoice, Pause
 from seatctl.models.plan import Policy
-
-
-class SubscriptionStatus(StrEnum):
-    """Stripe's statuses of subscriptions."""
-
-    INCOMPLETE = "incomplete"
-    INCOMPLETE_EXPIRED = "incomplete_expired"
-    TRIALING = "trialing"
-    ACTIVE = "active"
-    PAST_DUE = "past_due"
-    CANCELED = "canceled"
-    UNPAID = "unpaid"
-    PAUSED = "paused"
-
-    @property
-    def is_over(self) -> bool:
-        """Whether it has ended for good: nothing of it can be changed in Stripe any more."""
-        return self in {SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED}
+from seatctl.models.subscription_status import SubscriptionStatus
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from seatctl.models.collection import OwedInvoice, Pause
 from seatctl.models.plan import Policy, Renewal
-from seatctl.models.subscription import SubscriptionStatus
+from seatctl.models.subscription_status import SubscriptionStatus
 
 
 @dataclass(frozen=True, slots=True)

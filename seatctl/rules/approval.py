@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from seatctl.models.request import RequestStatus
 from seatctl.models.subscription import AutoApproval, Subscription
-from seatctl.rules.assignment import USABLE
 from seatctl.rules.emails import domain_key, email_key
 from seatctl.rules.names import group_key
 
@@ -127,7 +126,7 @@ def _that(features: Collection[str], by_rule: bool, s: str) -> str:
 
 def fits(subscription: Subscription, features: Collection[str]) -> bool:
     """Return whether the subscription's seats can be used and grant all these features."""
-    return subscription.status in USABLE and set(features) <= set(
+    return subscription.status.is_running and set(features) <= set(
         subscription.policy.features if subscription.policy else ()
     )
 

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from seatctl.errors import Code, JsonValue, NotAllowed, Refused, refuse
 from seatctl.models.plan import Renewal
-from seatctl.models.subscription import Subscription, SubscriptionStatus
+from seatctl.models.subscription import Subscription
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.payment_states import (
     hint_of,
@@ -17,10 +18,6 @@ from seatctl.rules.payment_states import (
     payments_of,
     stopped_trouble,
 )
-
-USABLE = frozenset((SubscriptionStatus.ACTIVE, SubscriptionStatus.TRIALING, SubscriptionStatus.PAST_DUE))
-"""Statuses in which seats can be assigned. Whether a past due subscription still entitles is decided by
-`check`."""
 
 
 class NoSeatsLeft(Refused):
@@ -63,7 +60,7 @@ def require_usable(subscription: Subscription) -> None:
 
     The hint is the command that gets it running again.
     """
-    if subscription.status in USABLE:
+    if subscription.status.is_running:
         return
     trouble = stopped_trouble(payments_of(subscription))
     over = hints.buy(subscription.plan_slug)

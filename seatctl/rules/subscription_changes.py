@@ -13,7 +13,6 @@ from typing import Final
 from seatctl.errors import Code, JsonValue, Refusal, Refused, SeatctlError, refuse
 from seatctl.models.call import format_time
 from seatctl.models.plan import Decrease, Discounts, Increase, OnAccount, PlanChange, Policy, Renewal
-from seatctl.models.subscription import SubscriptionStatus
 from seatctl.models.subscription_state import SubscriptionState, TermContent
 from seatctl.rules import hints
 from seatctl.rules.payment_states import Payments, hint_of, pause_trouble, stopped_trouble
@@ -44,11 +43,7 @@ def window_opens(state: SubscriptionState) -> datetime:
 
 def require_running(state: SubscriptionState) -> None:
     """Raise NotRunning unless Stripe bills it: active, in its trial (a paid renewal), or past due."""
-    if state.status not in {
-        SubscriptionStatus.ACTIVE,
-        SubscriptionStatus.TRIALING,
-        SubscriptionStatus.PAST_DUE,
-    }:
+    if not state.status.is_running:
         payments = Payments(state.name, state.status.value, state.pause, state.owed)
         trouble = stopped_trouble(payments)
         why = f"{state.name} is {state.status.replace('_', ' ')}" if trouble is None else trouble.message

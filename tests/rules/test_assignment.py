@@ -6,7 +6,8 @@ import pytest
 
 from seatctl.errors import Code
 from seatctl.models.plan import Policy
-from seatctl.models.subscription import AutoApproval, Subscription, SubscriptionStatus
+from seatctl.models.subscription import AutoApproval, Subscription
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.approval import ApprovalOutcome, Requester, choose, decide_automatically
 from seatctl.rules.assignment import NoSeatsLeft, in_packs, seats_to_take, shortage
 from seatctl.rules.dates import moment_after

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
+from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.subscription import Subscription
 from seatctl.rules.desired_state import UnnamedSubscription
 
-_OTHERS = """SELECT id, name, assigned FROM subscriptions WHERE assigned > 0
-    AND status NOT IN ('canceled', 'incomplete_expired')
+_OTHERS = f"""SELECT id, name, assigned FROM subscriptions WHERE assigned > 0
+    AND NOT {HAS_ENDED}
     AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id') ORDER BY name_key"""
 
 

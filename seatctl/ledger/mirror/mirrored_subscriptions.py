@@ -7,6 +7,8 @@ from datetime import datetime
 from seatctl.ledger import subscriptions
 from seatctl.ledger.collection import pause_text
 from seatctl.ledger.mirror.subscription_updates import record_change
+from seatctl.ledger.operations import IS_OPEN
+from seatctl.ledger.subscription_handles import IS_RUNNING
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, optional_text
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
@@ -39,7 +41,7 @@ def with_due_change(reader: Reader, now: datetime) -> list[str]:
     """Return the Stripe subscriptions with a planned change that is due: Stripe sends no event for it."""
     rows = reader.rows(
         "SELECT DISTINCT stripe_subscription FROM subscriptions WHERE term_end <= :now"
-        " AND status IN ('active', 'trialing', 'past_due') AND metadata LIKE :waiting"
+        f" AND {IS_RUNNING} AND metadata LIKE :waiting"
         " ORDER BY stripe_subscription",
         {"now": format_time(now), "waiting": f'%"{PAID_UNTIL}"%'},
     )
@@ -50,8 +52,7 @@ def taken_name_keys(reader: Reader) -> set[str]:
     """Return the keys of all taken names: those of subscriptions and of unfinished purchases."""
     held = {row["name_key"] for row in reader.rows("SELECT name_key FROM subscriptions")}
     reserved = reader.rows(
-        "SELECT reserved_name FROM operations WHERE state IN ('pending', 'waiting')"
-        " AND reserved_name IS NOT NULL"
+        f"SELECT reserved_name FROM operations WHERE {IS_OPEN} AND reserved_name IS NOT NULL"
     )
     return held | {row["reserved_name"] for row in reserved}
 

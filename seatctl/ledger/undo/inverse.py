@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from seatctl.ledger.requests import IS_OPEN, OPEN
+from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.report import Record
 
@@ -100,13 +102,13 @@ _DEPENDENTS = (
         AND NOT EXISTS (SELECT 1 FROM undoing u WHERE u.seat_id = +t.id) LIMIT 1""",
     f"""SELECT 'request' AS entity, r.number AS entity_id, a.run FROM requests r
         JOIN changes c ON c.entity = 'request' AND c.entity_id = r.number AND c.before IS NULL
-        JOIN audit a ON a.seq = c.entry WHERE r.status IN ('pending', 'waitlisted')
+        JOIN audit a ON a.seq = c.entry WHERE r.{IS_OPEN}
         AND r.user_id IN {_USERS_TO_REMOVE} AND a.run <> :run AND NOT EXISTS (SELECT 1 FROM undoing u
             WHERE u.entity = 'request' AND u.entity_id = r.number AND u.kind = 'decided'
-            AND json_extract(u.before, '$.status') NOT IN ('pending', 'waitlisted')) LIMIT 1""",
+            AND json_extract(u.before, '$.status') NOT IN {OPEN}) LIMIT 1""",
     f"""SELECT 'subscription' AS entity, s.id AS entity_id, max(a.run) AS run FROM subscriptions s
         JOIN changes c ON c.entity = 'subscription' AND c.entity_id = s.id JOIN audit a ON a.seq = c.entry
-        WHERE s.owner_id IN {_USERS_TO_REMOVE} AND s.status NOT IN ('canceled', 'incomplete_expired')
+        WHERE s.owner_id IN {_USERS_TO_REMOVE} AND NOT s.{HAS_ENDED}
         GROUP BY s.id LIMIT 1""",
     """SELECT 'seat' AS entity, t.id AS entity_id, a.run FROM undoing u JOIN seats t
         ON t.subscription_id = u.subscription_id AND t.user_id = u.user_id
@@ -118,10 +120,10 @@ _DEPENDENTS = (
         FROM users p WHERE p.status = 'removed'
         AND p.id IN (SELECT user_id FROM undoing WHERE kind = 'taken')) AS removed
         WHERE run <> :run LIMIT 1""",
-    """SELECT 'request' AS entity, o.number AS entity_id, a.run FROM undoing u JOIN requests r
+    f"""SELECT 'request' AS entity, o.number AS entity_id, a.run FROM undoing u JOIN requests r
         ON r.number = u.entity_id JOIN requests o ON o.user_id = r.user_id AND o.number <> r.number
         AND coalesce(o.subscription_id, 0) = coalesce(u.subscription_id, 0)
-        AND o.status IN ('pending', 'waitlisted') JOIN changes c ON c.entity = 'request'
+        AND o.{IS_OPEN} JOIN changes c ON c.entity = 'request'
         AND c.entity_id = o.number AND c.before IS NULL JOIN audit a ON a.seq = c.entry
         WHERE u.kind = 'decided' AND a.run <> :run LIMIT 1""",
 )

@@ -15,6 +15,7 @@ from seatctl.ledger import change_rows, roles, seats, users
 from seatctl.ledger.schema import email_keys
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import parse_time
+from seatctl.models.request import RequestStatus
 from seatctl.models.role import Grant, Role
 from seatctl.models.user import User, UserStatus
 
@@ -120,7 +121,7 @@ def restore_requests(tx: Transaction) -> None:
     for row in rows:
         if row["kind"] == "decided":
             _restore_request(tx, row["entity_id"], json.loads(row["before"]))
-        elif row["status"] in {"pending", "waitlisted"}:
+        elif RequestStatus(row["status"]).is_open:
             canceled = {"status": "canceled", "decided_by": tx.call.actor, "decided_at": tx.now}
             _restore_request(tx, row["entity_id"], {**canceled, "reason": None})
 

@@ -19,7 +19,7 @@ from seatctl.models.mirror import Kind
 from seatctl.models.money import format_money, plain_amount
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeInvoice
-from seatctl.models.subscription import SubscriptionStatus
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.purchases import check_payment_method, check_spend
 from seatctl.rules.typed_json import stored_as

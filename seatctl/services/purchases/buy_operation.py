@@ -17,7 +17,7 @@ from seatctl.errors import JsonValue, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
-from seatctl.models.subscription import SubscriptionStatus
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.metadata import subscription_metadata
 from seatctl.rules.policies import FLEXIBLE
 from seatctl.rules.purchases import cards_only
@@ -30,7 +30,6 @@ from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.purchases.purchase import PurchasePayload, add_bought
 
 _UNPAID = frozenset((SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED))
-_ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +155,7 @@ def _after_authentication(
     if _was_paid(running, now):
         return now
     require_no_payment_processing(running.billing, [now.latest_invoice])
-    if now.status not in _ENDED and not running.keys_expired:
+    if not now.status.is_over and not running.keys_expired:
         url = current_invoice(running, now.latest_invoice).hosted_url if now.latest_invoice else None
         running.wait_for_cardholder("the bank wants the cardholder to authenticate", url)
     _cancel(running, now, customer)
@@ -179,10 +178,10 @@ def _was_paid(running: OperationRun[PurchasePayload], subscription: StripeSubscr
 def _cancel(running: OperationRun[PurchasePayload], subscription: StripeSubscription, customer: str) -> None:
     def has_ended() -> bool:
         now = read_subscription(running.billing.read(endpoints.subscription(subscription.id)))
-        return now.status in _ENDED
+        return now.status.is_over
 
     require_no_payment_processing(running.billing, [subscription.latest_invoice])
-    if subscription.status not in _ENDED:
+    if not subscription.status.is_over:
         running.delete("cancel-subscription", endpoints.cancel_subscription(subscription.id), has_ended)
     if subscription.latest_invoice:
         _void_first_invoice(running, subscription.latest_invoice)

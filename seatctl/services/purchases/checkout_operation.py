@@ -17,7 +17,7 @@ from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, Strip
 from seatctl.errors import Code, JsonValue, StripeRefused
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripePage, StripeSubscription
-from seatctl.models.subscription import SubscriptionStatus
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.policies import FLEXIBLE
 from seatctl.rules.purchases import CARD

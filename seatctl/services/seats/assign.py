@@ -14,7 +14,7 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.models.report import Report
 from seatctl.models.role import Action
-from seatctl.models.subscription import Subscription, SubscriptionStatus
+from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import (
     NoSeatsLeft,
     require_home,
@@ -26,7 +26,6 @@ from seatctl.rules.plural import counted
 from seatctl.services.users.people import People, require_active, require_good, require_known, stage
 from seatctl.services.users.permissions import allow
 
-_ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
 COLUMNS = ("line", "email", "result", "error")
 
 
@@ -105,7 +104,7 @@ def _revoked_summary(subscription: Subscription, revoked: int, bad: int) -> str:
     if not revoked:
         summary = f"none of them has a seat in {subscription.name}"
     else:
-        ended = subscription.status in _ENDED
+        ended = subscription.status.is_over
         stay = "stays" if subscription.capacity == 1 else "stay"
         paid = f"what is billed does not change: {counted(subscription.capacity, 'seat')} {stay} paid for"
         summary = f"revoked {counted(revoked, 'seat')} of {subscription.name}; "

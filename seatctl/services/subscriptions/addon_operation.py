@@ -15,7 +15,7 @@ from seatctl.models.money import step
 from seatctl.models.plan import Increase, Plan
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Preview
-from seatctl.models.subscription import SubscriptionStatus
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.item_metadata import metadata_of, with_metadata
 from seatctl.rules.metadata import made_by
 from seatctl.rules.plural import counted

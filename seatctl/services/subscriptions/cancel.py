@@ -16,8 +16,8 @@ from seatctl.models.money import format_money
 from seatctl.models.plan import Renewal
 from seatctl.models.report import Record
 from seatctl.models.role import Action
-from seatctl.models.subscription import SubscriptionStatus
 from seatctl.models.subscription_state import SubscriptionState
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints, open_invoices
 from seatctl.rules.refunds import CreditShare
 from seatctl.rules.subscription_changes import window_opens
@@ -58,9 +58,6 @@ _STILL_INVOICED = frozenset((SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSE
 """Nobody is entitled through these, but Stripe keeps making invoices until they are canceled."""
 
 
-_ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
-
-
 def prepare_cancel(
     ledger: Ledger, billing: Billing, call: Call, handle: str, *, now: bool, refund: bool
 ) -> Proposal:
@@ -73,7 +70,7 @@ def prepare_cancel(
     if repetition is not None:
         return repetition
     snapshot = read_changeable(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
-    if snapshot.state.status in _ENDED:
+    if snapshot.state.status.is_over:
         row = {**_row(snapshot), "seats": snapshot.subscription.capacity}
         return _unchanged(ledger, snapshot, requested, f"{snapshot.name} has already ended", row)
     if snapshot.state.status not in _STILL_INVOICED:
@@ -100,7 +97,7 @@ def prepare_resume(
     snapshot = read_changeable(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
     if snapshot.state.status is SubscriptionStatus.PAUSED:
         return prepare_restart(billing, snapshot, requested, options)
-    if snapshot.mirror.pause is not None and snapshot.state.status not in _ENDED:
+    if snapshot.mirror.pause is not None and not snapshot.state.status.is_over:
         return _resume_collection(snapshot, requested)
     check_running(ledger, snapshot)
     require_unshared(ledger, snapshot, "resuming it")

@@ -17,7 +17,8 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
 from seatctl.models.money import format_money
 from seatctl.models.role import Action
-from seatctl.models.subscription import Subscription, SubscriptionStatus
+from seatctl.models.subscription import Subscription
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.refunds import CreditShare
 from seatctl.rules.typed_json import dump, stored_as
 from seatctl.services.charging.processing import require_no_payment_processing

@@ -19,7 +19,7 @@ from seatctl.models.call import parse_time
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import format_money, step
 from seatctl.models.stripe_objects import Preview, StripeInvoice
-from seatctl.models.subscription import SubscriptionStatus
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
 from seatctl.rules.refunds import (

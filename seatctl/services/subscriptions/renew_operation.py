@@ -18,8 +18,8 @@ from seatctl.models.call import Call, format_time
 from seatctl.models.money import format_money
 from seatctl.models.plan import Interval, Plan, Policy
 from seatctl.models.role import Action
-from seatctl.models.subscription import SubscriptionStatus
 from seatctl.models.subscription_state import TermContent
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.calendar import add_interval, next_end
 from seatctl.rules.item_metadata import metadata_of, with_metadata

@@ -16,7 +16,7 @@ from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import format_money
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
-from seatctl.models.subscription import SubscriptionStatus
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.purchases import address_hint, check_spend, check_tax
 from seatctl.services.charging.cards import require_card
 from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice, void_invoice

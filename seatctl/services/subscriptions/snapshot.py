@@ -20,7 +20,7 @@ from seatctl.models.mirror import Kind
 from seatctl.models.plan import Plan, Policy
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
-from seatctl.models.subscription import Subscription, SubscriptionStatus
+from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import hints
 from seatctl.rules.assignment import ForeignLedger, require_home
@@ -88,13 +88,10 @@ def require_unshared(ledger: Ledger, snapshot: SubscriptionSnapshot, action: str
     )
 
 
-_ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
-
-
 def require_unscheduled(snapshot: SubscriptionSnapshot) -> None:
     """Raise `managed_by_schedule` if a schedule manages the Stripe subscription."""
     schedule = snapshot.mirror.schedule
-    if schedule is not None and snapshot.mirror.status not in _ENDED:
+    if schedule is not None and not snapshot.mirror.status.is_over:
         raise refuse(
             Code.MANAGED_BY_SCHEDULE,
             f"{snapshot.name} is managed by the schedule {schedule} in Stripe. Its next phase"
@@ -165,7 +162,7 @@ def read_home_subscription(
     try:
         mirror = read_subscription(billing.read(endpoints.subscription(subscription.stripe_subscription)))
     except MissingInStripe as missing:
-        if subscription.status in _ENDED:
+        if subscription.status.is_over:
             missing.hint = _buy_again_hint(subscription)  # the ledger knows that it has ended
         raise
     try:

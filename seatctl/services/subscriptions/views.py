@@ -8,14 +8,13 @@ from seatctl.ledger.subscriptions import NextTerm
 from seatctl.models.call import format_time
 from seatctl.models.plan import Policy, Renewal
 from seatctl.models.report import Record
-from seatctl.models.subscription import Subscription, SubscriptionStatus
+from seatctl.models.subscription import Subscription
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.approval_rules import auto_approval_fields
 from seatctl.rules.payment_states import STOPPED, troubles_of
 from seatctl.rules.plural import counted
 from seatctl.rules.policies import as_fields
 from seatctl.rules.policy_text import sentences
-
-_ENDED = frozenset((SubscriptionStatus.CANCELED, SubscriptionStatus.INCOMPLETE_EXPIRED))
 
 SUBSCRIPTION_COLUMNS = ("name", "plan", "status", "seats", "assigned", "free", "owner", "term_end", "result")
 
@@ -82,7 +81,7 @@ def subscription_page(
 
 def calendar(subscription: Subscription, policy: Policy, next_term: NextTerm) -> list[str]:
     """Return what the policy means for this subscription, with its dates (UTC days)."""
-    if subscription.status in _ENDED:
+    if subscription.status.is_over:
         return ["It has ended; nobody is entitled through it."]
     end, cancel_at = subscription.term_end, subscription.cancel_at
     lines = [f"The term runs from {_day(subscription.term_start)} to {_day(end)}."]

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from seatctl.errors import Code, JsonValue, refuse
-from seatctl.ledger import roles, users
+from seatctl.ledger import requests, roles, users
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.lookups import find_all
@@ -160,7 +160,7 @@ def describe(reader: Reader, email: str, now: datetime) -> Record:
     """Return a user with seats, open requests and owned subscriptions at `now` (UTC). Raises UnknownUser."""
     user = users.require(reader, email)
     seats = users.active_seats(reader, user, now)
-    requests = users.open_requests(reader, user, now)
+    open_requests = requests.open_of_user(reader, user.id, now)
     return {
         "email": user.email,
         "name": user.name,
@@ -171,9 +171,9 @@ def describe(reader: Reader, email: str, now: datetime) -> Record:
         "created_at": format_time(user.created_at),
         "subscriptions": [seat["subscription"] for seat in seats],
         "owns": [*users.owned_subscriptions(reader, user)],
-        "open_requests": [request["number"] for request in requests],
+        "open_requests": [request["number"] for request in open_requests],
         "seats": [*seats],
-        "requests": [*requests],
+        "requests": [*open_requests],
     }
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 from seatctl.errors import Code, JsonValue, UsageError, refuse
-from seatctl.ledger import request_closures, roles, seats, users
+from seatctl.ledger import request_closures, requests, roles, seats, users
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.record import erasure
@@ -145,7 +145,7 @@ def _remove(tx: Transaction, user: User) -> dict[str, JsonValue]:
     if user.status is UserStatus.REMOVED:
         return {**user_row(user, "unchanged"), "seats": [], "requests": []}
     held = [seat["subscription"] for seat in users.active_seats(tx, user, tx.call.now)]
-    requested = [request["number"] for request in users.open_requests(tx, user, tx.call.now)]
+    requested = [request["number"] for request in requests.open_of_user(tx, user.id, tx.call.now)]
     seats.revoke_all(tx, user.id)
     request_closures.cancel_all(tx, user.id, "the user was removed")
     users.change(tx, user, replace(user, status=UserStatus.REMOVED))
