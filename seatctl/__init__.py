@@ -1,4 +1,4 @@
-"""seatctl: buy seat subscriptions through Stripe and decide who sits in them.
+"""seatctl: buy seat subscriptions through Stripe and decide who gets a seat.
 
 Nothing is imported here: the start-up time of every command begins with this file.
 """

@@ -124,7 +124,7 @@ or --policy term, and change single fields with --set (seatctl plans add --help)
   on_account           yes            purchase_and_renewal   pay by invoice
   grace_days           7              0                      a past due seat stays usable for N days
   features             none           none                   what a seat includes; see check --feature
-  sign_in_url          none           none                   where people use their seats
+  sign_in_url          none           none                   the page to use a seat
   support_contact      none           none                   whom to ask for exceptions
 
 Values other than numbers, yes, no and none:

@@ -216,7 +216,7 @@ def serve(
 
 
 def _objects(ctx: Context) -> int | None:
-    """How many objects a reset would take away; None where the file is damaged, which a reset repairs."""
+    """How many objects a reset would delete; None if the file is damaged, which a reset repairs."""
     from seatctl.app.connections import SandboxUnusable
     from seatctl.sandbox.api import control
 

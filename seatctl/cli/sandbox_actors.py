@@ -144,7 +144,7 @@ def _refusals() -> Iterator[None]:
 
 
 def _told(ctx: Context, sentence: str, row: dict[str, JsonValue], *, sync: bool = True) -> None:
-    """`sentence` begins with a participle, so that "would have" can stand before it."""
+    """`sentence` begins with a participle, so that "would have" can precede it."""
     dry = ctx.options.dry_run
     ctx.emit(change_report(sentence, [row], dry_run=dry))
     if sync and not dry:

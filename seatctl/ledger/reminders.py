@@ -23,7 +23,7 @@ END_IS_OPEN = f"""(coalesce(json_extract(s.metadata, '$.seatctl_renewed_by'), ''
     AND (s.cancel_at IS NULL OR json_extract(s.policy, '$.renewal') = 'manual'))"""
 """The condition that the end of the term needs a reminder: there will be a charge, or somebody has to renew.
 
-It does not hold if the subscription was canceled, or if the next term is paid already.
+It does not hold if the subscription was canceled, or if the next term is already paid.
 """
 
 _OURS = f"""s.{IS_RUNNING}

@@ -118,7 +118,7 @@ class StripeSubscription:
     flexible: bool = True
     """The billing mode: flexible computes credits from what was billed, classic from the items."""
     described_item: str | None = None
-    """The item that its metadata speaks of, which may be gone; None: the ledger tells nothing of that."""
+    """The item that its metadata describes, which may be gone; None if the ledger does not know."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ class SubscriptionState:
     period_end: datetime
     """The end of Stripe's period, which is later than `term_end` once the next term is paid."""
     renewed: bool
-    """The next term is paid already; the renewal window is closed until the next term."""
+    """The next term is already paid; the renewal window is closed until the next term."""
     ends_at: datetime | None
     """When Stripe will end the subscription, at the end of a period or within one; None: it renews."""
     assigned: int

@@ -80,11 +80,11 @@ _OUTDATED: tuple[tuple[Collection[str], str, Callable[[Facts], bool], str], ...]
     (
         (Template.PAYMENT_FAILED,),
         "subscription",
-        lambda pool: not pool.get("unpaid_since"),
+        lambda subscription: not subscription.get("unpaid_since"),
         "it has been paid since",
     ),
 )
-"""For these messages: what they tell of, when it is not true any more, and what to say then."""
+"""For these messages: the thing they describe, when that is no longer true, and the reason to give."""
 
 
 def carries_code(template: str, facts: Facts) -> bool:

@@ -96,7 +96,7 @@ class RenewPayload(DeparturesPayload):
     policy: Policy | None = None
     """The next term's policy, which earlier versions stored instead."""
     metadata: dict[str, JsonValue] | None = None
-    """What Stripe's metadata said of the subscription."""
+    """What Stripe's metadata said about the subscription."""
 
 
 def prepare_renewal(

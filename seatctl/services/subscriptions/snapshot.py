@@ -168,7 +168,7 @@ def read_home_subscription(
     try:
         require_home(_with_home(subscription, mirror), ledger.id)
     except ForeignLedger as error:
-        # `ledger adopt` reads the mirror, which only a sync tells of the adoption.
+        # `ledger adopt` reads the mirror, which learns of the adoption only by a sync.
         take_back = f"seatctl ledger adopt {quote(subscription.name)}"
         error.hint = (
             f"another ledger adopted it since the last sync: seatctl sync; to take it back, then: {take_back}"

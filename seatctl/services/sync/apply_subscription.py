@@ -100,7 +100,7 @@ def apply(tx: Transaction, mirror: StripeSubscription, context: ApplyContext) ->
         if subscription.id in replaced:
             mirrored_subscriptions.replace_item(tx, subscription, replaced[subscription.id])
         yield from _update(tx, subscription, mirror, item, context)
-    for item in sorted(new, key=lambda one: one.created):  # the metadata speaks of the oldest
+    for item in sorted(new, key=lambda one: one.created):  # the metadata describes the oldest
         yield _add(tx, mirror, item, licensed, context)
 
 
