@@ -34,6 +34,17 @@ def new_key() -> str:
     return "-".join((digits[:8], digits[8:12], f"4{digits[13:16]}", f"a{digits[17:20]}", digits[20:]))
 
 
+def nulls(names: str) -> Obj:
+    """Return fields without a value; their names are separated by spaces."""
+    return dict.fromkeys(names.split())
+
+
+def new_object(kind: str, identifier: str, /, *, null: str = "", **fields: Any) -> Obj:
+    """Return an object with its fields in Stripe's order, by name; `null` names those without a value."""
+    every = {**nulls(null), **fields}
+    return {"id": identifier, "object": kind, **{name: every[name] for name in sorted(every)}}
+
+
 def list_object(data: list[Obj], url: str, *, has_more: bool = False) -> Obj:
     """Return the list object of a list endpoint; it has no `total_count`."""
     return {"object": "list", "data": data, "has_more": has_more, "url": url}

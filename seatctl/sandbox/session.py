@@ -7,9 +7,10 @@ fields that changed.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from seatctl.sandbox.errors import no_such
-from seatctl.sandbox.objects import API_VERSION, Obj, new_id
+from seatctl.sandbox.objects import API_VERSION, Obj, new_id, new_object
 from seatctl.sandbox.store import Store
 
 # The noun in `No such …`, if it is not the kind of the object.
@@ -45,6 +46,10 @@ class Session:
             raise no_such(noun_for(kind), identifier, param, status=status)
         return obj
 
+    def new(self, kind: str, identifier: str, /, *, null: str = "", **fields: Any) -> Obj:
+        """Return a new object, not yet written; `null` names its fields without a value."""
+        return new_object(kind, identifier, null=null, created=self.now, livemode=False, **fields)
+
     def save(self, obj: Obj, *, parent: str | None = None, due: int | None = None) -> None:
         """Write the object: lists filter by the id `parent`; `due` is when the clock has work on it."""
         self.store.put(obj, parent=parent, due=due)
@@ -54,17 +59,15 @@ class Session:
         data: Obj = {"object": obj}
         if before is not None:
             data["previous_attributes"] = difference(before, obj)
-        event = {
-            "id": new_id("evt"),
-            "object": "event",
-            "api_version": self.version,
-            "created": self.now,
-            "data": data,
-            "livemode": False,
-            "pending_webhooks": 0,
-            "request": {"id": self.request_id, "idempotency_key": self.idempotency_key},
-            "type": kind,
-        }
+        event = self.new(
+            "event",
+            new_id("evt"),
+            api_version=self.version,
+            data=data,
+            pending_webhooks=0,
+            request={"id": self.request_id, "idempotency_key": self.idempotency_key},
+            type=kind,
+        )
         self.store.put(event)
 
 

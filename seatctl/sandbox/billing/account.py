@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.objects import Obj, token
+from seatctl.sandbox.objects import Obj, new_object, nulls, token
 from seatctl.sandbox.session import Session
 
 COUNTRY = "CA"  # as the account of the recordings
@@ -20,10 +20,10 @@ def own_account(session: Session) -> Obj:
 
 
 def _new_account(now: int) -> Obj:
-    return {
-        "id": f"acct_{token(16)}",
-        "object": "account",
-        "business_profile": {
+    return new_object(
+        "account",
+        f"acct_{token(16)}",
+        business_profile={
             "annual_revenue": None,
             "estimated_worker_count": None,
             "mcc": None,
@@ -34,16 +34,16 @@ def _new_account(now: int) -> Obj:
             "support_url": None,
             "url": None,
         },
-        "capabilities": {"card_payments": "active", "transfers": "active"},
-        "charges_enabled": True,
-        "country": COUNTRY,
-        "created": now,
-        "default_currency": CURRENCY,
-        "details_submitted": True,
-        "email": "sandbox@example.com",
-        "payouts_enabled": True,
-        "settings": {
-            "branding": {"icon": None, "logo": None, "primary_color": None, "secondary_color": None},
+        capabilities={"card_payments": "active", "transfers": "active"},
+        charges_enabled=True,
+        country=COUNTRY,
+        created=now,
+        default_currency=CURRENCY,
+        details_submitted=True,
+        email="sandbox@example.com",
+        payouts_enabled=True,
+        settings={
+            "branding": nulls("icon logo primary_color secondary_color"),
             "card_payments": {
                 "decline_on": {"avs_failure": False, "cvc_failure": False},
                 "statement_descriptor_prefix": None,
@@ -51,5 +51,5 @@ def _new_account(now: int) -> Obj:
             "dashboard": {"display_name": NAME, "timezone": "Etc/UTC"},
             "payments": {"statement_descriptor": "SANDBOX"},
         },
-        "type": "standard",
-    }
+        type="standard",
+    )

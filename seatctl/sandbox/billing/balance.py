@@ -55,22 +55,19 @@ def record_transaction(
 ) -> Obj:
     """Write the transaction of a change that `customer` already has; minor units, negative is credit."""
     currency = currency or customer["currency"] or account.CURRENCY
-    transaction = {
-        "id": new_id("cbtxn"),
-        "object": "customer_balance_transaction",
-        "amount": amount,
-        "checkout_session": None,
-        "created": session.now,
-        "credit_note": credit_note,
-        "currency": currency,
-        "customer": customer["id"],
-        "customer_account": None,
-        "description": description,
-        "ending_balance": balance_in(customer, currency),
-        "invoice": invoice,
-        "livemode": False,
-        "metadata": metadata or {},
-        "type": kind,
-    }
+    transaction = session.new(
+        "customer_balance_transaction",
+        new_id("cbtxn"),
+        null="checkout_session customer_account",
+        amount=amount,
+        credit_note=credit_note,
+        currency=currency,
+        customer=customer["id"],
+        description=description,
+        ending_balance=balance_in(customer, currency),
+        invoice=invoice,
+        metadata=metadata or {},
+        type=kind,
+    )
     session.save(transaction, parent=customer["id"])
     return transaction

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.metadata import merge_metadata, update_metadata
-from seatctl.sandbox.objects import Obj, new_id, set_fields, token, unset
+from seatctl.sandbox.objects import Obj, new_id, new_object, set_fields, token, unset
 from seatctl.sandbox.session import Session
 
 _PRODUCT_FIELDS = ("active", "description", "images", "marketing_features", "name", "shippable",
@@ -16,7 +16,7 @@ def create_product(session: Session, params: Obj) -> Obj:
     """Create a product, and its default price if the request describes one; both are written."""
     if params.get("id") and session.store.get_any(params["id"]):
         raise invalid("Product already exists.", "id", code="resource_already_exists")
-    product = _new_product(session.now, params.get("id"))
+    product = _new_product(session, params.get("id"))
     set_product_fields(product, params)
     session.save(product)
     if params.get("default_price_data"):
@@ -25,30 +25,23 @@ def create_product(session: Session, params: Obj) -> Obj:
     return save_and_emit(session, product, "product.created")
 
 
-def _new_product(now: int, identifier: str | None = None) -> Obj:
-    return {
-        "id": identifier or f"prod_{token(14)}",
-        "object": "product",
-        "active": True,
-        "attributes": [],
-        "created": now,
-        "default_price": None,
-        "description": None,
-        "images": [],
-        "livemode": False,
-        "marketing_features": [],
-        "metadata": {},
-        "name": "",
-        "package_dimensions": None,
-        "shippable": None,
-        "statement_descriptor": None,
-        "tax_code": None,
-        "tax_details": None,
-        "type": "service",
-        "unit_label": None,
-        "updated": now,
-        "url": None,
-    }
+def _new_product(session: Session, identifier: str | None = None) -> Obj:
+    return session.new(
+        "product",
+        identifier or f"prod_{token(14)}",
+        null=(
+            "default_price description package_dimensions shippable statement_descriptor tax_code "
+            "tax_details unit_label url"
+        ),
+        active=True,
+        attributes=[],
+        images=[],
+        marketing_features=[],
+        metadata={},
+        name="",
+        type="service",
+        updated=session.now,
+    )
 
 
 def set_product_fields(product: Obj, params: Obj) -> None:
@@ -70,29 +63,26 @@ def create_price(session: Session, params: Obj, *, active: bool = True) -> Obj:
     """Create a price from checked parameters; it is written."""
     recurring = params.get("recurring")
     whole, decimal = amounts(params)
-    price: Obj = {
-        "id": new_id("price"),
-        "object": "price",
-        "active": params.get("active", active),
-        "billing_scheme": params.get("billing_scheme", "per_unit"),
-        "created": session.now,
-        "currency": params["currency"].lower(),
-        "custom_unit_amount": None,
-        "livemode": False,
-        "lookup_key": None,
-        "metadata": merge_metadata({}, params.get("metadata")),
-        "nickname": params.get("nickname"),
-        "product": params["product"],
-        "recurring": recurring and _recurring(recurring),
-        "tax_behavior": params.get("tax_behavior", "unspecified"),
-        "tiers_mode": params.get("tiers_mode"),
-        "transform_quantity": params.get("transform_quantity"),
-        "type": "recurring" if recurring else "one_time",
-        "unit_amount": whole,
-        "unit_amount_decimal": decimal,
-        "_tiers": [_tier(tier) for tier in params.get("tiers") or []],
-        "_options": params.get("currency_options") or {},
-    }
+    price: Obj = session.new(
+        "price",
+        new_id("price"),
+        null="custom_unit_amount lookup_key",
+        active=params.get("active", active),
+        billing_scheme=params.get("billing_scheme", "per_unit"),
+        currency=params["currency"].lower(),
+        metadata=merge_metadata({}, params.get("metadata")),
+        nickname=params.get("nickname"),
+        product=params["product"],
+        recurring=recurring and _recurring(recurring),
+        tax_behavior=params.get("tax_behavior", "unspecified"),
+        tiers_mode=params.get("tiers_mode"),
+        transform_quantity=params.get("transform_quantity"),
+        type="recurring" if recurring else "one_time",
+        unit_amount=whole,
+        unit_amount_decimal=decimal,
+        _tiers=[_tier(tier) for tier in params.get("tiers") or []],
+        _options=params.get("currency_options") or {},
+    )
     if params.get("lookup_key"):
         set_lookup_key(session, price, params)
     return save_and_emit(session, price, "price.created", parent=price["product"])
@@ -113,27 +103,27 @@ def create_inline_price(session: Session, data: Obj, param: str) -> Obj:
 def legacy_plan(price: Obj) -> Obj:
     """Return the price in the older form that subscriptions still show as `plan`."""
     recurring = price["recurring"] or {}
-    return {
-        "id": price["id"],
-        "object": "plan",
-        "active": price["active"],
-        "amount": price["unit_amount"],
-        "amount_decimal": price["unit_amount_decimal"],
-        "billing_scheme": price["billing_scheme"],
-        "created": price["created"],
-        "currency": price["currency"],
-        "interval": recurring.get("interval"),
-        "interval_count": recurring.get("interval_count"),
-        "livemode": False,
-        "metadata": price["metadata"],
-        "meter": recurring.get("meter"),
-        "nickname": price["nickname"],
-        "product": price["product"],
-        "tiers_mode": price["tiers_mode"],
-        "transform_usage": None,
-        "trial_period_days": recurring.get("trial_period_days"),
-        "usage_type": recurring.get("usage_type"),
-    }
+    return new_object(
+        "plan",
+        price["id"],
+        null="transform_usage",
+        active=price["active"],
+        amount=price["unit_amount"],
+        amount_decimal=price["unit_amount_decimal"],
+        billing_scheme=price["billing_scheme"],
+        created=price["created"],
+        currency=price["currency"],
+        interval=recurring.get("interval"),
+        interval_count=recurring.get("interval_count"),
+        livemode=False,
+        metadata=price["metadata"],
+        meter=recurring.get("meter"),
+        nickname=price["nickname"],
+        product=price["product"],
+        tiers_mode=price["tiers_mode"],
+        trial_period_days=recurring.get("trial_period_days"),
+        usage_type=recurring.get("usage_type"),
+    )
 
 
 def currency_options(price: Obj) -> Obj:

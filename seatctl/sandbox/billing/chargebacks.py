@@ -24,17 +24,17 @@ def open_dispute(session: Session, charge: Obj, reason: str) -> Obj:
     before = view(session, charge)
     charge["disputed"] = True
     session.save(charge, parent=charge["payment_intent"])
-    dispute: Obj = {
-        "id": new_id("du"),
-        "object": "dispute",
-        "amount": charge["amount"],
-        "balance_transactions": [],
-        "charge": charge["id"],
-        "created": session.now,
-        "currency": charge["currency"],
-        "enhanced_eligibility_types": [],
-        "evidence": {**dict.fromkeys(_EVIDENCE), "enhanced_evidence": {}},
-        "evidence_details": {
+    dispute: Obj = session.new(
+        "dispute",
+        new_id("du"),
+        null="intended_submission_method",
+        amount=charge["amount"],
+        balance_transactions=[],
+        charge=charge["id"],
+        currency=charge["currency"],
+        enhanced_eligibility_types=[],
+        evidence={**dict.fromkeys(_EVIDENCE), "enhanced_evidence": {}},
+        evidence_details={
             "due_by": session.now + _DAYS_TO_ANSWER * DAY,
             "enhanced_eligibility": {},
             "has_evidence": False,
@@ -42,12 +42,10 @@ def open_dispute(session: Session, charge: Obj, reason: str) -> Obj:
             "submission_count": 0,
             "submission_method": "not_submitted",
         },
-        "intended_submission_method": None,
-        "is_charge_refundable": False,
-        "livemode": False,
-        "metadata": {},
-        "payment_intent": charge["payment_intent"],
-        "payment_method_details": {
+        is_charge_refundable=False,
+        metadata={},
+        payment_intent=charge["payment_intent"],
+        payment_method_details={
             "card": {
                 "brand": "visa",
                 "case_type": "chargeback",
@@ -56,9 +54,9 @@ def open_dispute(session: Session, charge: Obj, reason: str) -> Obj:
             },
             "type": "card",
         },
-        "reason": reason,
-        "status": "needs_response",
-    }
+        reason=reason,
+        status="needs_response",
+    )
     session.save(dispute, parent=charge["id"])
     session.emit("charge.updated", view(session, charge), before)
     session.emit("charge.dispute.created", view(session, dispute))

@@ -8,7 +8,7 @@ from typing import Any
 from seatctl.sandbox.clock import add_months
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.money import round_half_up
-from seatctl.sandbox.objects import Obj, new_id
+from seatctl.sandbox.objects import Obj, new_id, new_object
 from seatctl.sandbox.session import Session
 
 
@@ -38,22 +38,17 @@ def _create(session: Session, entry: Obj, customer: str, param: str, holder: dic
         coupon = session.find("coupon", str(entry.get("coupon")), f"{param}[coupon]")
     _check_coupon(session, coupon)
     months = coupon["duration_in_months"]
-    discount = {
-        "id": new_id("di"),
-        "object": "discount",
-        "checkout_session": None,
-        "customer": customer,
-        "customer_account": None,
-        "end": add_months(session.now, months) if months else None,
-        "invoice": None,
-        "invoice_item": None,
-        "promotion_code": promotion and promotion["id"],
-        "source": {"coupon": coupon["id"], "type": "coupon"},
-        "start": session.now,
-        "subscription": None,
-        "subscription_item": None,
+    discount = new_object(
+        "discount",
+        new_id("di"),
+        null=("checkout_session customer_account invoice invoice_item subscription subscription_item"),
+        customer=customer,
+        end=add_months(session.now, months) if months else None,
+        promotion_code=promotion and promotion["id"],
+        source={"coupon": coupon["id"], "type": "coupon"},
+        start=session.now,
         **holder,
-    }
+    )
     # A copy of the coupon, which may be deleted later: the discount keeps its terms.
     discount["_terms"] = coupon
     session.save(discount)

@@ -71,20 +71,18 @@ def _open_payment(session: Session, invoice: Obj) -> None:
         _invoice=invoice["id"],
     )
     session.save(intent)
-    payment = {
-        "id": new_id("inpay"),
-        "object": "invoice_payment",
-        "amount_paid": None,
-        "amount_requested": invoice["amount_due"],
-        "created": session.now,
-        "currency": invoice["currency"],
-        "invoice": invoice["id"],
-        "is_default": True,
-        "livemode": False,
-        "payment": {"payment_intent": intent["id"], "type": "payment_intent"},
-        "status": "open",
-        "status_transitions": {"canceled_at": None, "paid_at": None},
-    }
+    payment = session.new(
+        "invoice_payment",
+        new_id("inpay"),
+        null="amount_paid",
+        amount_requested=invoice["amount_due"],
+        currency=invoice["currency"],
+        invoice=invoice["id"],
+        is_default=True,
+        payment={"payment_intent": intent["id"], "type": "payment_intent"},
+        status="open",
+        status_transitions={"canceled_at": None, "paid_at": None},
+    )
     session.save(payment, parent=invoice["id"])
     session.emit("payment_intent.created", view(session, intent))
 

@@ -10,7 +10,7 @@ from seatctl.sandbox.billing.lines import item_line
 from seatctl.sandbox.changes import save_changed
 from seatctl.sandbox.clock import DAY, HOUR
 from seatctl.sandbox.money import apply_balance, balance_in
-from seatctl.sandbox.objects import Obj, embedded_list, new_id
+from seatctl.sandbox.objects import Obj, embedded_list, new_id, nulls
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
@@ -37,96 +37,72 @@ def new_draft(
         if reason == "subscription_update":
             details["subscription_proration_date"] = session.now
         parent = {"quote_details": None, "subscription_details": details, "type": "subscription_details"}
-    return {
-        "id": identifier,
-        "object": "invoice",
-        "account_country": seller["country"],
-        "account_name": account.NAME,
-        "account_tax_ids": None,
-        "amount_due": 0,
-        "amount_overpaid": 0,
-        "amount_paid": 0,
-        "amount_remaining": 0,
-        "amount_shipping": 0,
-        "application": None,
-        "attempt_count": 0,
-        "attempted": False,
-        "auto_advance": auto_advance,
-        "automatic_tax": automatic_tax.of_invoice(
+    return session.new(
+        "invoice",
+        identifier,
+        null=(
+            "account_tax_ids application customer_account default_payment_method default_source "
+            "description effective_at ending_balance from_invoice hosted_invoice_url invoice_pdf "
+            "last_finalization_error latest_revision number on_behalf_of receipt_number rendering "
+            "shipping_cost shipping_details statement_descriptor test_clock webhooks_delivered_at"
+        ),
+        account_country=seller["country"],
+        account_name=account.NAME,
+        amount_due=0,
+        amount_overpaid=0,
+        amount_paid=0,
+        amount_remaining=0,
+        amount_shipping=0,
+        attempt_count=0,
+        attempted=False,
+        auto_advance=auto_advance,
+        automatic_tax=automatic_tax.of_invoice(
             customer, enabled=subscription is not None and subscription["automatic_tax"]["enabled"]
         ),
-        "automatically_finalizes_at": session.now + HOUR if auto_advance else None,
-        "billing_reason": reason,
-        "collection_method": collection,
-        "created": session.now,
-        "currency": currency,
-        "custom_fields": customer["invoice_settings"]["custom_fields"],
-        "customer": customer["id"],
-        "customer_account": None,
-        "customer_address": customer["address"],
-        "customer_email": customer["email"],
-        "customer_name": customer["name"],
-        "customer_phone": customer["phone"],
-        "customer_shipping": customer["shipping"],
-        "customer_tax_exempt": customer["tax_exempt"],
-        "customer_tax_ids": [
+        automatically_finalizes_at=session.now + HOUR if auto_advance else None,
+        billing_reason=reason,
+        collection_method=collection,
+        currency=currency,
+        custom_fields=customer["invoice_settings"]["custom_fields"],
+        customer=customer["id"],
+        customer_address=customer["address"],
+        customer_email=customer["email"],
+        customer_name=customer["name"],
+        customer_phone=customer["phone"],
+        customer_shipping=customer["shipping"],
+        customer_tax_exempt=customer["tax_exempt"],
+        customer_tax_ids=[
             {"type": tax_id["type"], "value": tax_id["value"]}
             for tax_id in session.store.walk("tax_id", customer=customer["id"], oldest_first=True)
         ],
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
-        "description": None,
-        "discounts": [],
-        "due_date": due,
-        "effective_at": None,
-        "ending_balance": None,
-        "footer": customer["invoice_settings"]["footer"],
-        "from_invoice": None,
-        "hosted_invoice_url": None,
-        "invoice_pdf": None,
-        "issuer": {"type": "self"},
-        "last_finalization_error": None,
-        "latest_revision": None,
-        "lines": embedded_list([], f"/v1/invoices/{identifier}/lines"),
-        "livemode": False,
-        "metadata": {},
-        "next_payment_attempt": session.now + HOUR
+        default_tax_rates=[],
+        discounts=[],
+        due_date=due,
+        footer=customer["invoice_settings"]["footer"],
+        issuer={"type": "self"},
+        lines=embedded_list([], f"/v1/invoices/{identifier}/lines"),
+        metadata={},
+        next_payment_attempt=session.now + HOUR
         if auto_advance and collection == "charge_automatically"
         else None,
-        "number": None,
-        "on_behalf_of": None,
-        "parent": parent,
-        "payment_settings": {
-            "default_mandate": None,
-            "payment_method_options": None,
-            "payment_method_types": None,
-        },
-        "period_end": period[1],
-        "period_start": period[0],
-        "post_payment_credit_notes_amount": 0,
-        "pre_payment_credit_notes_amount": 0,
-        "receipt_number": None,
-        "rendering": None,
-        "shipping_cost": None,
-        "shipping_details": None,
-        "starting_balance": balance_in(customer, currency),
-        "statement_descriptor": None,
-        "status": "draft",
-        "status_transitions": dict.fromkeys(
-            ("finalized_at", "marked_uncollectible_at", "paid_at", "voided_at")
-        ),
-        "subtotal": 0,
-        "subtotal_excluding_tax": 0,
-        "test_clock": None,
-        "total": 0,
-        "total_discount_amounts": [],
-        "total_excluding_tax": 0,
-        "total_pretax_credit_amounts": [],
-        "total_taxes": [],
-        "webhooks_delivered_at": None,
-        "_days_until_due": days_until_due,
-    }
+        parent=parent,
+        payment_settings=nulls("default_mandate payment_method_options payment_method_types"),
+        period_end=period[1],
+        period_start=period[0],
+        post_payment_credit_notes_amount=0,
+        pre_payment_credit_notes_amount=0,
+        starting_balance=balance_in(customer, currency),
+        status="draft",
+        status_transitions=nulls("finalized_at marked_uncollectible_at paid_at voided_at"),
+        subtotal=0,
+        subtotal_excluding_tax=0,
+        total=0,
+        total_discount_amounts=[],
+        total_excluding_tax=0,
+        total_pretax_credit_amounts=[],
+        total_taxes=[],
+        _days_until_due=days_until_due,
+    )
 
 
 def subscription_of(invoice: Obj) -> str | None:

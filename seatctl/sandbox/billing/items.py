@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.sandbox.billing import catalog
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, new_id
+from seatctl.sandbox.objects import Obj, new_id, new_object
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import public
 
@@ -59,23 +59,22 @@ def price_of(session: Session, entry: Obj, param: str) -> Obj:
 
 def build_item(session: Session, subscription: Obj, price: Obj, entry: Obj, period: tuple[int, int]) -> Obj:
     """Return a new item for `period`; not yet written."""
-    return {
-        "id": f"si_{new_id('x')[2:16]}",
-        "object": "subscription_item",
-        "billing_thresholds": None,
-        "created": session.now,
-        "current_period_end": period[1],
-        "current_period_start": period[0],
-        "current_trial": None,
-        "discounts": [],
-        "metadata": merge_metadata({}, entry.get("metadata")),
-        "plan": catalog.legacy_plan(price),
-        "price": public(price),
-        "quantity": entry.get("quantity", 1),
-        "subscription": subscription["id"],
-        "tax_rates": [],
-        "_billed": [],
-    }
+    return new_object(
+        "subscription_item",
+        f"si_{new_id('x')[2:16]}",
+        null="billing_thresholds current_trial",
+        created=session.now,
+        current_period_end=period[1],
+        current_period_start=period[0],
+        discounts=[],
+        metadata=merge_metadata({}, entry.get("metadata")),
+        plan=catalog.legacy_plan(price),
+        price=public(price),
+        quantity=entry.get("quantity", 1),
+        subscription=subscription["id"],
+        tax_rates=[],
+        _billed=[],
+    )
 
 
 def set_price(item: Obj, price: Obj) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.money import amount_text, exact_price, round_half_up
-from seatctl.sandbox.objects import Obj, new_id
+from seatctl.sandbox.objects import Obj, new_id, new_object
 
 
 def pricing_of(price: Obj | None, *, unit: str | None) -> Obj | None:
@@ -37,27 +37,27 @@ def new_line(
     metadata: Obj | None = None,
 ) -> Obj:
     """Return a line of an invoice; `amount` in minor units, `period` in epoch seconds."""
-    return {
-        "id": new_id("il"),
-        "object": "line_item",
-        "amount": amount,
-        "currency": currency,
-        "description": description,
-        "discount_amounts": [],
-        "discountable": discountable,
-        "discounts": discounts or [],
-        "invoice": invoice,
-        "livemode": False,
-        "metadata": metadata or {},
-        "parent": parent,
-        "period": {"end": period[1], "start": period[0]},
-        "pretax_credit_amounts": [],
-        "pricing": pricing,
-        "quantity": quantity,
-        "quantity_decimal": str(quantity),
-        "subtotal": amount,
-        "taxes": [],
-    }
+    return new_object(
+        "line_item",
+        new_id("il"),
+        amount=amount,
+        currency=currency,
+        description=description,
+        discount_amounts=[],
+        discountable=discountable,
+        discounts=discounts or [],
+        invoice=invoice,
+        livemode=False,
+        metadata=metadata or {},
+        parent=parent,
+        period={"end": period[1], "start": period[0]},
+        pretax_credit_amounts=[],
+        pricing=pricing,
+        quantity=quantity,
+        quantity_decimal=str(quantity),
+        subtotal=amount,
+        taxes=[],
+    )
 
 
 def period_line(
@@ -139,35 +139,33 @@ def new_invoice_item(
     metadata: Obj | None = None,
 ) -> Obj:
     """Return an invoice item; a proration is dated at its period's start and has frozen fields."""
-    item: Obj = {
-        "id": new_id("ii"),
-        "object": "invoiceitem",
-        "amount": amount,
-        "currency": currency,
-        "customer": customer,
-        "customer_account": None,
-        "date": period[0] if proration else now,
-        "description": description,
-        "discountable": discountable,
-        "discounts": discounts or [],
-        "frozen_fields": ["pricing", "quantity", "discounts"] if proration else [],
-        "invoice": invoice,
-        "livemode": False,
-        "metadata": metadata or {},
-        "net_amount": net_amount(amount, discountable=discountable),
-        "parent": None,
-        "period": {"end": period[1], "start": period[0]},
-        "pricing": pricing,
-        "proration": proration,
-        "quantity": quantity,
-        "quantity_decimal": str(quantity),
-        "tax_rates": [],
-        "test_clock": None,
-        "_created": now,
-        "_subscription": subscription,
-        "_subscription_item": subscription_item,
-        "_credited": credited,
-    }
+    item: Obj = new_object(
+        "invoiceitem",
+        new_id("ii"),
+        null="customer_account parent test_clock",
+        amount=amount,
+        currency=currency,
+        customer=customer,
+        date=period[0] if proration else now,
+        description=description,
+        discountable=discountable,
+        discounts=discounts or [],
+        frozen_fields=["pricing", "quantity", "discounts"] if proration else [],
+        invoice=invoice,
+        livemode=False,
+        metadata=metadata or {},
+        net_amount=net_amount(amount, discountable=discountable),
+        period={"end": period[1], "start": period[0]},
+        pricing=pricing,
+        proration=proration,
+        quantity=quantity,
+        quantity_decimal=str(quantity),
+        tax_rates=[],
+        _created=now,
+        _subscription=subscription,
+        _subscription_item=subscription_item,
+        _credited=credited,
+    )
     if subscription:
         details = {"subscription": subscription}
         if subscription_item:

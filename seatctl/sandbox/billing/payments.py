@@ -33,38 +33,28 @@ class PaymentOutcome:
 def new_intent(session: Session, customer: str | None, amount: int, currency: str, **fields: object) -> Obj:
     """Return a new payment intent that waits for a payment method; not yet written."""
     identifier = new_id("pi")
-    return {
-        "id": identifier,
-        "object": "payment_intent",
-        "allowed_payment_method_types": None,
-        "amount": amount,
-        "amount_capturable": 0,
-        "amount_details": {"tip": {}},
-        "amount_received": 0,
-        "application": None,
-        "application_fee_amount": None,
-        "automatic_payment_methods": None,
-        "canceled_at": None,
-        "cancellation_reason": None,
-        "capture_method": "automatic_async",
-        "client_secret": f"{identifier}_secret_{token(24)}",
-        "confirmation_method": "automatic",
-        "created": session.now,
-        "currency": currency,
-        "customer": customer,
-        "customer_account": None,
-        "description": None,
-        "excluded_payment_method_types": None,
-        "last_payment_error": None,
-        "latest_charge": None,
-        "livemode": False,
-        "managed_payments": None,
-        "metadata": {},
-        "next_action": None,
-        "on_behalf_of": None,
-        "payment_method": None,
-        "payment_method_configuration_details": None,
-        "payment_method_options": {
+    return session.new(
+        "payment_intent",
+        identifier,
+        null=(
+            "allowed_payment_method_types application application_fee_amount "
+            "automatic_payment_methods canceled_at cancellation_reason customer_account "
+            "description excluded_payment_method_types last_payment_error latest_charge "
+            "managed_payments next_action on_behalf_of payment_method "
+            "payment_method_configuration_details processing receipt_email review "
+            "setup_future_usage shipping source statement_descriptor statement_descriptor_suffix "
+            "transfer_data transfer_group"
+        ),
+        amount=amount,
+        amount_capturable=0,
+        amount_details={"tip": {}},
+        amount_received=0,
+        client_secret=f"{identifier}_secret_{token(24)}",
+        confirmation_method="automatic",
+        currency=currency,
+        customer=customer,
+        metadata={},
+        payment_method_options={
             "card": {
                 "installments": None,
                 "mandate_options": None,
@@ -72,20 +62,10 @@ def new_intent(session: Session, customer: str | None, amount: int, currency: st
                 "request_three_d_secure": "automatic",
             }
         },
-        "payment_method_types": ["card"],
-        "processing": None,
-        "receipt_email": None,
-        "review": None,
-        "setup_future_usage": None,
-        "shipping": None,
-        "source": None,
-        "statement_descriptor": None,
-        "statement_descriptor_suffix": None,
-        "status": "requires_payment_method",
-        "transfer_data": None,
-        "transfer_group": None,
-        **fields,
-    }
+        payment_method_types=["card"],
+        status="requires_payment_method",
+        **{"capture_method": "automatic_async", **fields},
+    )
 
 
 def attempt_payment(
@@ -235,50 +215,39 @@ def _card_details(method: Obj, authorized: int | None) -> Obj:
 def _charge(session: Session, intent: Obj, method: Obj, decline: cards.Decline | None) -> Obj:
     paid = decline is None
     card = _card_details(method, intent["amount"] if paid else None)
-    charge: Obj = {
-        "id": new_id("ch"),
-        "object": "charge",
-        "amount": intent["amount"],
-        "amount_captured": intent["amount"] if paid else 0,
-        "amount_refunded": 0,
-        "application": None,
-        "application_fee": None,
-        "application_fee_amount": None,
-        "balance_transaction": None,
-        "billing_details": method["billing_details"],
-        "calculated_statement_descriptor": "SANDBOX" if paid else None,
-        "captured": paid,
-        "created": session.now,
-        "currency": intent["currency"],
-        "customer": intent["customer"],
-        "description": intent["description"],
-        "disputed": False,
-        "failure_balance_transaction": None,
-        "failure_code": None if decline is None else decline.code,
-        "failure_message": None if decline is None else decline.message,
-        "fraud_details": {},
-        "livemode": False,
-        "metadata": intent["metadata"],
-        "on_behalf_of": None,
-        "outcome": _outcome(decline),
-        "paid": paid,
-        "payment_intent": intent["id"],
-        "payment_method": method["id"],
-        "payment_method_details": {method["type"]: card, "type": method["type"]},
-        "receipt_email": intent["receipt_email"],
-        "receipt_number": None,
-        "receipt_url": f"https://sandbox.invalid/receipts/{token(20)}" if paid else None,
-        "refunded": False,
-        "review": None,
-        "shipping": None,
-        "source": None,
-        "source_transfer": None,
-        "statement_descriptor": None,
-        "statement_descriptor_suffix": None,
-        "status": "succeeded" if paid else "failed",
-        "transfer_data": None,
-        "transfer_group": None,
-    }
+    charge: Obj = session.new(
+        "charge",
+        new_id("ch"),
+        null=(
+            "application application_fee application_fee_amount balance_transaction "
+            "failure_balance_transaction on_behalf_of receipt_number review shipping source "
+            "source_transfer statement_descriptor statement_descriptor_suffix transfer_data "
+            "transfer_group"
+        ),
+        amount=intent["amount"],
+        amount_captured=intent["amount"] if paid else 0,
+        amount_refunded=0,
+        billing_details=method["billing_details"],
+        calculated_statement_descriptor="SANDBOX" if paid else None,
+        captured=paid,
+        currency=intent["currency"],
+        customer=intent["customer"],
+        description=intent["description"],
+        disputed=False,
+        failure_code=None if decline is None else decline.code,
+        failure_message=None if decline is None else decline.message,
+        fraud_details={},
+        metadata=intent["metadata"],
+        outcome=_outcome(decline),
+        paid=paid,
+        payment_intent=intent["id"],
+        payment_method=method["id"],
+        payment_method_details={method["type"]: card, "type": method["type"]},
+        receipt_email=intent["receipt_email"],
+        receipt_url=f"https://sandbox.invalid/receipts/{token(20)}" if paid else None,
+        refunded=False,
+        status="succeeded" if paid else "failed",
+    )
     session.save(charge, parent=intent["id"])
     return charge
 

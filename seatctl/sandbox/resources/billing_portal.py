@@ -6,29 +6,25 @@ from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import update_metadata
-from seatctl.sandbox.objects import Obj, new_id, set_fields, token, unset
+from seatctl.sandbox.objects import Obj, new_id, nulls, set_fields, token, unset
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/billing_portal/configurations."""
-    configuration: Obj = {
-        "id": new_id("bpc"),
-        "object": "billing_portal.configuration",
-        "active": True,
-        "application": None,
-        "business_profile": {"headline": None, "privacy_policy_url": None, "terms_of_service_url": None},
-        "created": session.now,
-        "default_return_url": None,
-        "features": _features({}),
-        "is_default": False,
-        "livemode": False,
-        "login_page": {"enabled": False, "url": None},
-        "metadata": {},
-        "name": None,
-        "updated": session.now,
-    }
+    configuration: Obj = session.new(
+        "billing_portal.configuration",
+        new_id("bpc"),
+        null="application default_return_url name",
+        active=True,
+        business_profile=nulls("headline privacy_policy_url terms_of_service_url"),
+        features=_features({}),
+        is_default=False,
+        login_page={"enabled": False, "url": None},
+        metadata={},
+        updated=session.now,
+    )
     _apply(configuration, params)
     return save_and_emit(session, configuration, "billing_portal.configuration.created")
 
@@ -105,18 +101,14 @@ def create_session(session: Session, params: Obj) -> Obj:
         )
         raise invalid(message)
     session.find("billing_portal.configuration", configuration, "configuration")
-    portal_session: Obj = {
-        "id": new_id("bps"),
-        "object": "billing_portal.session",
-        "configuration": configuration,
-        "created": session.now,
-        "customer": params["customer"],
-        "customer_account": None,
-        "flow": None,
-        "livemode": False,
-        "locale": params.get("locale"),
-        "on_behalf_of": None,
-        "return_url": params.get("return_url"),
-        "url": f"https://sandbox.invalid/p/session/test_{token(40)}",
-    }
+    portal_session: Obj = session.new(
+        "billing_portal.session",
+        new_id("bps"),
+        null="customer_account flow on_behalf_of",
+        configuration=configuration,
+        customer=params["customer"],
+        locale=params.get("locale"),
+        return_url=params.get("return_url"),
+        url=f"https://sandbox.invalid/p/session/test_{token(40)}",
+    )
     return save_and_emit(session, portal_session, "billing_portal.session.created")

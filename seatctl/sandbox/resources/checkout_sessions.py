@@ -10,7 +10,7 @@ from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import check_customer, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.money import exact_price, round_half_up
-from seatctl.sandbox.objects import Obj, address, pick, token
+from seatctl.sandbox.objects import Obj, address, nulls, pick, token
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
@@ -83,9 +83,7 @@ def _new_session(session: Session, params: Obj, mode: str, amount: int | None, c
         "created": session.now,
         "currency": currency,
         "custom_fields": [],
-        "custom_text": dict.fromkeys(
-            ("after_submit", "shipping_address", "submit", "terms_of_service_acceptance")
-        ),
+        "custom_text": nulls("after_submit shipping_address submit terms_of_service_acceptance"),
         "customer": params.get("customer"),
         "customer_account": None,
         "customer_details": None,
@@ -172,7 +170,7 @@ def complete(session: Session, identifier: str, card: str) -> Obj:
         _subscribe(session, checkout, method, params)
     customer = session.find("customer", checkout["customer"], None)
     details = {
-        **dict.fromkeys(("business_name", "individual_name", "tax_ids")),
+        **nulls("business_name individual_name tax_ids"),
         **pick(customer, "email", "name", "phone", "address", "tax_exempt"),
     }
     checkout.update(status="complete", url=None, customer_details=details)

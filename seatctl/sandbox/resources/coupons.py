@@ -29,7 +29,7 @@ def create(session: Session, params: Obj) -> Obj:
     identifier = params.get("id") or token(8)
     if session.store.get_any(identifier):
         raise invalid("Coupon already exists.", "id", code="resource_already_exists")
-    coupon = _new_coupon(session.now, identifier, duration, params)
+    coupon = _new_coupon(session, identifier, duration, params)
     products = (params.get("applies_to") or {}).get("products") or []
     for position, product in enumerate(products):
         session.find("product", product, f"applies_to[products][{position}]")
@@ -37,25 +37,23 @@ def create(session: Session, params: Obj) -> Obj:
     return save_and_emit(session, coupon, "coupon.created")
 
 
-def _new_coupon(now: int, identifier: str, duration: str, params: Obj) -> Obj:
+def _new_coupon(session: Session, identifier: str, duration: str, params: Obj) -> Obj:
     percent = params.get("percent_off")
-    return {
-        "id": identifier,
-        "object": "coupon",
-        "amount_off": params.get("amount_off"),
-        "created": now,
-        "currency": params.get("currency"),
-        "duration": duration,
-        "duration_in_months": params.get("duration_in_months"),
-        "livemode": False,
-        "max_redemptions": params.get("max_redemptions"),
-        "metadata": merge_metadata({}, params.get("metadata")),
-        "name": params.get("name"),
-        "percent_off": None if percent is None else float(percent),
-        "redeem_by": params.get("redeem_by"),
-        "times_redeemed": 0,
-        "valid": True,
-    }
+    return session.new(
+        "coupon",
+        identifier,
+        amount_off=params.get("amount_off"),
+        currency=params.get("currency"),
+        duration=duration,
+        duration_in_months=params.get("duration_in_months"),
+        max_redemptions=params.get("max_redemptions"),
+        metadata=merge_metadata({}, params.get("metadata")),
+        name=params.get("name"),
+        percent_off=None if percent is None else float(percent),
+        redeem_by=params.get("redeem_by"),
+        times_redeemed=0,
+        valid=True,
+    )
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:

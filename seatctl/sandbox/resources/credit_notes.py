@@ -9,7 +9,7 @@ from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, embedded_list, new_id, pick, token
+from seatctl.sandbox.objects import Obj, embedded_list, new_id, new_object, pick, token
 from seatctl.sandbox.resources.refunds import refund_charge
 from seatctl.sandbox.session import Session
 
@@ -51,42 +51,37 @@ def _new_note(session: Session, invoice: Obj, params: Obj) -> Obj:
         raise invalid(message, "amount")
     paid = invoice["status"] == "paid"
     identifier = new_id("cn")
-    return {
-        "id": identifier,
-        "object": "credit_note",
-        "amount": total,
-        "amount_shipping": 0,
-        "created": session.now,
-        "currency": invoice["currency"],
-        "customer": invoice["customer"],
-        "customer_account": None,
-        "customer_balance_transaction": None,
-        "discount_amount": sum(line["discount_amount"] for line in lines),
-        "discount_amounts": [],
-        "effective_at": params.get("effective_at", session.now),
-        "invoice": invoice["id"],
-        "lines": embedded_list(lines, f"/v1/credit_notes/{identifier}/lines"),
-        "livemode": False,
-        "memo": params.get("memo"),
-        "metadata": merge_metadata({}, params.get("metadata")),
-        "number": f"{invoice['number']}-CN-{invoice.get('_notes', 0) + 1:02d}",
-        "out_of_band_amount": params.get("out_of_band_amount"),
-        "pdf": f"https://sandbox.invalid/credit_notes/test_{token(32)}/pdf",
-        "post_payment_amount": total if paid else 0,
-        "pre_payment_amount": 0 if paid else total,
-        "pretax_credit_amounts": [],
-        "reason": params.get("reason"),
-        "refunds": [],
-        "shipping_cost": None,
-        "status": "issued",
-        "subtotal": total,
-        "subtotal_excluding_tax": total,
-        "total": total,
-        "total_excluding_tax": total,
-        "total_taxes": [],
-        "type": "post_payment" if paid else "pre_payment",
-        "voided_at": None,
-    }
+    return session.new(
+        "credit_note",
+        identifier,
+        null="customer_account customer_balance_transaction shipping_cost voided_at",
+        amount=total,
+        amount_shipping=0,
+        currency=invoice["currency"],
+        customer=invoice["customer"],
+        discount_amount=sum(line["discount_amount"] for line in lines),
+        discount_amounts=[],
+        effective_at=params.get("effective_at", session.now),
+        invoice=invoice["id"],
+        lines=embedded_list(lines, f"/v1/credit_notes/{identifier}/lines"),
+        memo=params.get("memo"),
+        metadata=merge_metadata({}, params.get("metadata")),
+        number=f"{invoice['number']}-CN-{invoice.get('_notes', 0) + 1:02d}",
+        out_of_band_amount=params.get("out_of_band_amount"),
+        pdf=f"https://sandbox.invalid/credit_notes/test_{token(32)}/pdf",
+        post_payment_amount=total if paid else 0,
+        pre_payment_amount=0 if paid else total,
+        pretax_credit_amounts=[],
+        reason=params.get("reason"),
+        refunds=[],
+        status="issued",
+        subtotal=total,
+        subtotal_excluding_tax=total,
+        total=total,
+        total_excluding_tax=total,
+        total_taxes=[],
+        type="post_payment" if paid else "pre_payment",
+    )
 
 
 def _lines(invoice: Obj, params: Obj) -> list[Obj]:
@@ -124,23 +119,21 @@ def _line(invoice: Obj, entry: Obj, param: str) -> Obj:
 
 
 def _credit_line(amount: int, kind: str, description: str | None) -> Obj:
-    return {
-        "id": new_id("cnli"),
-        "object": "credit_note_line_item",
-        "amount": amount,
-        "description": description,
-        "discount_amount": 0,
-        "discount_amounts": [],
-        "livemode": False,
-        "metadata": {},
-        "pretax_credit_amounts": [],
-        "quantity": None,
-        "tax_rates": [],
-        "taxes": [],
-        "type": kind,
-        "unit_amount": None,
-        "unit_amount_decimal": None,
-    }
+    return new_object(
+        "credit_note_line_item",
+        new_id("cnli"),
+        null="quantity unit_amount unit_amount_decimal",
+        amount=amount,
+        description=description,
+        discount_amount=0,
+        discount_amounts=[],
+        livemode=False,
+        metadata={},
+        pretax_credit_amounts=[],
+        tax_rates=[],
+        taxes=[],
+        type=kind,
+    )
 
 
 def _credit_paid(session: Session, invoice: Obj, note: Obj, params: Obj) -> None:

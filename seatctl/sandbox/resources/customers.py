@@ -6,7 +6,7 @@ from seatctl.sandbox.billing.balance import record_transaction
 from seatctl.sandbox.changes import delete_and_emit, deleted, save_and_emit, save_changed
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import update_metadata
-from seatctl.sandbox.objects import Obj, address, set_fields, shipping, token, unset
+from seatctl.sandbox.objects import Obj, address, nulls, set_fields, shipping, token, unset
 from seatctl.sandbox.resources.payment_methods import own_method
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
@@ -16,7 +16,7 @@ _PLAIN = ("address", "description", "email", "name", "phone", "preferred_locales
 
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/customers. If the bank refuses the card, no customer is created."""
-    customer = _new_customer(session.now)
+    customer = _new_customer(session)
     _apply(customer, params)
     customer["balance"] = params.get("balance", 0)
     session.save(customer)
@@ -57,37 +57,23 @@ def _set_invoice_settings(session: Session, customer: Obj, params: Obj, test_ids
     customer["invoice_settings"]["default_payment_method"] = method["id"]
 
 
-def _new_customer(now: int) -> Obj:
-    return {
-        "id": f"cus_{token(14)}",
-        "object": "customer",
-        "address": None,
-        "balance": 0,
-        "created": now,
-        "currency": None,
-        "customer_account": None,
-        "default_source": None,
-        "delinquent": False,
-        "description": None,
-        "discount": None,
-        "email": None,
-        "invoice_prefix": token(8, capitals=True),
-        "invoice_settings": {
-            "custom_fields": None,
-            "default_payment_method": None,
-            "footer": None,
-            "rendering_options": None,
-        },
-        "livemode": False,
-        "metadata": {},
-        "name": None,
-        "next_invoice_sequence": 1,
-        "phone": None,
-        "preferred_locales": [],
-        "shipping": None,
-        "tax_exempt": "none",
-        "test_clock": None,
-    }
+def _new_customer(session: Session) -> Obj:
+    return session.new(
+        "customer",
+        f"cus_{token(14)}",
+        null=(
+            "address currency customer_account default_source description discount email name "
+            "phone shipping test_clock"
+        ),
+        balance=0,
+        delinquent=False,
+        invoice_prefix=token(8, capitals=True),
+        invoice_settings=nulls("custom_fields default_payment_method footer rendering_options"),
+        metadata={},
+        next_invoice_sequence=1,
+        preferred_locales=[],
+        tax_exempt="none",
+    )
 
 
 def _apply(customer: Obj, params: Obj) -> None:

@@ -29,12 +29,12 @@ from seatctl.sandbox.clock import HOUR
 from seatctl.sandbox.errors import ApiError, invalid, missing_param
 from seatctl.sandbox.lists import check_customer, in_range, page_of
 from seatctl.sandbox.metadata import update_metadata
-from seatctl.sandbox.objects import Obj, set_fields, shipping, unset
+from seatctl.sandbox.objects import Obj, nulls, set_fields, shipping, unset
 from seatctl.sandbox.resources.payment_methods import own_method
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
-_RENDERING = dict.fromkeys(("amount_tax_display", "pdf", "template", "template_version"))
+_RENDERING = nulls("amount_tax_display pdf template template_version")
 _EDITABLE_WHEN_FINAL = {"metadata", "expand", "auto_advance", "automatically_finalizes_at"}
 
 

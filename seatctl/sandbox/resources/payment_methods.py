@@ -12,7 +12,7 @@ from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import ApiError, invalid, no_such
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import update_metadata
-from seatctl.sandbox.objects import Obj, new_id, pick, set_fields, unset
+from seatctl.sandbox.objects import Obj, new_id, nulls, pick, set_fields, unset
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
@@ -27,7 +27,7 @@ def create(session: Session, params: Obj) -> Obj:
             raise _token_refusal(params, identifier)
         method = _new_card(session, name)
     else:
-        method = {**_new_method(session.now, kind), kind: params.get(kind) or {}}
+        method = {**_new_method(session, kind), kind: params.get(kind) or {}}
     _apply(method, params)
     session.save(method)
     return view(session, method)
@@ -52,7 +52,7 @@ def _new_card(session: Session, name: str) -> Obj:
     """Return a new, unattached method of the named test card; not yet written."""
     card = cards.card(name)
     today = datetime.fromtimestamp(session.now, UTC)
-    method = _new_method(session.now, "card")
+    method = _new_method(session, "card")
     method["_card"] = name
     method["card"] = {
         "brand": card.brand,
@@ -75,7 +75,7 @@ def _new_card(session: Session, name: str) -> Obj:
 
 def _new_bank_account(session: Session) -> Obj:
     """Return a new, unattached bank account in the United States, whose debits take days; not yet written."""
-    method = _new_method(session.now, "us_bank_account")
+    method = _new_method(session, "us_bank_account")
     method["us_bank_account"] = {
         "account_holder_type": "individual",
         "account_type": "checking",
@@ -97,20 +97,17 @@ def _fingerprint(card: cards.Card) -> str:
     return f"Sandbox{number:09d}"[:16]
 
 
-def _new_method(now: int, kind: str) -> Obj:
-    address: Obj = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
-    return {
-        "id": new_id("pm"),
-        "object": "payment_method",
-        "allow_redisplay": "unspecified",
-        "billing_details": {"address": address, "email": None, "name": None, "phone": None, "tax_id": None},
-        "created": now,
-        "customer": None,
-        "customer_account": None,
-        "livemode": False,
-        "metadata": {},
-        "type": kind,
-    }
+def _new_method(session: Session, kind: str) -> Obj:
+    address: Obj = nulls("city country line1 line2 postal_code state")
+    return session.new(
+        "payment_method",
+        new_id("pm"),
+        null="customer customer_account",
+        allow_redisplay="unspecified",
+        billing_details={"address": address, "email": None, "name": None, "phone": None, "tax_id": None},
+        metadata={},
+        type=kind,
+    )
 
 
 def _apply(method: Obj, params: Obj) -> None:

@@ -24,27 +24,25 @@ def create(session: Session, params: Obj) -> Obj:
     for other in session.store.walk("promotion_code"):
         if other["active"] and other["code"].lower() == code.lower():
             raise invalid("An active promotion code with `code: " + code + "` already exists.")
-    return save_and_emit(session, _new_code(session.now, code, params), "promotion_code.created")
+    return save_and_emit(session, _new_code(session, code, params), "promotion_code.created")
 
 
-def _new_code(now: int, code: str, params: Obj) -> Obj:
+def _new_code(session: Session, code: str, params: Obj) -> Obj:
     limits = {"first_time_transaction": False, "minimum_amount": None, "minimum_amount_currency": None}
-    return {
-        "id": new_id("promo"),
-        "object": "promotion_code",
-        "active": params.get("active", True),
-        "code": code,
-        "created": now,
-        "customer": params.get("customer"),
-        "customer_account": None,
-        "expires_at": params.get("expires_at"),
-        "livemode": False,
-        "max_redemptions": params.get("max_redemptions"),
-        "metadata": merge_metadata({}, params.get("metadata")),
-        "promotion": {"coupon": params["promotion"]["coupon"], "type": "coupon"},
-        "restrictions": {**limits, **(params.get("restrictions") or {})},
-        "times_redeemed": 0,
-    }
+    return session.new(
+        "promotion_code",
+        new_id("promo"),
+        null="customer_account",
+        active=params.get("active", True),
+        code=code,
+        customer=params.get("customer"),
+        expires_at=params.get("expires_at"),
+        max_redemptions=params.get("max_redemptions"),
+        metadata=merge_metadata({}, params.get("metadata")),
+        promotion={"coupon": params["promotion"]["coupon"], "type": "coupon"},
+        restrictions={**limits, **(params.get("restrictions") or {})},
+        times_redeemed=0,
+    )
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:

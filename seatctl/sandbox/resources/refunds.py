@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, new_id, token
+from seatctl.sandbox.objects import Obj, new_id, new_object, token
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
@@ -71,26 +71,23 @@ def _charged_back(session: Session, charge: Obj) -> bool:
 def _new_refund(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:
     card = {"reference_status": "pending", "reference_type": "acquirer_reference_number",
             "type": "refund"}  # fmt: skip
-    return {
-        "id": new_id("re"),
-        "object": "refund",
-        "amount": amount,
-        "balance_transaction": f"txn_{token(24)}",
-        "charge": charge["id"],
-        "created": now,
-        "currency": charge["currency"],
-        "customer": charge["customer"],
-        "customer_account": None,
-        "destination_details": {"card": card, "type": "card"},
-        "metadata": {},
-        "payment_intent": charge["payment_intent"],
-        "payment_method": charge["payment_method"],
-        "reason": reason,
-        "receipt_number": None,
-        "source_transfer_reversal": None,
-        "status": "succeeded",
-        "transfer_reversal": None,
-    }
+    return new_object(
+        "refund",
+        new_id("re"),
+        null="customer_account receipt_number source_transfer_reversal transfer_reversal",
+        amount=amount,
+        balance_transaction=f"txn_{token(24)}",
+        charge=charge["id"],
+        created=now,
+        currency=charge["currency"],
+        customer=charge["customer"],
+        destination_details={"card": card, "type": "card"},
+        metadata={},
+        payment_intent=charge["payment_intent"],
+        payment_method=charge["payment_method"],
+        reason=reason,
+        status="succeeded",
+    )
 
 
 def list_page(session: Session, params: Obj) -> Obj:

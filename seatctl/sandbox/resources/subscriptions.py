@@ -27,7 +27,7 @@ from seatctl.sandbox.clock import DAY, add_months
 from seatctl.sandbox.errors import ApiError, invalid, missing_param, no_such
 from seatctl.sandbox.lists import check_customer, in_range, page_of
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, new_id, unset
+from seatctl.sandbox.objects import Obj, new_id, nulls, unset
 from seatctl.sandbox.resources.payment_methods import own_method
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of, view
@@ -140,73 +140,54 @@ def _new_subscription(session: Session, customer: Obj, params: Obj, currency: st
     trial = isinstance(trial_end, int)
     anchor = trial_end if trial else params.get("billing_cycle_anchor", session.now)
     end_behavior = (params.get("trial_settings") or {}).get("end_behavior") or {}
-    return {
-        "id": new_id("sub"),
-        "object": "subscription",
-        "application": None,
-        "application_fee_percent": None,
-        "automatic_tax": automatic_tax.of_subscription(enabled=automatic_tax.is_enabled(params)),
-        "billing_cycle_anchor": anchor,
-        "billing_cycle_anchor_config": None,
-        "billing_mode": {
+    return session.new(
+        "subscription",
+        new_id("sub"),
+        null=(
+            "application application_fee_percent billing_cycle_anchor_config billing_thresholds "
+            "cancel_at canceled_at customer_account default_payment_method default_source "
+            "ended_at items latest_invoice managed_payments next_pending_invoice_item_invoice "
+            "on_behalf_of pause_collection pending_invoice_item_interval pending_setup_intent "
+            "pending_update plan quantity schedule test_clock transfer_data"
+        ),
+        automatic_tax=automatic_tax.of_subscription(enabled=automatic_tax.is_enabled(params)),
+        billing_cycle_anchor=anchor,
+        billing_mode={
             "flexible": {"proration_discounts": "included"},
             "type": "flexible",
             "updated_at": session.now,
         },
-        "billing_schedules": [],
-        "billing_thresholds": None,
-        "cancel_at": None,
-        "cancel_at_period_end": False,
-        "canceled_at": None,
-        "cancellation_details": dict.fromkeys(("comment", "feedback", "feedback_option", "reason")),
-        "collection_method": params.get("collection_method", "charge_automatically"),
-        "created": session.now,
-        "currency": currency,
-        "customer": customer["id"],
-        "customer_account": None,
-        "days_until_due": params.get("days_until_due"),
-        "default_payment_method": None,
-        "default_source": None,
-        "default_tax_rates": [],
-        "description": unset(params.get("description")),
-        "discounts": [],
-        "ended_at": None,
-        "invoice_settings": {
-            **dict.fromkeys(("account_tax_ids", "custom_fields", "description", "footer")),
+        billing_schedules=[],
+        cancel_at_period_end=False,
+        cancellation_details=nulls("comment feedback feedback_option reason"),
+        collection_method=params.get("collection_method", "charge_automatically"),
+        currency=currency,
+        customer=customer["id"],
+        days_until_due=params.get("days_until_due"),
+        default_tax_rates=[],
+        description=unset(params.get("description")),
+        discounts=[],
+        invoice_settings={
+            **nulls("account_tax_ids custom_fields description footer"),
             "issuer": {"type": "self"},
         },
-        "items": None,
-        "latest_invoice": None,
-        "livemode": False,
-        "managed_payments": None,
-        "metadata": merge_metadata({}, params.get("metadata")),
-        "next_pending_invoice_item_invoice": None,
-        "on_behalf_of": None,
-        "pause_collection": None,
-        "payment_settings": {
+        metadata=merge_metadata({}, params.get("metadata")),
+        payment_settings={
             "payment_method_options": None,
             "payment_method_types": None,
             "save_default_payment_method": "off",
         },
-        "pending_invoice_item_interval": None,
-        "pending_setup_intent": None,
-        "pending_update": None,
-        "plan": None,
-        "quantity": None,
-        "schedule": None,
-        "start_date": session.now,
-        "status": "trialing" if trial else "active",
-        "test_clock": None,
-        "transfer_data": None,
-        "trial_end": trial_end if trial else None,
-        "trial_settings": {
+        start_date=session.now,
+        status="trialing" if trial else "active",
+        trial_end=trial_end if trial else None,
+        trial_settings={
             "end_behavior": {
                 "billing_cycle_anchor": "now",
                 "missing_payment_method": end_behavior.get("missing_payment_method", "create_invoice"),
             }
         },
-        "trial_start": session.now if trial else None,
-    }
+        trial_start=session.now if trial else None,
+    )
 
 
 def _apply(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:

@@ -12,19 +12,17 @@ def create(session: Session, params: Obj, customer: str) -> Obj:
     """POST /v1/customers/ID/tax_ids."""
     session.find("customer", customer, "id", status=404)
     kind = params["type"]
-    tax_id: Obj = {
-        "id": new_id("txi"),
-        "object": "tax_id",
-        "country": None if kind.startswith("eu_") else kind[:2].upper(),
-        "created": session.now,
-        "customer": customer,
-        "customer_account": None,
-        "livemode": False,
-        "owner": {"customer": customer, "customer_account": None, "type": "customer"},
-        "type": kind,
-        "value": params["value"],
-        "verification": {"status": "unavailable", "verified_address": None, "verified_name": None},
-    }
+    tax_id: Obj = session.new(
+        "tax_id",
+        new_id("txi"),
+        null="customer_account",
+        country=None if kind.startswith("eu_") else kind[:2].upper(),
+        customer=customer,
+        owner={"customer": customer, "customer_account": None, "type": "customer"},
+        type=kind,
+        value=params["value"],
+        verification={"status": "unavailable", "verified_address": None, "verified_name": None},
+    )
     return save_and_emit(session, tax_id, "customer.tax_id.created")
 
 
