@@ -140,8 +140,8 @@ def add_seats(
       seatctl subs add-seats design 5 --dry-run
     """
     from seatctl.cli.confirm import confirm_and_submit
+    from seatctl.services.subscriptions.change_operation import prepare_added_seats
     from seatctl.services.subscriptions.proposal import ChangeOptions
-    from seatctl.services.subscriptions.seats_and_plan import prepare_added_seats
 
     ctx = context(typer_ctx)
     options = ChangeOptions(max_spend, request_id, promo, coupon, on_account)
@@ -171,8 +171,8 @@ def set_seats(
       seatctl subs set-seats design 10 --revoke-from leavers.csv --dry-run
     """
     from seatctl.cli.confirm import confirm_and_submit, departures_of
+    from seatctl.services.subscriptions.change_operation import prepare_seat_total
     from seatctl.services.subscriptions.proposal import ChangeOptions
-    from seatctl.services.subscriptions.seats_and_plan import prepare_seat_total
 
     ctx = context(typer_ctx)
     departures = departures_of(ctx, subscription, seats, revoke, revoke_from)
@@ -201,8 +201,8 @@ def change_plan(
       seatctl subs change-plan design pro --at-renewal
     """
     from seatctl.cli.confirm import confirm_and_submit
+    from seatctl.services.subscriptions.change_operation import prepare_plan_change
     from seatctl.services.subscriptions.proposal import ChangeOptions
-    from seatctl.services.subscriptions.seats_and_plan import prepare_plan_change
 
     ctx = context(typer_ctx)
     options = ChangeOptions(max_spend, request_id, promo, coupon)

@@ -32,7 +32,7 @@ def cancel(
       seatctl subs cancel design --now --refund --yes
     """
     from seatctl.cli.confirm import confirm_and_submit
-    from seatctl.services.subscriptions.cancel import prepare_cancel
+    from seatctl.services.subscriptions.cancel_operation import prepare_cancel
 
     if now and at_period_end:
         raise UsageError("--now and --at-period-end cannot be used together", hint="use one of them")
@@ -63,7 +63,7 @@ def resume(
       seatctl subs resume design --max-spend 60.00 --yes
     """
     from seatctl.cli.confirm import confirm_and_submit
-    from seatctl.services.subscriptions.cancel import prepare_resume
+    from seatctl.services.subscriptions.cancel_operation import prepare_resume
     from seatctl.services.subscriptions.proposal import ChangeOptions
 
     ctx = context(typer_ctx)

@@ -16,7 +16,7 @@ from seatctl.models.plan import Increase, Plan
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription_status import SubscriptionStatus
-from seatctl.rules.item_metadata import metadata_of, with_metadata
+from seatctl.rules.item_metadata import metadata_of
 from seatctl.rules.metadata import made_by
 from seatctl.rules.plural import counted
 from seatctl.rules.purchases import address_hint, check_spend, check_tax, unused_discount_warning
@@ -244,21 +244,17 @@ def _refund_if_ended(running: OperationRun[AddonPayload], invoice: str) -> None:
 def _set_quantity(running: OperationRun[AddonPayload]) -> None:
     """Raise the quantity, without proration: Stripe would charge again what our invoice has charged."""
     payload = running.payload
-    form = with_metadata(
+    write = payload.update(
         {
             "items": [{"id": payload.item, "quantity": payload.next.seats}],
             "proration_behavior": "none",
         },
-        payload.metadata_item,
         running.marks,
         {} if payload.by_hand else payload.waiting_metadata(payload.renewed_by),
     )
     # The invoice is paid: any failure from here on stays pending until the seats are added.
-    running.step_must_succeed(
-        "quantity",
-        endpoints.update_subscription(payload.stripe_id, form),
-        running.marked(endpoints.subscription(payload.stripe_id)),
-    )
+    found = running.marked(endpoints.subscription(payload.stripe_id))
+    running.step_must_succeed("quantity", write, found)
 
 
 def _undo(running: OperationRun[AddonPayload]) -> str | None:

@@ -1,34 +1,71 @@
-"""The operation that ends a subscription, or takes a cancellation back.
+"""Ends a subscription, or takes a cancellation or a pause back: `subs cancel` and `subs resume`.
 
 A cancellation at the end of the period is one update. A cancellation now is a DELETE without proration; a
 refund is made by credit notes over exactly the amounts that were shown. (`prorate` beside a refund would pay
-twice.) `cancel.py` checks and shows the cancellation before.
+twice.)
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from seatctl.billing import endpoints
-from seatctl.billing.port import MissingInStripe
-from seatctl.errors import ExitCode, JsonValue, NotAllowed, StripeRefused
+from seatctl.billing.port import Billing, MissingInStripe
+from seatctl.errors import Code, ExitCode, JsonValue, NotAllowed, SeatctlError, StripeRefused, refuse
 from seatctl.ledger import subscriptions
+from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
-from seatctl.models.call import format_time
+from seatctl.models.call import Call, format_time
 from seatctl.models.money import format_money
+from seatctl.models.plan import Renewal
+from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
+from seatctl.models.subscription_state import SubscriptionState
 from seatctl.models.subscription_status import SubscriptionStatus
+from seatctl.rules import hints, open_invoices
 from seatctl.rules.refunds import CreditShare
+from seatctl.rules.subscription_changes import window_opens
 from seatctl.rules.typed_json import dump, stored_as
 from seatctl.services.charging.processing import require_no_payment_processing
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
 from seatctl.services.operations.payload import SubscriptionPayload
+from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun
+from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.subscriptions.classic_billing import require_true_credit
 from seatctl.services.subscriptions.finish import After, final_transaction
-from seatctl.services.subscriptions.refunds import credit_note_form
+from seatctl.services.subscriptions.previews import total_after
+from seatctl.services.subscriptions.proposal import (
+    ChangeOptions,
+    repeated_proposal,
+    unchanged_proposal,
+    unless_changed,
+)
+from seatctl.services.subscriptions.refunds import (
+    SubscriptionInvoices,
+    credit_note_form,
+    credit_shares,
+    final_invoice_total,
+    read_invoices,
+)
+from seatctl.services.subscriptions.resume_operation import prepare_restart
+from seatctl.services.subscriptions.snapshot import (
+    SubscriptionSnapshot,
+    check_running,
+    read_changeable,
+    require_unshared,
+)
 
-DONE_COLUMNS = ("name", "plan", "status", "seats", "seats_until", "given_back", "currency", "result")
+PREVIEW_COLUMNS = (
+    *("name", "plan", "seats", "seats_until", "given_back", "to_balance", "owed_less", "owed"),
+    *("open_invoices", "renews_at", "next_invoice", "currency"),
+)
+
+
+_STILL_INVOICED = frozenset((SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED))
+"""Nobody is entitled through these, but Stripe keeps making invoices until they are canceled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +87,304 @@ class CancelPayload(SubscriptionPayload):
     unpaid: tuple[str, ...] = field(default=(), metadata=stored_as("open"))
     """The open invoices of the subscription."""
     invoice_now: bool = False
+
+
+def prepare_cancel(
+    ledger: Ledger, billing: Billing, call: Call, handle: str, *, now: bool, refund: bool
+) -> Proposal:
+    """Check a cancellation, and show what it gives back and until when the seats hold.
+
+    Raises UnknownSubscription, RoleRequired, ForeignLedger, `nothing_to_give_back`, `not_refundable`.
+    """
+    requested: dict[str, JsonValue] = {"cancel": "now" if now else "at_period_end", "refund": refund}
+    repetition = repeated_proposal(ledger, call, handle, requested, Action.MANAGE_SUBSCRIPTION)
+    if repetition is not None:
+        return repetition
+    snapshot = read_changeable(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    if snapshot.state.status.is_over:
+        row = {**_row(snapshot), "seats": snapshot.subscription.capacity}
+        return _unchanged(ledger, snapshot, requested, f"{snapshot.name} has already ended", row)
+    if snapshot.state.status not in _STILL_INVOICED:
+        check_running(ledger, snapshot)
+    require_unshared(ledger, snapshot, "canceling it")
+    if now:
+        return _cancel_now(billing, snapshot, requested, refund=refund)
+    return _cancel_at_end(ledger, billing, snapshot, requested)
+
+
+def prepare_resume(
+    ledger: Ledger, billing: Billing, call: Call, handle: str, options: ChangeOptions | None = None
+) -> Proposal:
+    """Check taking back a cancellation at the end of the period, or ending a pause.
+
+    Raises `ends_by_itself`, NotRunning. A subscription that Stripe has paused also raises `card_required` and
+    `max_spend_exceeded`.
+    """
+    options = options or ChangeOptions()
+    requested: dict[str, JsonValue] = {"resume": True}
+    repetition = repeated_proposal(ledger, call, handle, requested, Action.MANAGE_SUBSCRIPTION, options)
+    if repetition is not None:
+        return repetition
+    snapshot = read_changeable(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    if snapshot.state.status is SubscriptionStatus.PAUSED:
+        return prepare_restart(billing, snapshot, requested, options)
+    if snapshot.mirror.pause is not None and not snapshot.state.status.is_over:
+        return _resume_collection(snapshot, requested)
+    check_running(ledger, snapshot)
+    require_unshared(ledger, snapshot, "resuming it")
+    state = snapshot.state
+    if state.policy.renewal is Renewal.MANUAL:
+        raise _ends_by_itself(state, snapshot.stripe_time)
+    if state.ends_at is None:
+        return _unchanged(
+            ledger,
+            snapshot,
+            requested,
+            f"{state.name} is not canceled; it renews on {_day(state.period_end)}",
+        )
+    form: dict[str, JsonValue] = {"cancel_at_period_end": False}
+    if not snapshot.mirror.cancel_at_period_end:
+        form = {"cancel_at": ""}  # the customer portal and the dashboard set only `cancel_at`
+    summary = f"resumed {state.name}; it renews on {_day(state.period_end)}"
+    payload = replace(_payload(snapshot, summary), update=form)
+    next_invoice = total_after(billing, snapshot, form)
+    row: dict[str, JsonValue] = {
+        **_row(snapshot),
+        "seats_until": None,
+        "renews_at": format_time(state.period_end),
+        "next_invoice": next_invoice,
+    }
+    price = "" if next_invoice is None else f": {format_money(next_invoice, snapshot.currency)}"
+    notes = (f"Nothing is charged now; it renews on {_day(state.period_end)}{price}.",)
+    undo = hints.command("subs", "cancel", state.name)
+    return _proposal(snapshot, requested, payload, row, f"Resume {state.name}?", notes, undo)
+
+
+def _ends_by_itself(state: SubscriptionState, at: datetime) -> SeatctlError:
+    """Refuse to resume a subscription that is renewed by hand; the hint says when it can be renewed."""
+    opening = window_opens(state)
+    is_open = at >= opening and not state.renewed
+    from_date = "" if is_open else f", from {_day(opening)} on"
+    return refuse(
+        Code.ENDS_BY_ITSELF,
+        f"{state.name} is renewed by hand: it ends on {_day(state.period_end)} unless it is renewed"
+        f"{from_date}",
+        hint=hints.command("subs", "renew" if is_open else "show", state.name),
+        data={"subscription": state.name, "allowed_from": None if is_open else format_time(opening)},
+    )
+
+
+def _resume_collection(snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]) -> Proposal:
+    """End a pause of collection: Stripe collects again from the next invoice on. Charges nothing now."""
+    name, cancel_at = snapshot.name, snapshot.mirror.cancel_at
+    summary = f"resumed the collection of {name}"
+    if cancel_at is not None and cancel_at <= snapshot.state.period_end:
+        summary += f"; it is still canceled, and ends on {_day(cancel_at)}"
+    else:
+        summary += f"; its next invoice is collected on {_day(snapshot.state.period_end)}"
+    to_pay = [f"seatctl invoices pay {draft.handle}" for draft in snapshot.subscription.owed if draft.draft]
+    if to_pay:
+        summary += f"; still to pay: {', '.join(to_pay)}"
+    payload = replace(_payload(snapshot, summary), update={"pause_collection": ""})
+    return _proposal(snapshot, requested, payload, _row(snapshot), f"Resume the collection of {name}?")
+
+
+def _cancel_at_end(
+    ledger: Ledger, billing: Billing, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]
+) -> Proposal:
+    state = snapshot.state
+    end = snapshot.mirror.cancel_at
+    invoices = read_invoices(billing, snapshot)
+    still_open = open_invoices.still_open(invoices.open, {})
+    remark = open_invoices.summary_clause(still_open, at_once=False)
+    if state.policy.renewal is Renewal.MANUAL:
+        ends = _day(end or state.period_end)
+        return _unchanged(
+            ledger, snapshot, requested, f"{state.name} ends by itself on {ends} unless it is renewed{remark}"
+        )
+    if end is not None and end <= state.period_end:
+        return _unchanged(
+            ledger, snapshot, requested, f"{state.name} is already canceled; it ends on {_day(end)}{remark}"
+        )
+    is_past_due = snapshot.mirror.status is SubscriptionStatus.PAST_DUE
+    owed = open_invoices.owed_since(invoices.open, past_due=is_past_due)
+    seats_until = open_invoices.holds_until(state.period_end, owed, state.policy.grace_days)
+    if state.status in _STILL_INVOICED:
+        seats_until = snapshot.stripe_time
+    summary = f"canceled {state.name} at the end of its period, {_day(state.period_end)}"
+    if seats_until < state.period_end:
+        until = "entitle nobody" if seats_until <= snapshot.stripe_time else f"hold until {_day(seats_until)}"
+        summary += f"; its seats {until} unless it is paid"
+    summary += remark
+    payload = replace(
+        _payload(snapshot, summary),
+        update={"cancel_at_period_end": True},
+        seats_until=format_time(seats_until),
+        open_invoices=tuple(invoice.as_record() for invoice in still_open),
+    )
+    row: dict[str, JsonValue] = {
+        **_row(snapshot),
+        "seats_until": format_time(seats_until),
+        "given_back": 0,
+        "owed": sum(invoice.amount for invoice in still_open),
+        "open_invoices": [invoice.as_record() for invoice in still_open],
+    }
+    notes = (
+        _seats_note(state, seats_until, snapshot.stripe_time),
+        *open_invoices.notes(still_open, at_once=False),
+    )
+    question = f"Cancel {state.name} at the end of its period?"
+    # `subs resume` would refuse the one, and end the pause of the other instead.
+    is_final = state.status in _STILL_INVOICED or snapshot.mirror.pause is not None
+    undo = None if is_final else hints.command("subs", "resume", state.name)
+    return _proposal(snapshot, requested, payload, row, question, notes, undo)
+
+
+def _seats_note(state: SubscriptionState, seats_until: datetime, at: datetime) -> str:
+    """Until when the seats hold. Seats of an unpaid period do not hold until its end."""
+    end = _day(state.period_end)
+    if seats_until >= state.period_end:
+        return f"Its seats hold until {end}; nothing is given back."
+    until = "entitle nobody now" if seats_until <= at else f"hold until {_day(seats_until)}"
+    paid = f"if it is paid, they hold until {end}"
+    return f"Its running period is not paid for: its seats {until}; {paid}. Nothing is given back."
+
+
+def _cancel_now(
+    billing: Billing, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue], *, refund: bool
+) -> Proposal:
+    subscription, invoices = snapshot.subscription, read_invoices(billing, snapshot)
+    require_no_payment_processing(billing, [invoice.id for invoice in invoices.open])
+    billed_now = final_invoice_total(billing, snapshot) if invoices.waiting and not refund else 0
+    if refund:
+        require_true_credit(billing, snapshot, "the refund would be reckoned", invoices)
+    shares = credit_shares(billing, snapshot, invoices) if refund else ()
+    owed_less = sum(share.less for share in shares)
+    still_open = open_invoices.still_open(invoices.open, {share.invoice: share.less for share in shares})
+    clause = open_invoices.summary_clause(still_open, at_once=True)
+    summary = f"canceled {subscription.name} at once{clause}{_draft_remark(snapshot, invoices)}"
+    payload = replace(
+        _payload(snapshot, summary),
+        open_invoices=tuple(invoice.as_record() for invoice in still_open),
+        shares=tuple(shares),
+        # Stripe's preview has subtracted the waiting lines from the refund, so they must not be billed.
+        waiting_items=tuple(str(line["id"]) for line in invoices.waiting) if refund else (),
+        unpaid=tuple(invoice.id for invoice in invoices.open),
+        invoice_now=bool(invoices.waiting) and not refund,
+    )
+    row: dict[str, JsonValue] = {
+        **_row(snapshot),
+        "seats_until": format_time(snapshot.stripe_time),
+        "given_back": sum(share.refund for share in shares),
+        "to_balance": sum(share.credit for share in shares),
+        "owed_less": owed_less,
+        "owed": invoices.owed - owed_less,
+        "open_invoices": [invoice.as_record() for invoice in still_open],
+        "billed_now": billed_now,
+        "billed_within_the_hour": sum(draft.total for draft in invoices.drafts),
+        "invoices": [dump(share) for share in shares],
+    }
+    notes = _notes(snapshot, shares, invoices, still_open, billed_now, refund=refund)
+    return _proposal(snapshot, requested, payload, row, f"Cancel {snapshot.name} now?", notes)
+
+
+def _draft_remark(snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices) -> str:
+    """What the summary says of a renewal not charged yet, which the cancellation does not stop."""
+    total = sum(draft.total for draft in invoices.drafts)
+    amount = format_money(total, snapshot.currency)
+    return f"; {amount} of its last renewal is still charged, within the hour" if total else ""
+
+
+def _notes(
+    snapshot: SubscriptionSnapshot,
+    shares: tuple[CreditShare, ...],
+    invoices: SubscriptionInvoices,
+    still_open: tuple[open_invoices.OpenInvoice, ...],
+    billed_now: int,
+    *,
+    refund: bool,
+) -> tuple[str, ...]:
+    """What to tell the user before the subscription ends."""
+
+    def money(amount: int) -> str:
+        return format_money(amount, snapshot.currency)
+
+    notes = [f"{snapshot.name} ends at once: {snapshot.state.assigned} people lose their seats."]
+    for share in shares:
+        if share.refund:
+            notes.append(f"{money(share.refund)} of invoice {share.number} goes back to the card.")
+        if share.credit:
+            notes.append(f"{money(share.credit)} of invoice {share.number} goes to the customer's balance.")
+        if share.less:
+            notes.append(f"{money(share.less)} of the open invoice {share.number} no longer has to be paid.")
+    if not shares:
+        notes.append("Nothing is given back." if refund else "Nothing is given back without --refund.")
+    notes += open_invoices.notes(still_open, at_once=True)
+    for draft in invoices.drafts if not refund else ():
+        notes.append(f"{money(draft.total)} of the draft {draft.id} is still charged, within the hour.")
+    if billed_now:
+        notes.append(f"{money(billed_now)} that waited for the next invoice is billed now.")
+    return tuple(notes)
+
+
+def _payload(snapshot: SubscriptionSnapshot, summary: str) -> CancelPayload:
+    return CancelPayload(
+        subscription=snapshot.subscription.id,
+        stripe_id=snapshot.mirror.id,
+        customer=snapshot.mirror.customer_id,
+        summary=summary,
+    )
+
+
+def _row(snapshot: SubscriptionSnapshot) -> dict[str, JsonValue]:
+    state = snapshot.state
+    return {
+        "name": state.name,
+        "plan": state.now.plan,
+        "seats": state.now.seats,
+        "currency": snapshot.currency,
+    }
+
+
+def _proposal(
+    snapshot: SubscriptionSnapshot,
+    requested: dict[str, JsonValue],
+    payload: CancelPayload,
+    row: dict[str, JsonValue],
+    question: str,
+    notes: tuple[str, ...] = (),
+    undo: str | None = None,
+) -> Proposal:
+    return Proposal(
+        OperationRequest(payload.kind, requested, payload, snapshot.subscription.id),
+        row,
+        payload.summary,
+        question,
+        notes,
+        currency=snapshot.currency,
+        limited=False,
+        columns=PREVIEW_COLUMNS,
+        guard=unless_changed(snapshot),
+        undo=undo,
+    )
+
+
+def _unchanged(
+    ledger: Ledger,
+    snapshot: SubscriptionSnapshot,
+    requested: dict[str, JsonValue],
+    summary: str,
+    row: Record | None = None,
+) -> Proposal:
+    request = OperationRequest(CancelPayload.kind, requested, None, snapshot.subscription.id)
+    return unchanged_proposal(ledger, snapshot.subscription, request, summary, row or _row(snapshot))
+
+
+def _day(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%d")
+
+
+DONE_COLUMNS = ("name", "plan", "status", "seats", "seats_until", "given_back", "currency", "result")
 
 
 def _run(running: OperationRun[CancelPayload]) -> Apply:

@@ -11,7 +11,7 @@ from seatctl.ledger.staging import RowVerdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.subscription import Subscription
 from seatctl.services.subscriptions.finish import After
-from seatctl.services.subscriptions.payload import DeparturesPayload
+from seatctl.services.subscriptions.payload import TermPayload
 from seatctl.services.users.people import People, stage
 
 _NAMED = 3
@@ -79,7 +79,7 @@ def departures_from_file(ledger: Ledger, subscription_id: int, source: str) -> D
         return Departures(users, departures.in_file(reader), not_seated, departures.emails(reader, users))
 
 
-def apply_departures(payload: DeparturesPayload, *, at_once: bool) -> After:
+def apply_departures(payload: TermPayload, *, at_once: bool) -> After:
     """Return the `after` of the final transaction that ends the seats of the users who leave.
 
     Their seats end now if `at_once`, else with the paid term. If the next term has room again, people

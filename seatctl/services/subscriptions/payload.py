@@ -5,9 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypedDict
 
+from seatctl.billing import endpoints
+from seatctl.billing.port import Write
 from seatctl.errors import JsonValue
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.subscription_state import TermContent
+from seatctl.rules.item_metadata import with_metadata
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.subscription_state import waiting_metadata
 from seatctl.rules.typed_json import stored_as
@@ -32,6 +35,17 @@ class TermPayload(SubscriptionPayload):
     """In the written form, UTC."""
     reserved: int | None = None
     """How many of the added seats are reserved for the people of a file."""
+    leaving: tuple[int, ...] = ()
+    """The users who lose their seats."""
+    not_seated: tuple[str, ...] = ()
+    """Addresses of the file without a seat in the subscription; they are reported."""
+
+    def update(
+        self, form: dict[str, JsonValue], marks: dict[str, JsonValue], metadata: dict[str, JsonValue]
+    ) -> Write:
+        """Return the update of the Stripe subscription, with `metadata` where its settings are."""
+        form = with_metadata(form, self.metadata_item, marks, metadata)
+        return endpoints.update_subscription(self.stripe_id, form)
 
     def waiting_metadata(self, renewed_by: str | None = None) -> dict[str, JsonValue]:
         """The metadata that says what is paid for until the next term begins."""
@@ -74,13 +88,3 @@ def term_fields(snapshot: SubscriptionSnapshot, target: Target) -> TermFields:
         "term_start": format_time(snapshot.state.term_start),
         "term_end": format_time(snapshot.state.term_end),
     }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeparturesPayload(TermPayload):
-    """A change by which people may lose their seats."""
-
-    leaving: tuple[int, ...] = ()
-    """The users who lose their seats."""
-    not_seated: tuple[str, ...] = ()
-    """Addresses of the file without a seat in the subscription; they are reported."""

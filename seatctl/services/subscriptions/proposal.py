@@ -1,6 +1,6 @@
 """What the proposals of all changes of a running subscription share.
 
-`seats_and_plan.py`, `renew_operation.py` and `cancel.py` check and price the changes of each command.
+`change_operation.py`, `renew_operation.py` and `cancel_operation.py` check and price each change.
 """
 
 from __future__ import annotations

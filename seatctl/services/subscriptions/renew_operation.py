@@ -22,7 +22,7 @@ from seatctl.models.subscription_state import TermContent
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.calendar import add_interval, next_end
-from seatctl.rules.item_metadata import metadata_of, with_metadata
+from seatctl.rules.item_metadata import metadata_of
 from seatctl.rules.plan_changes import check_currency, check_next_term
 from seatctl.rules.plural import counted
 from seatctl.rules.policies import FLEXIBLE, as_metadata
@@ -52,7 +52,7 @@ from seatctl.services.subscriptions.addon_operation import (
 )
 from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, apply_departures
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.payload import DeparturesPayload, term_fields
+from seatctl.services.subscriptions.payload import TermPayload, term_fields
 from seatctl.services.subscriptions.previews import waiting_total
 from seatctl.services.subscriptions.proposal import (
     ChangeOptions,
@@ -82,7 +82,7 @@ class RenewalOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RenewPayload(DeparturesPayload):
+class RenewPayload(TermPayload):
     """A term that is renewed by hand."""
 
     kind = "renew"
@@ -246,18 +246,17 @@ def _extend(running: OperationRun[RenewPayload], invoice: str) -> str:
         outcome = refund_invoice(running, invoice)
         reason = "the subscription's item was replaced in Stripe before it was renewed"
         raise NothingLeftInStripe(ItemGone(f"{reason}; {outcome}", hint="seatctl sync"))
-    form = with_metadata(
+    write = payload.update(
         {
             **items_changed(payload.item, payload.held, payload.next),
             "trial_end": payload.new_end,
             "proration_behavior": "none",
             "cancel_at_period_end": True,
         },
-        payload.metadata_item,
         running.marks,
         _term_metadata(payload, invoice),
     )
-    running.step_must_succeed("extend", endpoints.update_subscription(payload.stripe_id, form), extended)
+    running.step_must_succeed("extend", write, extended)
     return payload.stripe_id
 
 

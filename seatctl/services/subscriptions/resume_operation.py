@@ -1,7 +1,7 @@
 """`subs resume` of a subscription that Stripe paused because its trial ended without a card.
 
 Stripe begins a new period and charges its invoice; the subscription stays paused until that is paid. A pause
-of collection is different: the subscription runs, and `cancel.py` ends the pause by an update.
+of collection is different: the subscription runs, and `cancel_operation.py` ends the pause by an update.
 """
 
 from __future__ import annotations
