@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import invalid
-from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, new_id, nulls, set_fields, token, unset
 from seatctl.sandbox.session import Session
@@ -82,12 +81,6 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     session.save(configuration)
     session.emit("billing_portal.configuration.updated", view(session, configuration), before)
     return view(session, configuration)
-
-
-def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/billing_portal/configurations."""
-    url = "/v1/billing_portal/configurations"
-    return page_of(session, "billing_portal.configuration", params, url, filters=["active", "is_default"])
 
 
 def create_session(session: Session, params: Obj) -> Obj:

@@ -7,7 +7,6 @@ from seatctl.sandbox.billing.collection import collect
 from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.clock import DAY, HOUR
 from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.lists import check_customer, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.money import exact_price, round_half_up
 from seatctl.sandbox.objects import Obj, address, nulls, pick, token
@@ -121,13 +120,6 @@ def _types(params: Obj) -> list[str]:
 
 def _find(session: Session, identifier: str) -> Obj:
     return session.find("checkout.session", identifier, "session", status=404)
-
-
-def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/checkout/sessions."""
-    check_customer(session, params)
-    filters = ["status", "subscription", "payment_intent"]
-    return page_of(session, "checkout.session", params, "/v1/checkout/sessions", filters=filters)
 
 
 def expire(session: Session, params: Obj, identifier: str) -> Obj:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.changes import delete_and_emit, save_and_emit, save_changed
+from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import ApiError, invalid
-from seatctl.sandbox.lists import page_of
-from seatctl.sandbox.metadata import merge_metadata, update_metadata
-from seatctl.sandbox.objects import Obj, set_fields, token
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.objects import Obj, token
 from seatctl.sandbox.session import Session
 
 
@@ -54,22 +53,3 @@ def _new_coupon(session: Session, identifier: str, duration: str, params: Obj) -
         times_redeemed=0,
         valid=True,
     )
-
-
-def update(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/coupons/ID: its name and metadata."""
-    coupon = session.find("coupon", identifier, "coupon", status=404)
-    set_fields(coupon, params, "name")
-    update_metadata(coupon, params)
-    return save_changed(session, coupon, "coupon.updated")
-
-
-def delete(session: Session, params: Obj, identifier: str) -> Obj:
-    """DELETE /v1/coupons/ID. Discounts that were made from the coupon stay."""
-    coupon = session.find("coupon", identifier, "coupon", status=404)
-    return delete_and_emit(session, coupon, "coupon.deleted")
-
-
-def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/coupons."""
-    return page_of(session, "coupon", params, "/v1/coupons")

@@ -7,7 +7,6 @@ from seatctl.sandbox.billing.invoice_states import close_payment, mark_paid
 from seatctl.sandbox.billing.invoicing import save_invoice
 from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, embedded_list, new_id, new_object, pick, token
 from seatctl.sandbox.resources.refunds import refund_charge
@@ -192,8 +191,3 @@ def _credit_open(session: Session, invoice: Obj, note: Obj) -> None:
         mark_paid(session, invoice)
     else:
         save_changed(session, invoice, "invoice.updated", save=save_invoice)
-
-
-def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/credit_notes."""
-    return page_of(session, "credit_note", params, "/v1/credit_notes", parent=params.get("invoice"))

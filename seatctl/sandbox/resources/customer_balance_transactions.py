@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing.balance import record_transaction, save_customer
-from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import merge_metadata, update_metadata
 from seatctl.sandbox.money import balance_in, set_balance_in
 from seatctl.sandbox.objects import Obj, set_fields, unset
@@ -30,19 +29,6 @@ def create(session: Session, params: Obj, customer_id: str) -> Obj:
     )
     save_customer(session, customer)
     return view(session, transaction)
-
-
-def list_page(session: Session, params: Obj, customer_id: str) -> Obj:
-    """GET /v1/customers/ID/balance_transactions."""
-    session.find("customer", customer_id, "id", status=404)
-    url = f"/v1/customers/{customer_id}/balance_transactions"
-    return page_of(session, _KIND, params, url, parent=customer_id, filters=["invoice"])
-
-
-def retrieve(session: Session, params: Obj, customer_id: str, identifier: str) -> Obj:
-    """GET /v1/customers/ID/balance_transactions/ID."""
-    session.find("customer", customer_id, "id", status=404)
-    return view(session, session.find(_KIND, identifier, "transaction", status=404))
 
 
 def update(session: Session, params: Obj, customer_id: str, identifier: str) -> Obj:

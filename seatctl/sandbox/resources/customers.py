@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from seatctl.sandbox.billing.balance import record_transaction
 from seatctl.sandbox.changes import delete_and_emit, deleted, save_and_emit, save_changed
-from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, address, nulls, set_fields, shipping, token, unset
 from seatctl.sandbox.resources.payment_methods import own_method
@@ -115,9 +114,3 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
     for method in list(session.store.walk("payment_method", customer=identifier)):
         session.save({**method, "customer": None, "_detached": True})
     return delete_and_emit(session, customer, "customer.deleted")
-
-
-def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/customers."""
-    # No customer has a test clock.
-    return page_of(session, "customer", params, "/v1/customers", filters=["email", "test_clock"])

@@ -8,16 +8,8 @@ from __future__ import annotations
 
 from seatctl.sandbox.changes import save_changed
 from seatctl.sandbox.errors import invalid
-from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
-
-
-def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/disputes."""
-    return page_of(
-        session, "dispute", params, "/v1/disputes", parent=params.get("charge"), filters=["payment_intent"]
-    )
 
 
 def close(session: Session, params: Obj, identifier: str) -> Obj:

@@ -7,7 +7,6 @@ from seatctl.sandbox.billing.collection import collect
 from seatctl.sandbox.billing.payments import PaymentOutcome, attempt_payment, fail_intent, new_intent
 from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import ApiError, invalid
-from seatctl.sandbox.lists import check_customer, page_of
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.money import amount_text, granularity, least_charge
 from seatctl.sandbox.objects import Obj, set_fields, shipping, unset
@@ -202,9 +201,3 @@ def cancel(session: Session, params: Obj, identifier: str) -> Obj:
         next_action=None,
     )
     return save_and_emit(session, payment_intent, "payment_intent.canceled")
-
-
-def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/payment_intents."""
-    check_customer(session, params)
-    return page_of(session, "payment_intent", params, "/v1/payment_intents")

@@ -200,17 +200,8 @@ def list_page(session: Session, params: Obj) -> Obj:
     if not params.get("customer"):
         return page_of(session, "payment_method", params, "/v1/payment_methods", is_match=lambda _: False)
     session.find("customer", params["customer"], "customer")
-    return _page(session, params, "/v1/payment_methods")
-
-
-def list_of_customer(session: Session, params: Obj, customer: str) -> Obj:
-    """GET /v1/customers/ID/payment_methods."""
-    session.find("customer", customer, "id", status=404)
-    return _page(session, {**params, "customer": customer}, f"/v1/customers/{customer}/payment_methods")
-
-
-def _page(session: Session, params: Obj, url: str) -> Obj:
-    return page_of(session, "payment_method", params, url, filters=["type", "allow_redisplay"])
+    filters = ["type", "allow_redisplay"]
+    return page_of(session, "payment_method", params, "/v1/payment_methods", filters=filters)
 
 
 def retrieve_of_customer(session: Session, params: Obj, customer: str, identifier: str) -> Obj:

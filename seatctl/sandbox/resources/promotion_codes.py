@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.changes import save_and_emit, save_changed
+from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import page_of
-from seatctl.sandbox.metadata import merge_metadata, update_metadata
-from seatctl.sandbox.objects import Obj, new_id, set_fields, token
+from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.objects import Obj, new_id, token
 from seatctl.sandbox.session import Session
 
 
@@ -43,14 +43,6 @@ def _new_code(session: Session, code: str, params: Obj) -> Obj:
         restrictions={**limits, **(params.get("restrictions") or {})},
         times_redeemed=0,
     )
-
-
-def update(session: Session, params: Obj, identifier: str) -> Obj:
-    """POST /v1/promotion_codes/ID."""
-    code = session.find("promotion_code", identifier, "promotion_code", status=404)
-    set_fields(code, params, "active")
-    update_metadata(code, params)
-    return save_changed(session, code, "promotion_code.updated")
 
 
 def list_page(session: Session, params: Obj) -> Obj:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, new_object, token
 from seatctl.sandbox.session import Session
@@ -87,11 +86,4 @@ def _new_refund(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:
         payment_method=charge["payment_method"],
         reason=reason,
         status="succeeded",
-    )
-
-
-def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/refunds."""
-    return page_of(
-        session, "refund", params, "/v1/refunds", parent=params.get("charge"), filters=["payment_intent"]
     )

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.changes import delete_and_emit, save_and_emit
-from seatctl.sandbox.lists import page_of
+from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.objects import Obj, new_id
 from seatctl.sandbox.session import Session
 
@@ -24,17 +23,3 @@ def create(session: Session, params: Obj, customer: str) -> Obj:
         verification={"status": "unavailable", "verified_address": None, "verified_name": None},
     )
     return save_and_emit(session, tax_id, "customer.tax_id.created")
-
-
-def list_page(session: Session, params: Obj, customer: str) -> Obj:
-    """GET /v1/customers/ID/tax_ids."""
-    session.find("customer", customer, "id", status=404)
-    url = f"/v1/customers/{customer}/tax_ids"
-    return page_of(session, "tax_id", {**params, "customer": customer}, url)
-
-
-def delete(session: Session, params: Obj, customer: str, identifier: str) -> Obj:
-    """DELETE /v1/customers/ID/tax_ids/ID."""
-    session.find("customer", customer, "id", status=404)
-    tax_id = session.find("tax_id", identifier, "id", status=404)
-    return delete_and_emit(session, tax_id, "customer.tax_id.deleted")
