@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from functools import cache
 from itertools import repeat
 from types import NoneType, UnionType
 from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hints
@@ -42,15 +41,10 @@ def load(kind: type[T], stored: Mapping[str, JsonValue]) -> T:
     )
 
 
-def _fields(kind: Any) -> tuple[tuple[str, str, Any], ...]:
+def _fields(kind: Any) -> list[tuple[str, str, Any]]:
     """The name, the key and the type of each field."""
-    return _cached_fields(kind)
-
-
-@cache
-def _cached_fields(kind: Any) -> tuple[tuple[str, str, Any], ...]:
     types = get_type_hints(kind)
-    return tuple((one.name, one.metadata.get(_KEY, one.name), types[one.name]) for one in fields(kind))
+    return [(one.name, one.metadata.get(_KEY, one.name), types[one.name]) for one in fields(kind)]
 
 
 def _dumped(value: object) -> JsonValue:

@@ -28,7 +28,7 @@ _KEYS = frozenset(("slug", "name", "price", "currency", "interval", "interval_co
 
 
 def export_plans(ledger: Ledger, slugs: tuple[str, ...]) -> str:
-    """The named plans (all active ones where none is named) as TOML; prices in units of the currency."""
+    """Return the named plans, or all active ones, as TOML; prices in units of the currency."""
     import tomli_w
 
     with ledger.reading() as reader:

@@ -16,8 +16,8 @@ from seatctl.rules.plural import counted
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.services.operations.proposal import Proposal, submit_proposal
 from seatctl.services.subscriptions.change_operation import prepare_added_seats
-from seatctl.services.subscriptions.payload import TermPayload
 from seatctl.services.subscriptions.proposal import ChangeOptions
+from seatctl.services.subscriptions.snapshot import TermPayload
 
 
 @dataclass(frozen=True, slots=True)

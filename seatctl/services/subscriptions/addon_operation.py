@@ -38,9 +38,14 @@ from seatctl.services.operations.handlers import Apply, OperationHandler, regist
 from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.payload import TermPayload, term_fields
 from seatctl.services.subscriptions.proposal import ChangeOptions, priced_proposal, spend_limit
-from seatctl.services.subscriptions.snapshot import ItemGone, SubscriptionSnapshot, has_item
+from seatctl.services.subscriptions.snapshot import (
+    ItemGone,
+    SubscriptionSnapshot,
+    TermPayload,
+    has_item,
+    term_fields,
+)
 
 _DUE_DAYS = 30
 """Days until an invoice on account for added seats is due; the default everywhere."""

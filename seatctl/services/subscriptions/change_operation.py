@@ -46,7 +46,6 @@ from seatctl.services.plans.spec import sellable
 from seatctl.services.subscriptions.classic_billing import require_true_credit
 from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, apply_departures
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.payload import TermPayload, term_fields
 from seatctl.services.subscriptions.previews import ChangePreviews, Proration
 from seatctl.services.subscriptions.proposal import (
     ChangeOptions,
@@ -57,9 +56,11 @@ from seatctl.services.subscriptions.proposal import (
 from seatctl.services.subscriptions.snapshot import (
     ItemGone,
     SubscriptionSnapshot,
+    TermPayload,
     has_item,
     plan_of,
     read_running,
+    term_fields,
 )
 
 

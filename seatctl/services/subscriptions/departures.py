@@ -11,7 +11,7 @@ from seatctl.ledger.staging import RowVerdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.subscription import Subscription
 from seatctl.services.subscriptions.finish import After
-from seatctl.services.subscriptions.payload import TermPayload
+from seatctl.services.subscriptions.snapshot import TermPayload
 from seatctl.services.users.people import People, stage
 
 _NAMED = 3

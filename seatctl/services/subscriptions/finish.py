@@ -23,8 +23,13 @@ from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.handlers import Apply, OperationResult
 from seatctl.services.operations.payload import Payload
 from seatctl.services.operations.steps import OperationRun
-from seatctl.services.subscriptions.payload import TermPayload
-from seatctl.services.subscriptions.snapshot import ItemGone, has_item, item_and_state, mirror_update
+from seatctl.services.subscriptions.snapshot import (
+    ItemGone,
+    TermPayload,
+    has_item,
+    item_and_state,
+    mirror_update,
+)
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
 
 _RENEWAL = "subscription_cycle"

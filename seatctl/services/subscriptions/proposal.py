@@ -29,8 +29,7 @@ from seatctl.rules.typed_json import load
 from seatctl.services.operations.payload import Payload
 from seatctl.services.operations.proposal import Guard, Proposal, charge_note, only_to_finish
 from seatctl.services.operations.submit import OperationRequest, earlier_operations
-from seatctl.services.subscriptions.payload import TermPayload
-from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
+from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, TermPayload
 from seatctl.services.users.permissions import allow
 
 CHANGE_COLUMNS = (

@@ -52,7 +52,6 @@ from seatctl.services.subscriptions.addon_operation import (
 )
 from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, apply_departures
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.payload import TermPayload, term_fields
 from seatctl.services.subscriptions.previews import waiting_total
 from seatctl.services.subscriptions.proposal import (
     ChangeOptions,
@@ -63,9 +62,11 @@ from seatctl.services.subscriptions.proposal import (
 from seatctl.services.subscriptions.snapshot import (
     ItemGone,
     SubscriptionSnapshot,
+    TermPayload,
     has_item,
     read_running,
     require_unshared,
+    term_fields,
 )
 
 

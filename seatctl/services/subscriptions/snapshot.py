@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from shlex import quote
+from typing import TypedDict
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price, read_subscription
-from seatctl.billing.port import Billing, MissingInStripe, stripe_now
+from seatctl.billing.port import Billing, MissingInStripe, Write, stripe_now
 from seatctl.errors import Code, JsonValue, Refused, refuse
 from seatctl.ledger import operations, plans, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import mirrored_subscriptions, stripe_objects
 from seatctl.ledger.mirror.subscription_updates import MirrorUpdate
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import Call
+from seatctl.models.call import Call, format_time, parse_time
 from seatctl.models.mirror import Kind
 from seatctl.models.plan import Plan, Policy
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import Subscription
-from seatctl.models.subscription_state import SubscriptionState
+from seatctl.models.subscription_state import SubscriptionState, TermContent
 from seatctl.rules import hints
 from seatctl.rules.assignment import ForeignLedger, require_home
-from seatctl.rules.item_metadata import is_on_item, metadata_of, with_described_item
+from seatctl.rules.item_metadata import is_on_item, metadata_of, with_described_item, with_metadata
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
-from seatctl.rules.subscription_changes import require_running
-from seatctl.rules.subscription_state import LedgerFacts, read_state
+from seatctl.rules.subscription_changes import Target, require_running
+from seatctl.rules.subscription_state import LedgerFacts, read_state, waiting_metadata
+from seatctl.rules.typed_json import stored_as
+from seatctl.services.operations.payload import SubscriptionPayload
 from seatctl.services.plans.spec import require_policy
 from seatctl.services.users.permissions import allow
 
@@ -64,6 +67,78 @@ class SubscriptionSnapshot:
     def currency(self) -> str:
         """The currency of the subscription's price."""
         return self.subscription.currency
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TermPayload(SubscriptionPayload):
+    """A change of what is paid for."""
+
+    item: str
+    """The subscription's item in Stripe."""
+    metadata_item: str | None = field(default=None, metadata=stored_as("said_on"))
+    """The item whose metadata describes the subscription, None if Stripe's subscription does."""
+    held: TermContent | None = None
+    """What the item held when the change was decided; None in payloads of earlier versions."""
+    now: TermContent
+    next: TermContent
+    term_start: str
+    term_end: str
+    """In the written form, UTC."""
+    reserved: int | None = None
+    """How many of the added seats are reserved for the people of a file."""
+    leaving: tuple[int, ...] = ()
+    """The users who lose their seats."""
+    not_seated: tuple[str, ...] = ()
+    """Addresses of the file without a seat in the subscription; they are reported."""
+
+    def update(
+        self, form: dict[str, JsonValue], marks: dict[str, JsonValue], metadata: dict[str, JsonValue]
+    ) -> Write:
+        """Return the update of the Stripe subscription, with `metadata` where its settings are."""
+        form = with_metadata(form, self.metadata_item, marks, metadata)
+        return endpoints.update_subscription(self.stripe_id, form)
+
+    def waiting_metadata(self, renewed_by: str | None = None) -> dict[str, JsonValue]:
+        """The metadata that says what is paid for until the next term begins."""
+        return waiting_metadata(
+            self.now,
+            self.next,
+            self.item,
+            start=parse_time(self.term_start),
+            until=parse_time(self.term_end),
+            renewed_by=renewed_by,
+        )
+
+
+class TermFields(TypedDict):
+    """The fields of a `TermPayload` that say what changes."""
+
+    subscription: int
+    stripe_id: str
+    customer: str
+    item: str
+    metadata_item: str | None
+    held: TermContent
+    now: TermContent
+    next: TermContent
+    term_start: str
+    term_end: str
+
+
+def term_fields(snapshot: SubscriptionSnapshot, target: Target) -> TermFields:
+    """Return the fields of a change of a subscription to `target`."""
+    return {
+        "subscription": snapshot.subscription.id,
+        "stripe_id": snapshot.mirror.id,
+        "customer": snapshot.mirror.customer_id,
+        "item": snapshot.item.id,
+        "metadata_item": metadata_item(snapshot.mirror, snapshot.item),
+        "held": snapshot.state.next,
+        "now": target.now,
+        "next": target.next,
+        "term_start": format_time(snapshot.state.term_start),
+        "term_end": format_time(snapshot.state.term_end),
+    }
 
 
 class ItemGone(Refused):
