@@ -11,6 +11,7 @@ from datetime import datetime
 
 from seatctl.sandbox import clock
 from tests.support.both_sides import charges, faults_left, objects, twin
+from tests.support.scenes import made_once
 
 START = "2040-06-01T00:00:00Z"
 TEN_DAYS_LEFT = "2040-06-21T00:00:00Z"
@@ -22,6 +23,7 @@ TERM_END = "2040-07-01T00:00:00Z"
 CARDS = {"design": "pm_card_visa", "lab": "pm_card_mastercard", "field": "pm_card_amex"}
 
 
+@made_once
 def open_contract(sandbox):
     """`acme`: 20 seats of 6.00 for a year of 365 days, from 2041-01-01; 120.00 charged."""
     freeze(sandbox, "2041-01-01T00:00:00Z")
@@ -31,9 +33,9 @@ def open_contract(sandbox):
         "subs buy --plan pack --seats 20 --name acme --owner ann@example.com"
         " --billing-email pay@example.com --payment-method pm_card_visa",
     )
-    return sandbox
 
 
+@made_once
 def open_office(sandbox):
     """Plans `basic` (10.00), `team` (20.00); `design`, `lab`, `field` with 2, 10, 3 seats of basic."""
     freeze(sandbox, START)
@@ -46,7 +48,6 @@ def open_office(sandbox):
             f" --billing-email pay-{name}@example.com --payment-method {CARDS[name]}",
         )
     assert charges(sandbox) == [2000, 10000, 3000]
-    return sandbox
 
 
 def freeze(seatctl, moment: str) -> None:
