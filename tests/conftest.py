@@ -11,7 +11,6 @@ import ssl
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +22,7 @@ from hypothesis import HealthCheck, settings
 from seatctl.__main__ import main
 from tests.support.needs import need
 from tests.support.scenes import made_once
+from tests.support.warm import Process, program
 
 SETTING_VARIABLES = (
     "STRIPE_API_KEY",
@@ -165,16 +165,9 @@ class Seatctl:
 
     def run(self, *argv, stdin: str = "", env=None) -> Result:
         """Run as a process of its own, where the environment must be there from the start."""
-        done = subprocess.run(
-            [sys.executable, "-m", "seatctl", *map(str, argv)],
-            env=self.environment(env),
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-        return Result(done.returncode, done.stdout, done.stderr)
+        started = self.process(*argv, env=env, stdin=subprocess.PIPE)
+        out, err = started.finish(stdin)
+        return Result(started.returncode, out, err)
 
     def shell(self, script: str) -> subprocess.CompletedProcess:
         """Run a bash script with this configuration."""
@@ -187,24 +180,9 @@ class Seatctl:
             check=False,
         )
 
-    def process(self, *argv, env=None, **options) -> subprocess.Popen:
+    def process(self, *argv, env=None, **streams) -> Process:
         """Start a real process, for races and kills; the caller waits for it."""
-        streams = {
-            "stdin": subprocess.DEVNULL,
-            "stdout": subprocess.PIPE,
-            "stderr": subprocess.PIPE,
-            "text": True,
-        }
-        return subprocess.Popen(
-            [sys.executable, "-m", "seatctl", *map(str, argv)],
-            env=self.environment(env),
-            **{**streams, **options},
-        )
-
-
-@pytest.fixture
-def seatctl(tmp_path: Path) -> Iterator[Seatctl]:
-    return Seatctl(tmp_path / "seatctl")
+        return program(*map(str, argv), env=self.environment(env), **streams)
 
 
 @made_once
@@ -226,6 +204,11 @@ def with_subscription(sandbox: Seatctl) -> None:
         *words.split(), "--billing-email", "pay@example.com", "--payment-method", "pm_card_visa", "--yes"
     )
     assert bought.code == 0, bought.err
+
+
+@pytest.fixture
+def seatctl(tmp_path: Path) -> Seatctl:
+    return Seatctl(tmp_path / "seatctl")
 
 
 @pytest.fixture

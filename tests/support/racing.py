@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
+from tests.support.warm import PROGRAM, Process, python
+
+SLOWLY = f"""
+import os, sys
 from pathlib import Path
+from tests.support.points import count_points
+count_points(Path(os.devnull), None, pause=float(sys.argv.pop(1)))
+{PROGRAM}
+"""
 
-ROOT = Path(__file__).parents[2]
 
-
-def start(seatctl, *argv: str, pause: float = 0.0) -> subprocess.Popen:
+def start(seatctl, *argv: str, pause: float = 0.0) -> Process:
     """A real process whose every call to Stripe takes `pause` seconds longer."""
-    return subprocess.Popen(
-        [sys.executable, str(ROOT / "tests" / "support" / "slowly.py"), str(pause), *argv],
-        env={
-            **seatctl.environment(),
-            "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
-        },
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    return python(SLOWLY, str(pause), *argv, env=seatctl.environment())
 
 
-def codes(*processes: subprocess.Popen) -> list[int]:
+def codes(*processes: Process) -> list[int]:
     """Their exit codes, in ascending order, once all have ended."""
     for process in processes:
-        process.communicate(timeout=60)
+        process.finish()
     return sorted(process.returncode for process in processes)

@@ -196,7 +196,7 @@ def wait_until_reading(pid):
     for _ in range(300):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         worked = int(fields[11]) + int(fields[12])
-        if fields[0] == "S" and worked == before > 0:
+        if fields[0] == "S" and worked == before:
             return
         before = worked
         time.sleep(0.2)
