@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from seatctl.__main__ import main
+from tests.support.in_process import build_commands_once, environment
 from tests.support.needs import need
 from tests.support.scenes import made_once
 from tests.support.warm import Process, program
@@ -41,6 +42,8 @@ MEMORY = Path("/dev/shm")
 if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > 2 << 30:
     # Thousands of small ledgers are written and synced; on a disk that is a tenth of the suite's time.
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
+
+build_commands_once()
 
 # How long an example takes says something of the machine, and nothing of the program.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -151,7 +154,7 @@ class Seatctl:
         given = None if data is None else Stream(data, tty=tty)
         out, err = Stream(tty=tty), Stream(tty=tty)
         with ExitStack() as stack:
-            stack.enter_context(mock.patch.dict(os.environ, self.environment(env), clear=True))
+            stack.enter_context(environment(self.environment(env)))
             for name, stream in (("stdin", given), ("stdout", out), ("stderr", err)):
                 stack.enter_context(mock.patch.object(sys, name, stream))
             code = main([str(word) for word in argv])

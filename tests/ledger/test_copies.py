@@ -2,14 +2,17 @@
 
 import csv
 import json
+import os
 import sqlite3
 import stat
+import subprocess
 from contextlib import closing
 
 import pytest
 
 from tests.support.both_sides import fail
 from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.warm import python
 
 ANN, BOB = "ann@example.com", "bob@example.com"
 
@@ -34,19 +37,7 @@ for n in range(400):
 
 
 def test_the_restore_drill(seatctl, design, tmp_path):
-    import subprocess
-    import sys
-
-    writers = [
-        subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(n)],
-            env=seatctl.environment(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for n in range(2)
-    ]
+    writers = [python(WRITER, str(n), env=seatctl.environment(), stdout=subprocess.DEVNULL) for n in range(2)]
     copies = []
     try:
         for writer in writers:
@@ -140,15 +131,12 @@ def written(ledger) -> set[str]:
 
 def test_what_others_write_while_a_ledger_is_replaced_is_in_one_of_the_two_files(seatctl, design, tmp_path):
     """Set aside with the old ledger, or written into the new one: nothing falls between them."""
-    import subprocess
-    import sys
-
     backup, place, log = tmp_path / "backup.db", ledger_path(seatctl), tmp_path / "log"
     assert seatctl("ledger", "backup", backup).code == 0
     for _ in range(8):
         assert seatctl("ledger", "restore", backup, "--yes").code == 0
         with log.open("w") as told:
-            writer = subprocess.Popen([sys.executable, "-c", FAST_WRITER, str(place)], stdout=told)
+            writer = python(FAST_WRITER, str(place), stdout=told, stderr=None)
             try:
                 while not log.stat().st_size:
                     assert writer.poll() is None
@@ -206,11 +194,7 @@ def test_what_is_no_backup_is_not_restored(seatctl, design, tmp_path, content):
 
 
 def test_what_a_killed_restore_has_left_is_cleared_away(seatctl, design, tmp_path):
-    import os
-    import subprocess
-    import sys
-
-    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone = python("", stdout=None, stderr=None)
     gone.wait()
     beside, backup = ledger_path(seatctl).parent, tmp_path / "backup.db"
     dead = [f".ledger.db.{gone.pid}.part", f"..ledger.db.{gone.pid}.part.{gone.pid}.part-journal"]

@@ -24,17 +24,9 @@ from seatctl.ledger.schema.migrate import SCHEMA_VERSION
 from tests.support.needs import need
 from tests.support.refusals import refuses
 from tests.support.subscriptions import ledger_path, query
+from tests.support.warm import python
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
-
-
-def python(code: str, *argv: object) -> subprocess.Popen:
-    return subprocess.Popen(
-        [sys.executable, "-c", textwrap.dedent(code), *map(str, argv)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
 
 
 CREATE = """
@@ -63,7 +55,7 @@ def test_only_its_owner_can_read_it_and_what_stands_beside_it(tmp_path):
 
 def test_processes_that_create_it_at_once_all_get_the_same_ledger(tmp_path):
     path = tmp_path / "ledger.db"
-    makers = [python(CREATE, path) for _ in range(4)]
+    makers = [python(CREATE, str(path)) for _ in range(4)]
     ids = {maker.communicate()[0].strip() for maker in makers}
     assert [maker.returncode for maker in makers] == [0, 0, 0, 0]
     ledger = open_ledger(path)
@@ -92,8 +84,8 @@ def test_a_migration_killed_at_any_statement_leaves_nothing_half_made(tmp_path, 
         sqlite.SqliteEngine.begin_writing = begin_and_count
         ledgers.create_ledger(Path(sys.argv[1]), mode="sandbox", stripe_account=None, now=datetime.now(UTC))
         """,
-        path,
-        statement,
+        str(path),
+        str(statement),
     )
     killed.communicate()
     assert killed.returncode == -signal.SIGKILL
@@ -107,8 +99,7 @@ def test_a_migration_killed_at_any_statement_leaves_nothing_half_made(tmp_path, 
 def test_opening_it_loads_neither_sqlite_utils_nor_anything_heavy(tmp_path):
     path = tmp_path / "ledger.db"
     create_ledger(path, mode="sandbox", stripe_account=None, now=NOW).close()
-    opened = python(
-        """
+    code = """
         import sys
         from pathlib import Path
         from seatctl.ledger.ledger import open_ledger
@@ -116,10 +107,10 @@ def test_opening_it_loads_neither_sqlite_utils_nor_anything_heavy(tmp_path):
             reader.value("SELECT count(*) FROM seats")
         heavy = ("sqlite_utils", "stripe", "rich", "asyncio", "click", "tempfile")
         print([name for name in heavy if name in sys.modules])
-        """,
-        path,
-    )
-    assert opened.communicate()[0].strip() == "[]"
+    """
+    started = [sys.executable, "-c", textwrap.dedent(code), path]
+    opened = subprocess.run(started, capture_output=True, text=True, check=True)
+    assert opened.stdout.strip() == "[]"
 
 
 def test_a_ledger_of_the_first_version_is_migrated_when_it_is_opened(seatctl, sandbox, team):
@@ -208,7 +199,7 @@ def test_a_writer_that_does_not_get_its_turn_may_try_again(tmp_path):
             except SeatctlError as error:
                 print(error.code, int(error.exit_code))
             """,
-            path,
+            str(path),
         )
         assert waiting.communicate()[0].strip() == "ledger_busy 75"
 
@@ -229,12 +220,12 @@ def test_the_money_lock_ends_with_the_process_that_holds_it(tmp_path):
         except SeatctlError as busy:
             print(busy.code)
     """
-    holder = python(hold, path, 5, 60)
+    holder = python(hold, str(path), "5", "60")
     assert holder.stdout.readline() == "held\n"
-    assert python(hold, path, 0.1, 0).communicate()[0] == "busy\n"
+    assert python(hold, str(path), "0.1", "0").communicate()[0] == "busy\n"
     holder.kill()
     holder.communicate()
-    assert python(hold, path, 0.1, 0).communicate()[0] == "held\n"
+    assert python(hold, str(path), "0.1", "0").communicate()[0] == "held\n"
 
 
 def test_a_network_file_system_is_told_from_a_local_one(tmp_path):

@@ -1,9 +1,6 @@
 """`ledger.change`: one transaction, one audit entry, nothing lost and nothing half-done."""
 
 import signal
-import subprocess
-import sys
-import textwrap
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +13,7 @@ from seatctl.ledger.record import audit
 from seatctl.models.call import Call, format_time
 from tests.support.refusals import refuses
 from tests.support.subscriptions import add_subscription, query
+from tests.support.warm import python
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -250,12 +248,8 @@ KILLED = """
 
 @pytest.mark.parametrize("statement", [1, 2, 5, 9, 14, 20, 30])
 def test_a_change_killed_at_any_statement_is_whole_or_not_there(ledger, statement):
-    killed = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(KILLED), str(ledger.path), str(statement)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    killed = python(KILLED, str(ledger.path), str(statement))
+    killed.finish()
     done = killed.returncode == 0
     assert done or killed.returncode == -signal.SIGKILL
     assert counts(ledger) == (

@@ -3,13 +3,13 @@
 import json
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from seatctl.sandbox.api import control, generate, routes
 from seatctl.sandbox.api.twin import TimedOut, Twin
 from tests.sandbox.replay import Replay, read_recording
+from tests.support.warm import python
 
 CONTRACT = json.loads(generate.CONTRACT.read_text("utf-8"))
 RENAMED = {"line_item": "invoice_line_item", "invoiceitem": "invoice_item"}
@@ -190,11 +190,7 @@ for n in range(40):
 
 def test_two_processes_on_one_file_take_turns_and_lose_nothing(tmp_path):
     path = tmp_path / "sandbox.db"
-    root = Path(__file__).parents[2]
-    started = [
-        subprocess.Popen([sys.executable, "-c", WRITER, str(path), name], cwd=root)
-        for name in ("a", "b", "c")
-    ]
+    started = [python(WRITER, str(path), name, stdout=None, stderr=None) for name in ("a", "b", "c")]
     assert [process.wait(60) for process in started] == [0, 0, 0]
     twin = Twin(path)
     counts = control.status(twin).counts

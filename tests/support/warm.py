@@ -22,6 +22,7 @@ import socket
 import struct
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -139,16 +140,22 @@ def program(*argv: str, env: Mapping[str, str], **streams: int | IO | None) -> P
 def python(
     code: str,
     *argv: str,
-    env: Mapping[str, str],
+    env: Mapping[str, str] | None = None,
     stdin: int | IO | None = subprocess.DEVNULL,
     stdout: int | IO | None = subprocess.PIPE,
     stderr: int | IO | None = subprocess.PIPE,
 ) -> Process:
-    """Start a Python that runs this code. Streams are as those of `subprocess.Popen`, in text mode."""
+    """Start a Python that that runs this code. The streams are those of `subprocess.Popen`, with text."""
+    environment = dict(os.environ if env is None else env)
     with contextlib.ExitStack() as stack:
         pairs = [_ends(given, number, stack) for number, given in enumerate((stdin, stdout, stderr))]
-        job = {"code": code, "argv": argv, "env": dict(env), "cwd": str(Path.cwd())}
-        pid = _server(_read_at_start(env)).start(job, [theirs for theirs, _ in pairs])
+        job = {
+            "code": textwrap.dedent(code),
+            "argv": argv,
+            "env": environment,
+            "cwd": str(Path.cwd()),
+        }
+        pid = _server(_read_at_start(environment)).start(job, [theirs for theirs, _ in pairs])
     return Process(pid, *(ours for _, ours in pairs))
 
 

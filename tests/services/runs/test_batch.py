@@ -13,6 +13,7 @@ import pytest
 from seatctl.rules.batches import NotALine, split
 from tests.support.both_sides import charges, objects
 from tests.support.subscriptions import ledger_path
+from tests.support.warm import python
 
 PEOPLE = [f"p{n}@example.com" for n in range(1, 6)]
 
@@ -205,9 +206,7 @@ def test_two_cannot_do_the_same_batch(sandbox, team, file):
         "import sys, pathlib; from seatctl.ledger.record import batches\n"
         f"with batches.lock(pathlib.Path({path!r}), {run}):\n    print('held', flush=True); sys.stdin.read()"
     )
-    holder = subprocess.Popen(
-        [sandbox.python, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )
+    holder = python(script, stdin=subprocess.PIPE, stderr=None)
     try:
         assert holder.stdout.readline() == "held\n"
         busy = sandbox("runs", "resume", run, "-o", "json")

@@ -3,18 +3,17 @@
 import contextlib
 import json
 import subprocess
-import sys
-import textwrap
 
 import pytest
 
 from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.warm import python
 
 ROUNDS = 50
 
 # Each line of stdin is a command; its exit code and error code go back on stdout. So both are running
-# already when a round begins, and meet in the ledger rather than in Python's start-up.
-WORKER = textwrap.dedent("""
+# already when a round begins, and meet in the ledger rather than in a start.
+WORKER = """
     import contextlib, io, json, sys
     from seatctl.__main__ import main
     for line in sys.stdin:
@@ -23,7 +22,7 @@ WORKER = textwrap.dedent("""
             code = main(json.loads(line))
         error = json.loads(err.getvalue())["error"]["code"] if code == 4 else None
         print(json.dumps([int(code), error]), flush=True)
-""")
+"""
 
 
 @pytest.fixture
@@ -33,13 +32,7 @@ def workers(seatctl, sandbox):
 
     def start(number):
         started.extend(
-            subprocess.Popen(
-                [sys.executable, "-c", WORKER],
-                env=seatctl.environment(),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            )
+            python(WORKER, env=seatctl.environment(), stdin=subprocess.PIPE, stderr=None)
             for _ in range(number)
         )
         return started
@@ -90,7 +83,7 @@ def test_of_many_who_ask_at_once_as_many_are_seated_as_fit_and_the_rest_wait_in_
     assert seatctl("audit", "verify").code == 0
 
 
-@pytest.mark.parametrize("seconds", [0.3, 0.45, 0.6, 0.8])
+@pytest.mark.parametrize("seconds", [0.05, 0.1, 0.2, 0.3])
 def test_a_bulk_assignment_killed_at_any_time_seats_everybody_or_nobody(seatctl, sandbox, tmp_path, seconds):
     people = tmp_path / "people.csv"
     people.write_text("email\n" + "".join(f"p{number}@example.com\n" for number in range(8000)))
