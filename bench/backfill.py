@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bench.measure import ROOT, Figure, WrongResult
+from bench.measure import ROOT, Figure, WrongResult, run
 
 LATENCY = 0.2
 """Seconds that the proxy adds to each request."""
@@ -95,16 +95,7 @@ def _sync(work: Path, customers: int, paging: list[tuple[float, int]] | None) ->
             "config set sync.requests_per_second 500",
         ):
             subprocess.run([*seatctl, *words.split()], env=environment, check=True, capture_output=True)
-        started = time.perf_counter()
-        process = subprocess.Popen(
-            [*seatctl, "sync", "-o", "json"], env=environment, stdout=subprocess.PIPE, text=True
-        )
-        assert process.stdout is not None
-        output = process.stdout.read()
-        _, status, usage = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        if os.waitstatus_to_exitcode(status):
-            raise WrongResult("sync failed")
+        sample = run(["-m", "seatctl", "sync", "-o", "json"], environment, keep=True, memory=True)
         if paging is not None:
             started = time.perf_counter()
             done = subprocess.run(
@@ -113,7 +104,7 @@ def _sync(work: Path, customers: int, paging: list[tuple[float, int]] | None) ->
             paging.append((time.perf_counter() - started, int(done.stdout)))
     import json
 
-    return seconds, usage.ru_maxrss * 1024, int(json.loads(output)["read"])
+    return sample.seconds, sample.resident, int(json.loads(sample.output)["read"])
 
 
 def _seed(path: Path, customers: int) -> None:

@@ -42,7 +42,7 @@ def assign_seats(work: Path, count: int, rounds: int) -> list[Figure]:
     nobody = new_stage(work / "nobody-template")
     with_subscription(nobody, count)
     known = nobody.copy(work / "known-template")
-    known.seatctl("users", "import", people)
+    known.prepare("users", "import", people)
     empty, full = work / "empty.db", work / "full.db"
     floors.prepare(empty)
     floors.prepare(full)
@@ -78,10 +78,10 @@ def apply_state(work: Path, count: int, rounds: int) -> list[Figure]:
     nobody = new_stage(work / "nobody-template")
     with_subscription(nobody, count)
     known = nobody.copy(work / "known-template")
-    known.seatctl("users", "import", people)
+    known.prepare("users", "import", people)
     done = known.copy(work / "done-template")
     words = ("seats", "apply", people, "--subscription", "design")
-    done.seatctl(*words)
+    done.prepare(*words)
     empty = work / "empty.db"
     floors.prepare(empty)
 

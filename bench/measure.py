@@ -19,6 +19,7 @@ class Sample:
 
     seconds: float
     resident: int
+    """0 where it was not asked for."""
     output: str
     """Empty where only the lines were counted."""
     lines: int
@@ -62,12 +63,28 @@ def expect(found: object, wanted: object, what: str) -> None:
         raise WrongResult(f"{what}: {found!r}, not {wanted!r}")
 
 
-def run(arguments: Sequence[str], env: Mapping[str, str], *, keep: bool = False) -> Sample:
-    """Run a Python of this environment to its end. `keep`: its stdout is wanted. Raises WrongResult."""
+_WATCHER = """
+import os, sys
+process = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ)
+_, status, usage = os.wait4(process, 0)
+sys.stderr.write(f"\\n{usage.ru_maxrss}")
+sys.exit(os.waitstatus_to_exitcode(status) != 0)
+"""
+"""Tells the memory of a process. A process that a large one starts counts the memory of that one, too."""
+
+
+def run(
+    arguments: Sequence[str], env: Mapping[str, str], *, keep: bool = False, memory: bool = False
+) -> Sample:
+    """Run a Python of this environment to its end. Raises WrongResult.
+
+    `keep`: its stdout is wanted. `memory`: its memory is, too, which costs a start more.
+    """
+    watcher = [sys.executable, "-S", "-c", _WATCHER] if memory else []
     read, write = os.pipe()
     started = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, *arguments],
+        [*watcher, sys.executable, *arguments],
         env=env,
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
@@ -84,15 +101,15 @@ def run(arguments: Sequence[str], env: Mapping[str, str], *, keep: bool = False)
     assert process.stderr is not None
     errors = process.stderr.read()
     process.stderr.close()
-    _, status, usage = os.wait4(process.pid, 0)  # the memory of this one child, not of the greatest so far
+    process.wait()
     seconds = time.perf_counter() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         raise WrongResult(
             f"{' '.join(arguments)}: exit {process.returncode}: {errors.decode(errors='replace')}"
         )
     unit = 1 if sys.platform == "darwin" else 1024
-    return Sample(seconds, usage.ru_maxrss * unit, b"".join(kept).decode(), lines)
+    resident = int(errors.split()[-1]) * unit if memory else 0
+    return Sample(seconds, resident, b"".join(kept).decode(), lines)
 
 
 def paired(

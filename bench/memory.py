@@ -24,13 +24,12 @@ def _peaks(home: Path, count: int) -> dict[str, int]:
     people = write_people(home / "people.csv", count)
     with_subscription(stage, count)
     with_subscription(stage, count, "video")
+    apply = ("seats", "apply", people, "--subscription", "video", "--create-users", "--prune")
     done = {
-        "users import": stage.seatctl("users", "import", people),
-        "seats assign": stage.seatctl("seats", "assign", "design", "--from", people),
-        "seats apply": stage.seatctl(
-            *("seats", "apply", people, "--subscription", "video", "--create-users", "--prune")
-        ),
-        "users list": stage.seatctl("users", "list", "-o", "csv"),
+        "users import": stage.seatctl("users", "import", people, memory=True),
+        "seats assign": stage.seatctl("seats", "assign", "design", "--from", people, memory=True),
+        "seats apply": stage.seatctl(*apply, memory=True),
+        "users list": stage.seatctl("users", "list", "-o", "csv", memory=True),
     }
     expect(stage.count("SELECT min(assigned) FROM subscriptions"), count, "seats assigned")
     for name, sample in done.items():

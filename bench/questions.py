@@ -95,7 +95,7 @@ def _sql(large: Stage, small: Stage, asked: dict[str, int]) -> tuple[float, floa
 
 def _populated(home: Path, users: int) -> Stage:
     stage = new_stage(home)
-    stage.seatctl("users", "import", write_people(home / "people.csv", users))
+    stage.prepare("users", "import", write_people(home / "people.csv", users))
     with_subscription(stage, users // 5)
-    stage.seatctl("seats", "assign", "design", "--from", write_people(home / "some.csv", users // 5))
+    stage.prepare("seats", "assign", "design", "--from", write_people(home / "some.csv", users // 5))
     return stage

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import atexit
+import io
 import os
 import shutil
 import sqlite3
-import tempfile
-from functools import cache
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
-from bench.measure import Sample, run
+from bench.measure import Sample, WrongResult, run
+from seatctl.__main__ import main
 
 ACTOR = "ann@example.com"
 NEEDLE = "Zebediah"
 """A first name that one of 5,000 has."""
 SHORT_NEEDLE = "Li"
 """A last name of two letters, as frequent."""
-
-
-@cache
-def bytecode() -> str:
-    """A directory for the bytecode of all measured processes, so that compiling is not measured."""
-    directory = tempfile.mkdtemp(prefix="seatctl-bench-bytecode-")
-    atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    return directory
 
 
 class Stage:
@@ -44,15 +36,22 @@ class Stage:
             "SEATCTL_CONFIG": str(home),
             "SEATCTL_ACTOR": ACTOR,
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
-            "PYTHONPYCACHEPREFIX": bytecode(),
         }
 
-    def seatctl(self, *arguments: str | Path, keep: bool = False) -> Sample:
-        return run(["-m", "seatctl", *map(str, arguments)], self.env, keep=keep)
+    def seatctl(self, *arguments: str | Path, keep: bool = False, memory: bool = False) -> Sample:
+        return run(["-m", "seatctl", *map(str, arguments)], self.env, keep=keep, memory=memory)
+
+    def prepare(self, *arguments: str | Path) -> None:
+        """Run a command in this process, for what is not measured. Raises WrongResult."""
+        words, errors = [str(word) for word in arguments], io.StringIO()
+        with redirect_stdout(io.StringIO()), redirect_stderr(errors):
+            code = main(words, self.env)
+        if code != 0:
+            raise WrongResult(f"{' '.join(words)}: exit {code}: {errors.getvalue()}")
 
     @property
     def ledger(self) -> Path:
-        return Path(self.seatctl("ledger", "path", "--no-header", keep=True).output.split()[-1])
+        return self.home / "default" / "ledger.db"
 
     def count(self, sql: str) -> int:
         """A number out of the ledger, read with sqlite3 itself."""
@@ -75,18 +74,18 @@ class Stage:
 def new_stage(home: Path) -> Stage:
     """An initialised sandbox profile."""
     stage = Stage(home)
-    stage.seatctl("init", "--no-input", "--actor", ACTOR)
+    stage.prepare("init", "--no-input", "--actor", ACTOR)
     return stage
 
 
 def with_subscription(stage: Stage, seats: int, name: str = "design") -> None:
     """A subscription with so many free seats."""
     if not stage.count("SELECT count(*) FROM plans"):
-        stage.seatctl(
+        stage.prepare(
             *("plans", "add", "pro", "--price", "0.01", "--currency", "usd"),
             *("--interval", "month", "--policy", "flexible"),
         )
-    stage.seatctl(
+    stage.prepare(
         *("subs", "buy", "--plan", "pro", "--seats", str(seats), "--name", name, "--owner", ACTOR),
         *("--billing-email", "pay@example.com", "--payment-method", "pm_card_visa", "--yes"),
     )

@@ -67,10 +67,10 @@ def search(work: Path, users: int, rounds: int) -> list[Figure]:
 def populated(home: Path, users: int) -> Stage:
     """A ledger with so many users, one of them in a seat."""
     stage = new_stage(home)
-    stage.seatctl("users", "import", write_people(home / "people.csv", users))
-    stage.seatctl("users", "add", PERSON)
+    stage.prepare("users", "import", write_people(home / "people.csv", users))
+    stage.prepare("users", "add", PERSON)
     with_subscription(stage, 5)
-    stage.seatctl("seats", "assign", "design", PERSON)
+    stage.prepare("seats", "assign", "design", PERSON)
     return stage
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import io
 import json
@@ -11,6 +12,7 @@ import ssl
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from seatctl.__main__ import main
-from tests.support.in_process import build_commands_once, environment
+from tests.support.in_process import commands_built_once, environment
 from tests.support.needs import need
 from tests.support.scenes import made_once
 from tests.support.warm import Process, program
@@ -43,8 +45,6 @@ if "TMPDIR" not in os.environ and MEMORY.is_dir() and shutil.disk_usage(MEMORY).
     # Thousands of small ledgers are written and synced; on a disk that is a tenth of the suite's time.
     os.environ["TMPDIR"] = tempfile.tempdir = str(MEMORY)
 
-build_commands_once()
-
 # How long an example takes says something of the machine, and nothing of the program.
 settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
@@ -54,11 +54,28 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole-proofs", action="store_true", help="run the long proofs whole, not bounded")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What runs alone comes last, when the other workers have little left to do."""
+    items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
+
+
 def pytest_collection_finish() -> None:
     """What is loaded by now stays: collecting it again and again is a twentieth of the suite's time."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000)  # as the program does
+
+
+@pytest.fixture(autouse=True)
+def _turn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A test marked `alone` has the machine to itself: none of another worker runs beside it."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        yield
+        return
+    alone = request.node.get_closest_marker("alone") is not None
+    with (tmp_path_factory.getbasetemp().parent / "turns.lock").open("w") as turns:
+        fcntl.flock(turns, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
+        yield
 
 
 @pytest.fixture
@@ -154,6 +171,7 @@ class Seatctl:
         given = None if data is None else Stream(data, tty=tty)
         out, err = Stream(tty=tty), Stream(tty=tty)
         with ExitStack() as stack:
+            stack.enter_context(commands_built_once())
             stack.enter_context(environment(self.environment(env)))
             for name, stream in (("stdin", given), ("stdout", out), ("stderr", err)):
                 stack.enter_context(mock.patch.object(sys, name, stream))
