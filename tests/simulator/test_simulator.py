@@ -3,40 +3,32 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from tests.simulator.sabotage import ALL, sabotaged
+from tests.support.warm import python
 
-ROOT = Path(__file__).parents[2]
+SIMULATOR = "import sys; from tests.simulator.__main__ import main; sys.exit(main(sys.argv[1:]))"
 
 
-def simulated(*argv: str, timeout: float = 300) -> subprocess.CompletedProcess:
-    """A run of the simulator in a process of its own, in which everything random is pinned."""
-    return subprocess.run(
-        [sys.executable, "-m", "tests.simulator", *argv],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONHASHSEED": "0"},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
+def simulated(*argv: str, timeout: float = 300) -> tuple[int, str]:
+    """The exit code and the output of the simulator, in a process in which everything random is pinned."""
+    started = python(SIMULATOR, *argv, env={**os.environ, "PYTHONHASHSEED": "0"})
+    out, err = started.finish(timeout=timeout)
+    return started.returncode, out + err
 
 
 def test_the_same_seed_is_the_same_history_to_the_last_byte():
-    done = simulated("--twice", "--seed", "7", "--length", "60")
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, output = simulated("--twice", "--seed", "7", "--length", "60")
+    assert code == 0, output
 
 
 @pytest.mark.slow
 def test_a_minute_of_histories_breaks_no_invariant(whole):
     limits = ("--seconds", "60") if not whole else ("--steps", "50000")
-    done = simulated(*limits, "--length", "150", timeout=14_400 if whole else 600)
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, output = simulated(*limits, "--length", "150", timeout=14_400 if whole else 600)
+    assert code == 0, output
 
 
 @pytest.mark.parametrize("fault", [*ALL])
@@ -54,5 +46,5 @@ def test_every_fault_can_be_put_back(fault):
     ],
 )
 def test_a_fault_that_was_mended_is_found_if_it_comes_back(fault):
-    done = simulated("--sabotage", fault, "--steps", "400", "--length", "60")
-    assert done.returncode == 0, done.stdout + done.stderr
+    code, output = simulated("--sabotage", fault, "--steps", "400", "--length", "60")
+    assert code == 0, output

@@ -22,6 +22,7 @@ from seatctl.sandbox.api.twin import Twin
 from tests.simulator.books import Books, LedgerFile, Sandbox
 from tests.simulator.faults import CONNECT, HANDLE, Boundary, Fault, Killed, installed
 from tests.simulator.pinned import EPOCH, Pins, pinned
+from tests.support.in_process import commands_built_once
 
 MEMORY = Path("/dev/shm")
 START = EPOCH - 86400
@@ -248,5 +249,5 @@ def worlds() -> Iterator[Worlds]:
     base = MEMORY if os.access(MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="seatctl-simulator-", dir=base) as name, pinned() as pins:
         boundary = Boundary(pins)
-        with installed(boundary):
+        with installed(boundary), commands_built_once():
             yield Worlds(Path(name), pins, boundary)

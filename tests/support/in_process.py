@@ -9,11 +9,17 @@ from contextlib import contextmanager
 
 from seatctl.cli.framework import app
 
+_load = functools.cache(app.load)
 
-def build_commands_once() -> None:
-    """Keep the commands that Typer has built, as a batch does for its lines."""
-    if not hasattr(app.load, "cache_info"):
-        app.load = functools.cache(app.load)
+
+@contextmanager
+def commands_built_once() -> Iterator[None]:
+    """Keep the commands that Typer has built for the next time, as a batch does for its lines."""
+    load, app.load = app.load, _load
+    try:
+        yield
+    finally:
+        app.load = load
 
 
 @contextmanager

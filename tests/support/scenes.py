@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from tests.conftest import Seatctl
+
+SECONDS = 20.0
 
 Contents = dict[str, tuple[int, bytes | None]]
 """The mode and the bytes of everything in a folder, by its path there; a folder has no bytes."""
@@ -17,19 +20,24 @@ Contents = dict[str, tuple[int, bytes | None]]
 def made_once(scene: Callable[[Seatctl], object]) -> Callable[[Seatctl], Seatctl]:
     """The scene, whose result is copied if it was made of the same contents before.
 
-    It may depend on nothing but the profile, and may leave nothing open.
+    It may depend on nothing but the profile, and may leave nothing open. After a while it is made again: of
+    a subscription that was bought too long ago, Stripe prorates less than the whole.
     """
-    results: dict[frozenset[tuple[str, tuple[int, bytes | None]]], Contents] = {}
+    results: dict[frozenset[tuple[str, tuple[int, bytes | None]]], tuple[float, Contents]] = {}
 
     @functools.wraps(scene)
     def prepare(seatctl: Seatctl) -> Seatctl:
         before = _contents(seatctl.home)
         key = frozenset(before.items())
-        if key in results:
-            _put(seatctl.home, before, results[key])
+        made, after = results.get(key, (-SECONDS, {}))
+        if time.monotonic() - made < SECONDS:
+            _put(seatctl.home, before, after)
         else:
+            started = time.monotonic()
             scene(seatctl)
-            results[key] = _contents(seatctl.home)
+            for stale in [one for one, (made, _) in results.items() if started - made > SECONDS]:
+                del results[stale]
+            results[key] = started, _contents(seatctl.home)
         return seatctl
 
     return prepare

@@ -37,7 +37,7 @@ def authenticate(seatctl) -> None:
 
 
 def test_every_charge_says_that_nobody_attends(sandbox, unattended):
-    open_contract(sandbox)
+    open_contract.__wrapped__(sandbox)  # not copied, so that its charge is seen
     done(sandbox, "subs add-seats acme 5")
     until(sandbox, "2041-12-10T00:00:00Z")
     done(sandbox, "subs renew acme")

@@ -6,6 +6,7 @@ import os
 import random
 import shlex
 import subprocess
+import sys
 import time
 
 import pytest
@@ -180,17 +181,19 @@ def test_a_line_costs_a_twentieth_of_a_process_at_most(sandbox, file):
     """A sample of both; that 10,000 take 10,000 times as long is the bench's to show."""
     lines = [f"users add p{n}@example.com --name 'Person {n}'" for n in range(200)]
     path = file(*lines)
-    began = time.process_time(), os.times()
-    for n in range(3):
-        assert sandbox.run("users", "add", f"q{n}@example.com", "-q").code == 0
-    after = os.times()
-    process = (after.children_user - began[1].children_user + after.children_system) / 3
-    before = os.times()
-    assert sandbox.run("batch", path, "-q").code == 0
-    after = os.times()
-    whole = after.children_user - before.children_user + after.children_system - before.children_system
+    process = min(started(sandbox, "users", "add", f"q{n}@example.com", "-q") for n in range(3))
+    whole = started(sandbox, "batch", path, "-q")
     start_up = process  # the batch is started once, too
     assert (whole - start_up) / len(lines) < process / 20
+
+
+def started(sandbox, *argv) -> float:
+    """Seconds of processor time of the program in an interpreter of its own, its start included."""
+    before = os.times()
+    words = [sys.executable, "-m", "seatctl", *argv]
+    subprocess.run(words, env=sandbox.environment(), capture_output=True, check=True)
+    after = os.times()
+    return after.children_user - before.children_user + after.children_system - before.children_system
 
 
 def test_two_cannot_do_the_same_batch(sandbox, team, file):
