@@ -44,6 +44,12 @@ def http_date(moment: int) -> str:
     return f"{day}, {date.day:02} {month} {date.year:04} {date:%H:%M:%S} GMT"
 
 
+def day_text(moment: int) -> str:
+    """Format a day as in the descriptions of lines: `21 Oct 2026`."""
+    date = datetime.fromtimestamp(moment, UTC)
+    return f"{date.day:02d} {_MONTHS[date.month - 1]} {date.year}"
+
+
 def add_months(moment: int, months: int, *, day: int | None = None) -> int:
     """Add calendar months in UTC; the day is at most the last day of the month.
 

@@ -111,15 +111,10 @@ def subscription_of(invoice: Obj) -> str | None:
     return parent["subscription_details"]["subscription"] if parent else None
 
 
-def pending_items(session: Session, customer: str, subscription: str | None, currency: str) -> list[Obj]:
-    """Return the items without an invoice, of this subscription and of no subscription, newest first."""
-    return [
-        item
-        for item in session.store.walk("invoiceitem", customer=customer)
-        if item["invoice"] is None
-        and item["currency"] == currency
-        and (item["parent"] is None or item["_subscription"] in (None, subscription))
-    ]
+def pending_items(session: Session, customer: str, currency: str) -> list[Obj]:
+    """Return a customer's items without an invoice, newest first."""
+    items = session.store.walk("invoiceitem", customer=customer)
+    return [item for item in items if item["invoice"] is None and item["currency"] == currency]
 
 
 def add_pending_items(session: Session, invoice: Obj, items: list[Obj]) -> None:

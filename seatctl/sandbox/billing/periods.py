@@ -2,6 +2,9 @@
 
 An item's `_billed` holds what it was billed for: price and quantity, the period (`start` to `end`), the part
 of it that is still billed so (`from` to `until`), and the invoice line or pending item that did.
+
+Under flexible billing, a change credits each amount that was billed for the rest of the period and charges
+the whole new quantity for it. Each line is rounded once, a half towards minus infinity.
 """
 
 from __future__ import annotations
@@ -10,13 +13,25 @@ from fractions import Fraction
 
 from seatctl.sandbox.billing.discounts import applies_to, running_terms
 from seatctl.sandbox.billing.lines import new_invoice_item, period_line, pricing_of
-from seatctl.sandbox.billing.proration import prorated_amount, remaining_text, unused_text
 from seatctl.sandbox.changes import save_and_emit
-from seatctl.sandbox.clock import add_interval, anchor_day
-from seatctl.sandbox.money import exact_price
+from seatctl.sandbox.clock import add_interval, anchor_day, day_text
+from seatctl.sandbox.money import exact_price, round_half_down
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of
+
+
+def prorated_amount(
+    full: Fraction, sign: int, at: int, start: int, end: int, *, until: int | None = None
+) -> int:
+    """Return sign x full x (until - at) / (end - start), rounded once; minor units, times in epoch seconds.
+
+    `until` is the end of the period by default.
+    """
+    if end <= start:
+        return 0
+    duration = min(max((end if until is None else until) - at, 0), end - start)
+    return round_half_down(sign * full * Fraction(duration, end - start))
 
 
 def next_end(start: int, price: Obj, anchor: int) -> int:
@@ -31,10 +46,12 @@ def product_name(session: Session, price: Obj) -> str:
     return str(product["name"]) if product else str(price["product"])
 
 
-def bill_period(session: Session, invoice: Obj, item: Obj, *, trial: bool = False) -> None:
+def bill_period(
+    session: Session, invoice: Obj, item: Obj, *, trial: bool = False, cut_short: bool = False
+) -> None:
     """Put an item's whole period on an invoice and record what was billed; the item is written.
 
-    A first period that an anchor cuts short costs its share of a whole period.
+    `cut_short`: a first period that an anchor cuts short costs its share of a whole period.
     """
     price = item["price"]
     period = (item["current_period_start"], item["current_period_end"])
@@ -42,7 +59,7 @@ def bill_period(session: Session, invoice: Obj, item: Obj, *, trial: bool = Fals
     invoice["lines"]["data"].append(line)
     item["_billed"] = [] if trial else [_billed(item, price, {"invoice": invoice["id"], "line": line["id"]})]
     whole_start = _period_start(period[1], price)
-    if not trial and item.pop("_cut_short", False) and whole_start < period[0]:
+    if cut_short and whole_start < period[0]:
         line["amount"] = line["subtotal"] = prorated_amount(
             exact_price(price, item["quantity"]), 1, period[0], whole_start, period[1]
         )
@@ -79,18 +96,10 @@ def credit_items(session: Session, item: Obj, customer: str, at: int) -> list[Ob
         amount = prorated_amount(
             _net(session, billed), -1, start, billed["start"], billed["end"], until=until
         )
+        source = _credited(session, billed)
+        period = (start, until)
         credits.append(
-            _proration(
-                session,
-                item,
-                customer,
-                price,
-                quantity,
-                amount,
-                (start, until),
-                unused_text(quantity, product_name(session, price), start),
-                _credited(session, billed),
-            )
+            proration_item(session, item, customer, price, quantity, amount, period, "Unused", source)
         )
     return credits
 
@@ -150,11 +159,10 @@ def charge_item(session: Session, item: Obj, customer: str, at: int) -> Obj:
     start, end = item["current_period_start"], item["current_period_end"]
     exact = _discounted(session, item, _cost(item))
     amount = prorated_amount(exact, 1, at, start, end)
-    return _proration(session, item, customer, price, quantity, amount, (at, end),
-                      remaining_text(quantity, product_name(session, price), at), None)  # fmt: skip
+    return proration_item(session, item, customer, price, quantity, amount, (at, end), "Remaining")
 
 
-def _proration(
+def proration_item(
     session: Session,
     item: Obj,
     customer: str,
@@ -162,15 +170,18 @@ def _proration(
     quantity: int,
     amount: int,
     period: tuple[int, int],
-    description: str,
-    credited: Obj | None,
+    kind: str,
+    credited: Obj | None = None,
 ) -> Obj:
+    """Return the invoice item for `Unused` or `Remaining` time; not yet written."""
+    name = product_name(session, price)
+    units = name if quantity == 1 else f"{quantity} × {name}"
     return new_invoice_item(
         customer,
         amount=amount,
         currency=price["currency"],
         now=session.now,
-        description=description,
+        description=f"{kind} time on {units} after {day_text(period[0])}",
         period=period,
         quantity=quantity,
         pricing=pricing_of(price, unit=None),

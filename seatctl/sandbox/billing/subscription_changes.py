@@ -8,16 +8,15 @@ from typing import Any
 from seatctl.sandbox.billing.cancellation import end_now
 from seatctl.sandbox.billing.collection import lacks_method_after_trial
 from seatctl.sandbox.billing.items import build_item, check_prices, price_of, set_price
-from seatctl.sandbox.billing.lines import new_invoice_item, pricing_of
 from seatctl.sandbox.billing.periods import (
     charge_item,
     credit_items,
     next_end,
-    product_name,
+    prorated_amount,
+    proration_item,
     record_billed,
     save_pending,
 )
-from seatctl.sandbox.billing.proration import prorated_amount, remaining_text
 from seatctl.sandbox.billing.subscription_states import period_end
 from seatctl.sandbox.clock import add_months
 from seatctl.sandbox.errors import invalid, no_such
@@ -199,20 +198,9 @@ def change_anchor(session: Session, subscription: Obj, params: Obj, *, prorate: 
         item.update(current_period_start=start, current_period_end=end)
         if prorate and subscription["status"] != "trialing" and old_end < end:
             quantity = item["quantity"]
-            charge = new_invoice_item(
-                subscription["customer"],
-                amount=prorated_amount(exact_price(price, quantity), 1, old_end, start, end),
-                currency=price["currency"],
-                now=session.now,
-                description=remaining_text(quantity, product_name(session, price), old_end),
-                period=(old_end, end),
-                quantity=quantity,
-                pricing=pricing_of(price, unit=None),
-                subscription=subscription["id"],
-                subscription_item=item["id"],
-                proration=True,
-                discountable=False,
-            )
+            amount = prorated_amount(exact_price(price, quantity), 1, old_end, start, end)
+            customer, period = subscription["customer"], (old_end, end)
+            charge = proration_item(session, item, customer, price, quantity, amount, period, "Remaining")
             save_pending(session, [charge])
             record_billed(session, item, price, charge)
         session.save(item)

@@ -1,6 +1,6 @@
 """Disputes: the cardholder's bank takes the money of a charge back and asks for evidence.
 
-Only a payment with the test card for it is disputed (sandbox/billing/chargebacks.py). A dispute can be read
+Only a payment with the test card for it is disputed (sandbox/billing/payments.py). A dispute can be read
 and accepted; the sandbox takes no evidence.
 """
 

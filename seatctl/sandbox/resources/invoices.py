@@ -19,6 +19,7 @@ from seatctl.sandbox.billing.invoicing import (
     add_pending_items,
     compute_sums,
     new_draft,
+    pending_items,
     save_draft,
     save_invoice,
     subscription_of,
@@ -62,22 +63,12 @@ def create(session: Session, params: Obj) -> Obj:
         invoice["automatic_tax"] = automatic_tax.of_invoice(customer, enabled=True)
     _apply(session, customer, invoice, params)
     if params.get("pending_invoice_items_behavior", "exclude") == "include":
-        add_pending_items(
-            session, invoice, _pending_items(session, customer["id"], invoice["currency"], subscription)
-        )
+        pending = pending_items(session, customer["id"], invoice["currency"])
+        owner = subscription and subscription["id"]
+        items = [item for item in pending if owner in (None, item["_subscription"])]
+        add_pending_items(session, invoice, items)
     save_draft(session, invoice)
     return view(session, invoice)
-
-
-def _pending_items(session: Session, customer: str, currency: str, subscription: Obj | None) -> list[Obj]:
-    """Return the customer's pending items in a currency; with a subscription, only those of it."""
-    return [
-        item
-        for item in session.store.walk("invoiceitem", customer=customer)
-        if item["invoice"] is None
-        and item["currency"] == currency
-        and (subscription is None or item["_subscription"] == subscription["id"])
-    ]
 
 
 def _check_due(params: Obj, method: str, now: int) -> None:

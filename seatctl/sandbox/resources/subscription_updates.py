@@ -13,10 +13,10 @@ from seatctl.sandbox.billing.cancellation import schedule_end
 from seatctl.sandbox.billing.collection import collect, method_for, no_method
 from seatctl.sandbox.billing.discounts import create_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice
-from seatctl.sandbox.billing.invoicing import add_pending_items, new_draft, pending_items, save_draft
+from seatctl.sandbox.billing.invoicing import save_draft
 from seatctl.sandbox.billing.pending_updates import Snapshot, hold
 from seatctl.sandbox.billing.subscription_changes import change_anchor, change_items, change_trial
-from seatctl.sandbox.billing.subscription_invoices import first_invoice
+from seatctl.sandbox.billing.subscription_invoices import first_invoice, pending_for, pending_invoice
 from seatctl.sandbox.billing.subscription_states import (
     ENDED,
     emit_updated,
@@ -153,27 +153,15 @@ def _apply_nested(subscription: Obj, params: Obj) -> None:
 
 
 def _invoice(session: Session, subscription: Obj, before: Snapshot, params: Obj, *, whole: bool) -> None:
-    customer = session.find("customer", subscription["customer"], "customer")
-    items = items_of(session, subscription["id"])
     if whole:
-        invoice = first_invoice(session, customer, subscription, "subscription_update")
+        invoice = first_invoice(session, subscription, "subscription_update")
         invoice["period_start"] = period_start(before.items)
         invoice.update(auto_advance=False, automatically_finalizes_at=None, next_payment_attempt=None)
     else:
-        pending = pending_items(session, customer["id"], subscription["id"], subscription["currency"])
+        pending = pending_for(session, subscription)
         if not pending:
             return
-        invoice = new_draft(
-            session,
-            customer,
-            currency=subscription["currency"],
-            reason="subscription_update",
-            period=(period_start(items), session.now),
-            subscription=subscription,
-            collection=subscription["collection_method"],
-            days_until_due=subscription["days_until_due"],
-        )
-        add_pending_items(session, invoice, pending)
+        invoice = pending_invoice(session, subscription, "subscription_update", pending)
     invoice["period_end"] = session.now
     subscription["latest_invoice"] = invoice["id"]
     save_subscription(session, subscription)

@@ -202,7 +202,7 @@ def _apply(session: Session, customer: Obj, subscription: Obj, params: Obj) -> N
 
 def _start(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:
     save_subscription(session, subscription)
-    invoice = first_invoice(session, customer, subscription, "subscription_create")
+    invoice = first_invoice(session, subscription, "subscription_create")
     for position, entry in enumerate(unset(params.get("add_invoice_items")) or []):
         from seatctl.sandbox.resources.invoice_items import add_to_draft
 
@@ -337,11 +337,10 @@ def resume(session: Session, params: Obj, identifier: str) -> Obj:
     if (anchor["type"] if isinstance(anchor, dict) else anchor) != "now":
         raise invalid("The sandbox resumes with a new period only.", "billing_cycle_anchor")
     before = Snapshot(session, subscription)
-    customer = session.find("customer", subscription["customer"], "customer")
     subscription["status"] = "active"
     restart(session, subscription)
     save_subscription(session, subscription)
-    invoice = first_invoice(session, customer, subscription, "subscription_update")
+    invoice = first_invoice(session, subscription, "subscription_update")
     invoice["auto_advance"] = False
     subscription["latest_invoice"] = invoice["id"]
     save_draft(session, invoice)
