@@ -2,7 +2,7 @@
 
 The functions are named, not imported, so that a request loads only the module that serves it. `MODULE.NAME` is
 a function of `sandbox/resources/`; it gets the session, the parameters and the ids in the path, in order.
-`NAME(KIND,…)` is a function of `resources/shared.py`, for objects of this kind:
+`NAME(KIND,…)` is a function of `sandbox/resources/shared.py`, for objects of this kind:
 `retrieve(KIND,PARAM)`, `update(KIND,PARAM,FIELD,…)`, `delete(KIND,PARAM,EVENT)`, `list_page(KIND,FILTER,…)`.
 """
 

@@ -1,4 +1,4 @@
-"""Endpoints that many resources share. The table in api/routes.py says the kind of object and what differs.
+"""Endpoints that many resources share. sandbox/api/routes.py says the kind of object and what differs.
 
 If the path has two ids, or lists what belongs to an id, the first id is the customer's.
 """
