@@ -68,10 +68,10 @@ def show(typer_ctx: typer.Context, plan: PlanArg) -> None:
 
     ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
-        found = plans.find(reader, plan)
+        stored = plans.find(reader, plan)
     none = "It came from Stripe and has no policy yet; to set one: seatctl plans edit"
-    rules = [none] if found.policy is None else sentences(found.policy)
-    ctx.emit_one({**plan_row(found), "rules": [*rules]}, SHOW_COLUMNS, handle="slug")
+    rules = [none] if stored.policy is None else sentences(stored.policy)
+    ctx.emit_one({**plan_row(stored), "rules": [*rules]}, SHOW_COLUMNS, handle="slug")
 
 
 @app.command()

@@ -275,15 +275,15 @@ class OperationRun(Generic[P_co]):
             # replays Stripe's answer, or makes the call if it never arrived. But if Stripe itself answers in
             # an unreadable form, it will do so again: then its objects decide.
             self._answer(step, {"unusable": unusable.as_json()})
-            found = self._look(step, find)
-            if found is None:
+            raw = self._look(step, find)
+            if raw is None:
                 raise
-            return found
+            return raw
         except StripeFault:
             # The key replays the fault for a day: only Stripe's own objects tell what happened.
-            found = self._look(step, find)
-            if found is not None:
-                return found
+            raw = self._look(step, find)
+            if raw is not None:
+                return raw
             if attempts == 1:
                 raise
             return self._send(self._again(step), find, attempts - 1)
@@ -295,11 +295,11 @@ class OperationRun(Generic[P_co]):
 
         Raises UnreadableObject before anything is recorded, because no later run could use it.
         """
-        found = find()
-        if found is not None:
-            require_readable(found)
-            self._answer(step, {"object": found})
-        return found
+        raw = find()
+        if raw is not None:
+            require_readable(raw)
+            self._answer(step, {"object": raw})
+        return raw
 
     def _again(self, step: Step) -> Step:
         return self._note(step.name, step.attempt + 1, _as_write(step.form))
@@ -336,8 +336,8 @@ class OperationRun(Generic[P_co]):
 
 def _is_answered(step: Step) -> bool:
     """Whether a step has a usable answer. Older versions have recorded any body as one."""
-    found = None if step.answer is None else step.answer.get("object")
-    is_object = isinstance(found, dict) and (isinstance(found.get("id"), str) or found.get("deleted") is True)
+    raw = None if step.answer is None else step.answer.get("object")
+    is_object = isinstance(raw, dict) and (isinstance(raw.get("id"), str) or raw.get("deleted") is True)
     return _is_refusal(step) or is_object
 
 
@@ -357,11 +357,11 @@ def _as_write(form: dict[str, JsonValue]) -> Write:
 def _recorded(step: Step) -> StripeJson:
     """The recorded answer of a step; a refusal is raised again."""
     answer = step.answer or {}
-    refused, found = answer.get("error"), answer.get("object")
+    refused, raw = answer.get("error"), answer.get("object")
     if isinstance(refused, dict):
         data = {name: value for name, value in refused.items() if name not in {"code", "message", "hint"}}
         hint = refused.get("hint")
         raise _REFUSALS.get(str(refused.get("code")), StripeRefused)(
             str(refused.get("message")), hint=hint if isinstance(hint, str) else None, data=data
         )
-    return found if isinstance(found, dict) else {}
+    return raw if isinstance(raw, dict) else {}

@@ -139,8 +139,8 @@ def price_form(running: OperationRun[Payload], spec: PlanSpec, product: str) -> 
 
 
 def _delete_product(running: OperationRun[Payload], product: str) -> None:
-    found = endpoints.product(product)
-    running.delete("delete-product", endpoints.delete_product(product), lambda: running.is_missing(found))
+    read = endpoints.product(product)
+    running.delete("delete-product", endpoints.delete_product(product), lambda: running.is_missing(read))
 
 
 def _abandon(running: OperationRun[PlanAddPayload]) -> str | None:

@@ -167,8 +167,8 @@ def _run(running: OperationRun[PlanEditPayload]) -> Apply:
 def _new_price(running: OperationRun[PlanEditPayload]) -> str:
     spec = running.payload.spec
     form = {**price_form(running, spec, running.payload.product), "transfer_lookup_key": True}
-    found = endpoints.prices_by_lookup_key(spec.slug)
-    return read_price(running.step_or_fail("price", endpoints.create_price(form), running.mine(found))).id
+    listing = endpoints.prices_by_lookup_key(spec.slug)
+    return read_price(running.step_or_fail("price", endpoints.create_price(form), running.mine(listing))).id
 
 
 def _update_product(running: OperationRun[PlanEditPayload]) -> None:
@@ -184,8 +184,10 @@ def _update_product(running: OperationRun[PlanEditPayload]) -> None:
 
 def _abandon(running: OperationRun[PlanEditPayload]) -> str | None:
     payload = running.payload
-    made = payload.reprice and running.find_in(endpoints.prices_by_lookup_key(payload.spec.slug)) is not None
-    changed = made or running.find_at(endpoints.product(payload.product)) is not None
+    has_new_price = (
+        payload.reprice and running.find_in(endpoints.prices_by_lookup_key(payload.spec.slug)) is not None
+    )
+    changed = has_new_price or running.find_at(endpoints.product(payload.product)) is not None
     return None if changed else "nothing had reached Stripe"
 
 

@@ -52,10 +52,10 @@ def charge(running: OperationRun[PurchasePayload], customer: str, card: str | No
     Raises WaitingForCardholder, and NothingLeftInStripe.
     """
     resumed = running.was_sent("subscription")
-    made = read_subscription(_subscription(running, customer, card))
-    if resumed or made.status in _UNPAID:
-        return _after_authentication(running, customer, made)
-    return made
+    subscription = read_subscription(_subscription(running, customer, card))
+    if resumed or subscription.status in _UNPAID:
+        return _after_authentication(running, customer, subscription)
+    return subscription
 
 
 # The subscription -------------------------------------------------------------------------------------
@@ -97,7 +97,7 @@ def _on_account(running: OperationRun[BuyPayload], customer: str, due_days: int)
     """Make the subscription and send its first invoice, which Stripe would leave a draft for an hour."""
     form = subscription_form(running, customer)
     form |= {"collection_method": "send_invoice", "days_until_due": due_days}
-    made = read_subscription(
+    subscription = read_subscription(
         running.step_or_fail(
             "subscription",
             endpoints.create_subscription(form),
@@ -105,9 +105,9 @@ def _on_account(running: OperationRun[BuyPayload], customer: str, due_days: int)
             lambda: delete_customer(running, customer),
         )
     )
-    if made.latest_invoice is not None:
-        send_if_draft(running, made.latest_invoice)
-    return read_subscription(running.billing.read(endpoints.subscription(made.id)))
+    if subscription.latest_invoice is not None:
+        send_if_draft(running, subscription.latest_invoice)
+    return read_subscription(running.billing.read(endpoints.subscription(subscription.id)))
 
 
 def subscription_form(running: OperationRun[PurchasePayload], customer: str) -> dict[str, JsonValue]:
@@ -148,10 +148,10 @@ def find_subscription(running: OperationRun[PurchasePayload], customer: str) -> 
 
 
 def _after_authentication(
-    running: OperationRun[PurchasePayload], customer: str, made: StripeSubscription
+    running: OperationRun[PurchasePayload], customer: str, subscription: StripeSubscription
 ) -> StripeSubscription:
     """Return the subscription once it is paid. Raises WaitingForCardholder, or ends the operation."""
-    now = read_subscription(running.billing.read(endpoints.subscription(made.id)))
+    now = read_subscription(running.billing.read(endpoints.subscription(subscription.id)))
     if _was_paid(running, now):
         return now
     require_no_payment_processing(running.billing, [now.latest_invoice])
@@ -208,11 +208,11 @@ def _undo(running: OperationRun[BuyPayload]) -> str | None:
 
 def take_back(running: OperationRun[PurchasePayload], customer: str) -> str | None:
     """Cancel the unpaid subscription and delete the customer made for it; None if it is paid and stays."""
-    found = find_subscription(running, customer)
-    if found is None:
+    raw = find_subscription(running, customer)
+    if raw is None:
         delete_customer(running, customer)
         return "what had reached Stripe is deleted; nothing was charged"
-    subscription = read_subscription(found)
+    subscription = read_subscription(raw)
     if _was_paid(running, subscription):
         return None
     _cancel(running, subscription, customer)

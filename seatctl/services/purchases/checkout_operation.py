@@ -87,10 +87,10 @@ def _completed(running: OperationRun[CheckoutPayload], customer: str, session: s
     if page.mode == "setup":
         card = read_collected_card(running.billing.read(endpoints.setup_intent(page.created_id)))
         return charge(running, customer, card)
-    made = read_subscription(running.billing.read(endpoints.subscription(page.created_id)))
-    if made.status is SubscriptionStatus.INCOMPLETE:
+    subscription = read_subscription(running.billing.read(endpoints.subscription(page.created_id)))
+    if subscription.status is SubscriptionStatus.INCOMPLETE:
         raise _waiting(running, page, "Stripe still waits for the money")
-    return made
+    return subscription
 
 
 def _waiting(running: OperationRun[CheckoutPayload], page: StripePage, what: str) -> WaitingForPage:
@@ -138,8 +138,8 @@ def _expires_at(running: OperationRun[CheckoutPayload]) -> int:
 
     A page that is completed later could not be told from a new one. Stripe allows at most a day.
     """
-    left = KEYS_LAST - (running.call.now - running.operation.created_at)
-    return int((stripe_now(running.billing, running.call) + max(left, _SHORTEST)).timestamp())
+    remaining = KEYS_LAST - (running.call.now - running.operation.created_at)
+    return int((stripe_now(running.billing, running.call) + max(remaining, _SHORTEST)).timestamp())
 
 
 def _find(running: OperationRun[CheckoutPayload], customer: str) -> StripeJson | None:

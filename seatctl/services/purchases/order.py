@@ -224,9 +224,9 @@ def _card_of(billing: Billing, payer: Subscription) -> str | None:
 
     Raises `not_a_card`.
     """
-    found = read_subscription(billing.read(endpoints.subscription(payer.stripe_subscription)))
-    can_be_charged(billing, found, payer.name)
-    return found.default_payment_method
+    mirror = read_subscription(billing.read(endpoints.subscription(payer.stripe_subscription)))
+    can_be_charged(billing, mirror, payer.name)
+    return mirror.default_payment_method
 
 
 def _requested(order: Order) -> dict[str, JsonValue]:

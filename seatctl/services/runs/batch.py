@@ -191,10 +191,10 @@ def _row(line: Line, outcome: LineOutcome) -> dict[str, JsonValue]:
 
 
 def _end(
-    ledger: Ledger, call: Call, run: int | None, rows: Sequence[dict[str, JsonValue]], left: int
+    ledger: Ledger, call: Call, run: int | None, rows: Sequence[dict[str, JsonValue]], not_tried: int
 ) -> Report:
     failed = sum(row["result"] == "failed" for row in rows)
-    tally, undo = batches.Tally(left, len(rows) - failed, failed), None
+    tally, undo = batches.Tally(not_tried, len(rows) - failed, failed), None
     if run is not None:
         with ledger.reading() as reader:
             tally = batches.tally(reader, run)
@@ -202,13 +202,13 @@ def _end(
     summary = _summary(None if call.dry_run else run, tally)
     if run is not None:
         with ledger.journal() as journal:
-            batches.close(journal, run, RunState.FAILED if left else RunState.DONE, summary, call)
+            batches.close(journal, run, RunState.FAILED if not_tried else RunState.DONE, summary, call)
     return Report(
         run=None if call.dry_run else run,
         dry_run=call.dry_run,
         summary=would_have(summary) if call.dry_run and tally.total else summary,
         rows=rows,
-        exit_code=ExitCode.PARTIAL if failed or left else ExitCode.DONE,
+        exit_code=ExitCode.PARTIAL if failed or not_tried else ExitCode.DONE,
         undo=None if call.dry_run else undo,
         columns=COLUMNS,
         data={"done": tally.done, "failed": tally.failed, "not_tried": tally.waiting},

@@ -25,32 +25,32 @@ def remaining_in_stripe(running: OperationRun[Payload]) -> list[str]:
     Objects are found by the answers of its steps and by its mark in their metadata. Objects that cannot be
     read are described too: they may be the reason why it could not be finished. Raises what the port raises.
     """
-    found = {str(one["id"]): one for one in (*_answered(running), *_marked(running))}
-    return [_described(one) for one in found.values()]
+    objects = {str(raw["id"]): raw for raw in (*_answered(running), *_marked(running))}
+    return [_described(raw) for raw in objects.values()]
 
 
 def _answered(running: OperationRun[Payload]) -> Iterator[StripeJson]:
     with running.ledger.reading() as reader:
         steps = operations.steps(reader, running.operation.id)
     for step in steps:
-        made = running.answered(step.name)
-        kind = None if made is None else made.get("object")
-        if made is not None and kind in READ_BY_ID:
+        answer = running.answered(step.name)
+        kind = None if answer is None else answer.get("object")
+        if answer is not None and kind in READ_BY_ID:
             collection = f"{kind}s".replace(".", "/")
-            yield from _if_exists(running, Read(endpoints.path_of(collection, str(made["id"])), {}))
+            yield from _if_exists(running, Read(endpoints.path_of(collection, str(answer["id"])), {}))
 
 
 def _if_exists(running: OperationRun[Payload], read: Read) -> Iterator[StripeJson]:
     try:
-        found = running.billing.read(read)
+        raw = running.billing.read(read)
     except MissingInStripe:
         return
     except UnreadableObject:
         # It cannot be read, but its path names it.
         kind, _, identifier = read.path.removeprefix("/v1/").rpartition("/")
-        found = {"object": kind.removesuffix("s").replace("/", "."), "id": identifier}
-    if found.get("deleted") is not True:
-        yield found
+        raw = {"object": kind.removesuffix("s").replace("/", "."), "id": identifier}
+    if raw.get("deleted") is not True:
+        yield raw
 
 
 def _marked(running: OperationRun[Payload]) -> Iterator[StripeJson]:
@@ -67,11 +67,11 @@ def _marked(running: OperationRun[Payload]) -> Iterator[StripeJson]:
         )
 
 
-def _described(found: StripeJson) -> str:
+def _described(raw: StripeJson) -> str:
     """An object in a few words: its type, id, status, and amount if it has one."""
-    currency, total = found.get("currency"), found.get("total")
-    details = [str(found[name]) for name in ("status", "email") if isinstance(found.get(name), str)]
+    currency, total = raw.get("currency"), raw.get("total")
+    details = [str(raw[name]) for name in ("status", "email") if isinstance(raw.get(name), str)]
     if isinstance(currency, str) and isinstance(total, int):
         details.append(format_money(total, currency))
-    kind = str(found.get("object")).replace("_", " ")
-    return f"{kind} {found['id']}" + (f" ({', '.join(details)})" if details else "")
+    kind = str(raw.get("object")).replace("_", " ")
+    return f"{kind} {raw['id']}" + (f" ({', '.join(details)})" if details else "")

@@ -33,8 +33,8 @@ def apply_plans(tx: Transaction, deleted: Iterable[str], editing: frozenset[str]
         plan = plan_of_product(tx, product.id)
         prices = _prices(tx, product.id)
         if plan is None:
-            made = new_plan(product, prices, lambda slug: plans.exists(tx, slug) or slug in editing)
-            count += int(made is not None and plans.add(tx, made) is not None)
+            added = new_plan(product, prices, lambda slug: plans.exists(tx, slug) or slug in editing)
+            count += int(added is not None and plans.add(tx, added) is not None)
         elif plan.slug not in editing:
             count += int(_save(tx, plan, as_in_stripe(plan, product, prices)))
     for product_id in deleted:
@@ -57,12 +57,12 @@ def plan_for(tx: Transaction, price: StripePrice) -> Plan:
     )
     # If the prices of the product are not stored, this price alone says how the plan is billed.
     prices = [one for one in _prices(tx, product.id) if one.usage_type == "licensed"] or [price]
-    made = new_plan(product, prices, lambda slug: plans.exists(tx, slug), in_use=True)
-    if made is None:
-        made = new_plan(product, [price], lambda slug: plans.exists(tx, slug), in_use=True)
-    if made is None:
+    added = new_plan(product, prices, lambda slug: plans.exists(tx, slug), in_use=True)
+    if added is None:
+        added = new_plan(product, [price], lambda slug: plans.exists(tx, slug), in_use=True)
+    if added is None:
         raise UnreadableObject(f"price {price.id} is not a recurring price")
-    return plans.add(tx, made)
+    return plans.add(tx, added)
 
 
 def plan_of_product(reader: Reader, product_id: str) -> Plan | None:

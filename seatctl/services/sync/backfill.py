@@ -47,12 +47,12 @@ def backfill(ledger: Ledger, billing: Billing, call: Call, stripe: ParallelReade
     """
     _begin(ledger, billing, call, restart=restart)
     with ledger.reading() as reader:
-        left = {kind: sync_state.todo(reader, kind) for kind in Kind}
+        remaining = {kind: sync_state.todo(reader, kind) for kind in Kind}
     # `todo` is consumed from its end: most objects are invoices, so their spans are read first.
-    todo = [(kind, span) for kind in Kind for span in left[kind]]
+    todo = [(kind, span) for kind in Kind for span in remaining[kind]]
     count = 0
     for pages in stripe.pages(todo):
-        _store_pages(ledger, call, pages, left)
+        _store_pages(ledger, call, pages, remaining)
         count += sum(len(page.objects) for page in pages)
     return count + _read_unlisted(ledger, call, stripe)
 
@@ -73,16 +73,16 @@ def _begin(ledger: Ledger, billing: Billing, call: Call, *, restart: bool) -> No
         sync_state.begin_backfill(journal, now if newest is None else newest, until, call.now, BEGINNING)
 
 
-def _store_pages(ledger: Ledger, call: Call, pages: list[Page], left: dict[Kind, list[Span]]) -> None:
+def _store_pages(ledger: Ledger, call: Call, pages: list[Page], remaining: dict[Kind, list[Span]]) -> None:
     """Store pages and what is left of their lists in one transaction: a kill loses or skips no page."""
     for page in pages:
-        left[page.kind].remove(page.span)
-        left[page.kind].extend(page.rest)
+        remaining[page.kind].remove(page.span)
+        remaining[page.kind].extend(page.rest)
     with ledger.journal() as journal:
         for page in pages:
             store(journal, page.objects, call.now)
         for kind in {page.kind for page in pages}:
-            sync_state.note_todo(journal, kind, left[kind], call.now)
+            sync_state.note_todo(journal, kind, remaining[kind], call.now)
 
 
 def _read_unlisted(ledger: Ledger, call: Call, stripe: ParallelReader) -> int:
@@ -91,7 +91,7 @@ def _read_unlisted(ledger: Ledger, call: Call, stripe: ParallelReader) -> int:
         mentioned = [(Kind.CUSTOMER, one) for one in customers.never_read(reader)]
         missing = list(dict.fromkeys([*mentioned, *stripe_objects.expected(reader)]))
     for start in range(0, len(missing), _BATCH):
-        found = list(stripe.objects(missing[start : start + _BATCH]))
+        objects = list(stripe.objects(missing[start : start + _BATCH]))
         with ledger.journal() as journal:
-            store(journal, found, call.now)
+            store(journal, objects, call.now)
     return len(missing)

@@ -212,8 +212,8 @@ def without_nulls(subscription: StripeJson) -> StripeJson:
     items: list[JsonValue] = []
     for item in entries_of(subscription.get("items")):
         price = item.get("price")
-        kept = {**item, "plan": None, "price": _non_null(price) if isinstance(price, dict) else price}
-        items.append(_non_null(kept))
+        shortened = {**item, "plan": None, "price": _non_null(price) if isinstance(price, dict) else price}
+        items.append(_non_null(shortened))
     return {**_non_null(subscription), "items": {"data": items}}
 
 

@@ -104,8 +104,8 @@ def _read_and_apply(
 def _refunds(ledger: Ledger, objects: Iterable[tuple[Kind, str]]) -> dict[str, StripeJson]:
     """The refunds among these objects that the mirror has, by id, as Stripe's JSON."""
     with ledger.reading() as reader:
-        found = (stripe_objects.get(reader, name) for kind, name in objects if kind is Kind.REFUND)
-        return {one.id: one.data for one in found if one is not None}
+        mirrored = (stripe_objects.get(reader, name) for kind, name in objects if kind is Kind.REFUND)
+        return {one.id: one.data for one in mirrored if one is not None}
 
 
 def _refund_rows(before: Mapping[str, StripeJson], after: Mapping[str, StripeJson]) -> Iterator[Record]:
@@ -137,11 +137,11 @@ def _read_objects(
 ) -> tuple[list[Gone], int]:
     """Read objects into the mirror; return those that Stripe no longer has, and how many were read."""
     deleted, batch, count = list[Gone](), list[Mirrored](), 0
-    for found in stripe.objects(objects):
-        batch.append(found)
+    for mirrored in stripe.objects(objects):
+        batch.append(mirrored)
         count += 1
-        if isinstance(found, Gone):
-            deleted.append(found)
+        if isinstance(mirrored, Gone):
+            deleted.append(mirrored)
         if len(batch) >= 100:
             _store(ledger, call, batch)
     _store(ledger, call, batch)
@@ -275,7 +275,7 @@ def _skipped_rows(skipped: Iterable[object]) -> list[Record]:
 
 
 def _summary(recovered: list[JsonValue], done: SyncProgress, skipped: int) -> str:
-    ended = [f"{recovered.count(how)} {how}" for how in dict.fromkeys(map(str, recovered))]
+    ended = [f"{recovered.count(result)} {result}" for result in dict.fromkeys(map(str, recovered))]
     recovery = "nothing was interrupted"
     if recovered:
         recovery = f"{counted(len(recovered), 'interrupted operation')}: {', '.join(ended)}"
