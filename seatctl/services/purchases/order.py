@@ -1,6 +1,6 @@
 """`subs buy`: an order checked against roles, names and policy, priced by Stripe, and submitted.
 
-What is then done in Stripe is in `buy_operation.py`, and for a hosted page in `checkout_operation.py`.
+`buy_operation.py` buys by card or on account, `checkout_operation.py` on a page that Stripe hosts.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ def _notes(order: Order, preview: Preview, price: Record) -> tuple[str, ...]:
 
 
 def _check(reader: Reader, order: Order, *, name_counts: bool = True) -> None:
-    """Whether the plan is sold, in this quantity, and the name is free. Raises what says why not."""
+    """Raise a refusal if the plan is not sold, or not in this quantity, or the name is taken."""
     plan = sellable(plans.find(reader, order.plan))
     if plan.policy is not None:
         check_quantity(plan.slug, plan.policy, order.seats)
@@ -195,7 +195,7 @@ def _check_people(order: Order) -> None:
 
 
 def _check_payer(order: Order) -> None:
-    """Who pays, and how, said once and whole. Raises UsageError."""
+    """Raise UsageError if several ways to pay are given, or if an option that the way needs is missing."""
     ways = {
         "--payment-method": order.payment_method is not None,
         "--checkout": order.checkout,
@@ -207,20 +207,20 @@ def _check_payer(order: Order) -> None:
     if order.address and order.bill_to is not None:
         parts = " ".join(f"--address {part}={quote(text)}" for part, text in order.address)
         raise UsageError(
-            f"{order.bill_to} has a customer already, whose address counts; --address is for a new one",
+            f"{order.bill_to} already has a customer, whose address counts; --address is for a new one",
             hint=f"seatctl subs billing {quote(order.bill_to)} {parts}",
             data={"flag": "--address"},
         )
     if order.due_days is not None and order.bill_to is None and order.billing_email is None:
         raise UsageError(
-            "an invoice on account has to go to somebody: --billing-email is missing",
+            "--on-account needs --billing-email, the address that the invoice is sent to",
             hint="add --billing-email EMAIL",
             data={"flag": "--billing-email"},
         )
 
 
 def _card_of(billing: Billing, payer: Subscription) -> str | None:
-    """The subscription's own card, as one that was bought on a page has; None: the customer's default.
+    """Return the subscription's own card, None if the customer's default pays. A page sets an own card.
 
     Raises `not_a_card`.
     """
