@@ -118,6 +118,12 @@ def unrecognized(method: str, path: str) -> ApiError:
     return ApiError(404, message, logged=False)
 
 
+def check_not_negative(value: int, param: str) -> None:
+    """Refuse a negative number."""
+    if value < 0:
+        raise invalid("Invalid non-negative integer", param, code="parameter_invalid_integer")
+
+
 def mutually_exclusive(first: str, second: str) -> ApiError:
     """Return the refusal of two parameters that exclude each other; `param` is the first of them."""
     return invalid(f"You may only specify one of these parameters: {first}, {second}.", first)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from seatctl.sandbox.billing.catalog import currency_options
@@ -63,15 +63,18 @@ def _refusal(path: str) -> Exception:
     return invalid(f"This property cannot be expanded ({path}).", "expand")
 
 
-def _payments(session: Session, invoice: Obj) -> Obj:
-    data = [view(session, payment) for payment in session.store.walk("invoice_payment", parent=invoice["id"])]
-    return first_entries(data, f"/v1/invoices/{invoice['id']}/payments")
+def _listed(kind: str, url: str, *, by: str, without: Sequence[str] = ()) -> Include:
+    """Return what lists the objects of a kind inside their owner, except those of the statuses `without`.
 
+    `by` is how the store finds them: by `customer` or by `parent`.
+    """
 
-def _subscriptions(session: Session, customer: Obj) -> Obj:
-    subscriptions = session.store.walk("subscription", customer=customer["id"])
-    data = [view(session, obj) for obj in subscriptions if obj["status"] not in ENDED]
-    return first_entries(data, f"/v1/customers/{customer['id']}/subscriptions")
+    def include(session: Session, owner: Obj) -> Obj:
+        objects = session.store.walk(kind, **{by: owner["id"]})
+        data = [view(session, obj) for obj in objects if obj.get("status") not in without]
+        return first_entries(data, url.format(owner["id"]))
+
+    return include
 
 
 def _confirmation_secret(session: Session, invoice: Obj) -> Any:
@@ -82,43 +85,26 @@ def _confirmation_secret(session: Session, invoice: Obj) -> Any:
     return None
 
 
-def _paid_off_stripe(session: Session, invoice: Obj) -> Any:
-    """Return what was paid out of band."""
-    stored = session.store.get("invoice", invoice["id"]) or {}
-    return stored.get("_off_stripe", 0)
-
-
-def _tiers(session: Session, price: Obj) -> Any:
-    return (session.store.get("price", price["id"]) or {}).get("_tiers") or None
-
-
-def _currency_options(session: Session, price: Obj) -> Any:
-    return currency_options(session.store.get("price", price["id"]) or price)
-
-
-def _tax_ids(session: Session, customer: Obj) -> Obj:
-    data = [view(session, tax_id) for tax_id in session.store.walk("tax_id", customer=customer["id"])]
-    return first_entries(data, f"/v1/customers/{customer['id']}/tax_ids")
-
-
-def _refunds(session: Session, charge: Obj) -> Obj:
-    data = [view(session, refund) for refund in session.store.walk("refund", parent=charge["id"])]
-    return first_entries(data, f"/v1/charges/{charge['id']}/refunds")
+def _stored(session: Session, shown: Obj) -> Obj:
+    """Return an object as the sandbox stores it, with its internal fields."""
+    return session.store.get(shown["object"], shown["id"]) or shown
 
 
 def _applies_to(session: Session, coupon: Obj) -> Any:
-    products = (session.store.get("coupon", coupon["id"]) or {}).get("_products")
+    products = _stored(session, coupon).get("_products")
     return {"products": products} if products else None
 
 
 _INCLUDED: dict[tuple[str, str], Include] = {
-    ("invoice", "payments"): _payments,
-    ("invoice", "amount_paid_off_stripe"): _paid_off_stripe,
+    ("invoice", "payments"): _listed("invoice_payment", "/v1/invoices/{}/payments", by="parent"),
+    ("invoice", "amount_paid_off_stripe"): lambda session, obj: _stored(session, obj).get("_off_stripe", 0),
     ("invoice", "confirmation_secret"): _confirmation_secret,
-    ("customer", "subscriptions"): _subscriptions,
-    ("customer", "tax_ids"): _tax_ids,
-    ("price", "tiers"): _tiers,
-    ("price", "currency_options"): _currency_options,
-    ("charge", "refunds"): _refunds,
+    ("customer", "subscriptions"): _listed(
+        "subscription", "/v1/customers/{}/subscriptions", by="customer", without=ENDED
+    ),
+    ("customer", "tax_ids"): _listed("tax_id", "/v1/customers/{}/tax_ids", by="customer"),
+    ("price", "tiers"): lambda session, price: _stored(session, price).get("_tiers") or None,
+    ("price", "currency_options"): lambda session, price: currency_options(_stored(session, price)),
+    ("charge", "refunds"): _listed("refund", "/v1/charges/{}/refunds", by="parent"),
     ("coupon", "applies_to"): _applies_to,
 }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from typing import Any
 
 from seatctl.sandbox.clock import add_months
 from seatctl.sandbox.errors import invalid
@@ -12,23 +11,24 @@ from seatctl.sandbox.objects import Obj, new_id, new_object
 from seatctl.sandbox.session import Session
 
 
-def create_discounts(
-    session: Session, entries: Any, customer: str, *, param: str = "discounts", **holder: str | None
-) -> list[str]:
-    """Return the ids of the discounts that a request's entries name or create; new ones are written.
+def set_discounts(session: Session, obj: Obj, params: Obj, customer: str, **holder: str) -> None:
+    """Set the discounts of an object, if a request names or describes some; new ones are written.
 
     `holder` is the object that they apply to, by its field: `invoice`, `invoice_item` or `subscription`.
     """
-    ids: list[str] = []
-    for position, entry in enumerate(entries or []):
+    if "discounts" not in params:
+        return
+    obj["discounts"] = []
+    for position, entry in enumerate(params["discounts"]):
+        param = f"discounts[{position}]"
         if entry.get("discount"):
-            ids.append(session.find("discount", entry["discount"], f"{param}[{position}][discount]")["id"])
+            discount = session.find("discount", entry["discount"], f"{param}[discount]")
         else:
-            ids.append(_create(session, entry, customer, f"{param}[{position}]", holder))
-    return ids
+            discount = _create(session, entry, customer, param, holder)
+        obj["discounts"].append(discount["id"])
 
 
-def _create(session: Session, entry: Obj, customer: str, param: str, holder: dict[str, str | None]) -> str:
+def _create(session: Session, entry: Obj, customer: str, param: str, holder: dict[str, str]) -> Obj:
     promotion = None
     if entry.get("promotion_code"):
         promotion = session.find("promotion_code", entry["promotion_code"], f"{param}[promotion_code]")
@@ -41,7 +41,7 @@ def _create(session: Session, entry: Obj, customer: str, param: str, holder: dic
     discount = new_object(
         "discount",
         new_id("di"),
-        null=("checkout_session customer_account invoice invoice_item subscription subscription_item"),
+        null="checkout_session customer_account invoice invoice_item subscription subscription_item",
         customer=customer,
         end=add_months(session.now, months) if months else None,
         promotion_code=promotion and promotion["id"],
@@ -55,7 +55,7 @@ def _create(session: Session, entry: Obj, customer: str, param: str, holder: dic
     for redeemed in filter(None, (coupon, promotion)):
         redeemed["times_redeemed"] += 1
         session.save(redeemed)
-    return str(discount["id"])
+    return discount
 
 
 def _check_promotion(session: Session, code: Obj, customer: str) -> None:

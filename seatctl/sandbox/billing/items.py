@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing import catalog
-from seatctl.sandbox.errors import invalid, missing_param
+from seatctl.sandbox.errors import check_not_negative, invalid, missing_param
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, new_object
 from seatctl.sandbox.session import Session
@@ -31,8 +31,7 @@ def check_prices(prices: list[Obj]) -> None:
 
 def price_of(session: Session, entry: Obj, param: str) -> Obj:
     """Return the active, recurring price that an entry names by its id or describes as `price_data`."""
-    if entry.get("quantity", 1) < 0:
-        raise invalid("Invalid non-negative integer", f"{param}[quantity]", code="parameter_invalid_integer")
+    check_not_negative(entry.get("quantity", 1), f"{param}[quantity]")
     if entry.get("price_data"):
         inline = catalog.create_inline_price(session, entry["price_data"], f"{param}[price_data]")
         return session.find("price", inline["id"], None)

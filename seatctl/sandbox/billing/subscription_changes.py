@@ -19,7 +19,7 @@ from seatctl.sandbox.billing.periods import (
 )
 from seatctl.sandbox.billing.subscription_states import period_end
 from seatctl.sandbox.clock import add_months
-from seatctl.sandbox.errors import invalid, no_such
+from seatctl.sandbox.errors import check_not_negative, invalid, no_such
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.money import exact_price
 from seatctl.sandbox.objects import Obj
@@ -122,8 +122,7 @@ def _new_price_and_quantity(
     names = {"price", "plan", "price_data"} & set(entry)
     price = item["price"] if is_new or not names else price_of(session, entry, param)
     quantity: int = entry["quantity"] if "quantity" in entry else item["quantity"]
-    if quantity < 0:
-        raise invalid("Invalid non-negative integer", f"{param}[quantity]", code="parameter_invalid_integer")
+    check_not_negative(quantity, f"{param}[quantity]")
     return price, quantity
 
 

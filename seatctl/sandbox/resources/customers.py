@@ -52,7 +52,7 @@ def _set_invoice_settings(session: Session, customer: Obj, params: Obj, test_ids
         customer["invoice_settings"]["default_payment_method"] = None
         return
     param = "invoice_settings[default_payment_method]"
-    method = own_method(session, customer, test_ids.get(identifier, identifier), param)
+    method = own_method(session, customer["id"], test_ids.get(identifier, identifier), param)
     customer["invoice_settings"]["default_payment_method"] = method["id"]
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from seatctl.sandbox.billing import account, catalog
 from seatctl.sandbox.billing.balance import set_currency
-from seatctl.sandbox.billing.discounts import create_discounts
+from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoicing import add_pending_items, credited_lines, update_sums
 from seatctl.sandbox.billing.lines import item_line, net_amount, new_invoice_item, pricing_of
 from seatctl.sandbox.billing.periods import product_name
 from seatctl.sandbox.changes import delete_and_emit, save_changed
-from seatctl.sandbox.errors import ApiError, invalid, mutually_exclusive, nest_param
+from seatctl.sandbox.errors import ApiError, check_not_negative, invalid, mutually_exclusive, nest_param
 from seatctl.sandbox.lists import check_customer, page_of
 from seatctl.sandbox.metadata import merge_metadata, update_metadata
 from seatctl.sandbox.money import exact_price, round_half_up
@@ -90,9 +90,7 @@ def build_item(session: Session, customer: Obj, params: Obj, invoice: Obj | None
         discountable=params.get("discountable", amount >= 0),
         metadata=merge_metadata({}, params.get("metadata")),
     )
-    item["discounts"] = create_discounts(
-        session, unset(params.get("discounts")), customer["id"], invoice_item=item["id"]
-    )
+    set_discounts(session, item, params, customer["id"], invoice_item=item["id"])
     return item
 
 
@@ -118,8 +116,7 @@ def _quantity(params: Obj, default: int) -> int:
     if "quantity" in params and "quantity_decimal" in params:
         raise mutually_exclusive("quantity", "quantity_decimal")
     exact = Fraction(str(params.get("quantity_decimal", params.get("quantity", default))))
-    if exact < 0:
-        raise invalid("Invalid non-negative integer", "quantity", code="parameter_invalid_integer")
+    check_not_negative(exact.numerator, "quantity")
     if exact.denominator != 1:
         raise invalid("The sandbox bills whole quantities only.", "quantity_decimal")
     return int(exact)
@@ -196,9 +193,7 @@ def _apply(session: Session, item: Obj, params: Obj) -> None:
         raise invalid("You cannot change this field of a proration invoice item.", min(frozen))
     set_fields(item, params, "description", "discountable", "period")
     update_metadata(item, params)
-    if "discounts" in params:
-        requested = unset(params["discounts"])
-        item["discounts"] = create_discounts(session, requested, item["customer"], invoice_item=item["id"])
+    set_discounts(session, item, params, item["customer"], invoice_item=item["id"])
     price = _price(session, params)
     if price is not None:
         item["pricing"] = pricing_of(price, unit=price["unit_amount_decimal"])

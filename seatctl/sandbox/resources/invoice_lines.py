@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.discounts import create_discounts
+from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoicing import add_pending_items, save_invoice, update_sums
 from seatctl.sandbox.errors import ApiError, nest_param, no_such
 from seatctl.sandbox.lists import page_of_entries
 from seatctl.sandbox.metadata import update_metadata
-from seatctl.sandbox.objects import Obj, set_fields, unset
+from seatctl.sandbox.objects import Obj, set_fields
 from seatctl.sandbox.resources.invoice_items import check_draft
 from seatctl.sandbox.resources.invoice_items import create as create_item
 from seatctl.sandbox.resources.invoice_items import delete as delete_item
@@ -56,9 +56,7 @@ def _change(session: Session, invoice: Obj, line: Obj, params: Obj) -> None:
         return
     set_fields(line, params, "description", "discountable", "period", "amount")
     update_metadata(line, params)
-    if "discounts" in params:
-        requested = unset(params["discounts"])
-        line["discounts"] = create_discounts(session, requested, invoice["customer"], invoice=invoice["id"])
+    set_discounts(session, line, params, invoice["customer"], invoice=invoice["id"])
     update_sums(session, invoice)
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.discounts import create_discounts
+from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoicing import add_pending_items, compute_sums
 from seatctl.sandbox.billing.periods import next_end
 from seatctl.sandbox.billing.subscription_invoices import cycle_invoice
 from seatctl.sandbox.billing.subscription_states import ENDED, period_end, period_start
 from seatctl.sandbox.errors import ApiError, invalid, missing_param
 from seatctl.sandbox.money import apply_balance, least_charge
-from seatctl.sandbox.objects import Obj, pick, token, unset
+from seatctl.sandbox.objects import Obj, pick, token
 from seatctl.sandbox.resources.invoice_items import build_item
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of, view
@@ -120,9 +120,8 @@ def _finish(session: Session, invoice: Obj, params: Obj) -> None:
     for entry in params.get("invoice_items") or []:
         item = build_item(session, customer or {}, entry, invoice)
         add_pending_items(session, invoice, [item])
-    if "discounts" in params and params.get("subscription"):
-        requested = unset(params["discounts"])
-        invoice["discounts"] = create_discounts(session, requested, invoice["customer"], invoice=None)
+    if params.get("subscription"):
+        set_discounts(session, invoice, params, invoice["customer"])
     compute_sums(session, invoice)
     applied = apply_balance(invoice["total"], invoice["starting_balance"], least_charge(invoice["currency"]))
     invoice["amount_due"] = invoice["amount_remaining"] = applied.amount_due

@@ -6,7 +6,7 @@ from typing import Any
 
 from seatctl.sandbox.billing import account, automatic_tax
 from seatctl.sandbox.billing.collection import collect, method_for, no_method
-from seatctl.sandbox.billing.discounts import create_discounts
+from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoice_states import (
     close_payment,
     finalize_invoice,
@@ -31,7 +31,7 @@ from seatctl.sandbox.errors import ApiError, invalid, missing_param
 from seatctl.sandbox.lists import check_customer, in_range, page_of
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, nulls, set_fields, shipping, unset
-from seatctl.sandbox.resources.payment_methods import own_method
+from seatctl.sandbox.resources.payment_methods import own_method, set_default_method
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
@@ -117,13 +117,8 @@ def _apply_nested(invoice: Obj, params: Obj) -> None:
 
 
 def _apply_references(session: Session, customer: Obj, invoice: Obj, params: Obj) -> None:
-    if "default_payment_method" in params:
-        identifier = unset(params["default_payment_method"])
-        method = identifier and own_method(session, customer, identifier, "default_payment_method")
-        invoice["default_payment_method"] = method["id"] if method else None
-    if "discounts" in params:
-        requested = unset(params["discounts"])
-        invoice["discounts"] = create_discounts(session, requested, customer["id"], invoice=invoice["id"])
+    set_default_method(session, invoice, params)
+    set_discounts(session, invoice, params, customer["id"], invoice=invoice["id"])
 
 
 def _check_number(session: Session, invoice: Obj) -> None:
@@ -233,11 +228,9 @@ def pay(session: Session, params: Obj, identifier: str) -> Obj:
         return _read_again(session, identifier)
     customer = session.find("customer", invoice["customer"], "customer")
     requested = params.get("payment_method")
-    method = (
-        own_method(session, customer, requested, "payment_method")
-        if requested
-        else method_for(session, invoice)
-    )
+    method = method_for(session, invoice)
+    if requested:
+        method = own_method(session, customer["id"], requested, "payment_method")
     if method is None:
         raise no_method()
     intent = open_intent(session, invoice["id"])

@@ -213,14 +213,22 @@ def retrieve_of_customer(session: Session, params: Obj, customer: str, identifie
     return view(session, method)
 
 
-def own_method(session: Session, customer: Obj, identifier: str, param: str) -> Obj:
+def set_default_method(session: Session, obj: Obj, params: Obj) -> None:
+    """Set the default payment method of an invoice or a subscription, if a request sends one."""
+    name = "default_payment_method"
+    if name in params:
+        method = params[name] and own_method(session, obj["customer"], params[name], name)
+        obj[name] = method["id"] if method else None
+
+
+def own_method(session: Session, customer: str, identifier: str, param: str) -> Obj:
     """Return a method of this customer; a test id creates one and attaches it."""
     if cards.by_test_id(identifier):
         method = find_or_create(session, identifier, param)
-        attach_to(session, method, customer["id"])
+        attach_to(session, method, customer)
         return method
     method = session.find("payment_method", identifier, param)
-    if method["customer"] != customer["id"]:
+    if method["customer"] != customer:
         message = (
             "The customer does not have a payment method with the ID "
             f"{identifier}. The payment method must be attached to the customer."

@@ -6,7 +6,7 @@ from typing import Any
 
 from seatctl.sandbox.billing.catalog import create_price, create_product, set_lookup_key
 from seatctl.sandbox.changes import save_changed
-from seatctl.sandbox.errors import invalid, missing_param, mutually_exclusive
+from seatctl.sandbox.errors import check_not_negative, invalid, missing_param, mutually_exclusive
 from seatctl.sandbox.lists import matches, page_of
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, set_fields, unset
@@ -40,8 +40,7 @@ def _check(session: Session, params: Obj) -> None:
     if recurring and recurring.get("usage_type") == "metered" and not recurring.get("meter"):
         version = "2025-03-31.basil"
         raise invalid(f"Starting with Stripe version `{version}`, metered prices must be backed by meters.")
-    if params.get("unit_amount", 0) < 0:
-        raise invalid("Invalid non-negative integer", "unit_amount", code="parameter_invalid_integer")
+    check_not_negative(params.get("unit_amount", 0), "unit_amount")
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:

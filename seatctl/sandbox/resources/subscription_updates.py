@@ -11,7 +11,7 @@ from typing import Any
 from seatctl.sandbox.billing import automatic_tax
 from seatctl.sandbox.billing.cancellation import schedule_end
 from seatctl.sandbox.billing.collection import collect, method_for, no_method
-from seatctl.sandbox.billing.discounts import create_discounts
+from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice
 from seatctl.sandbox.billing.invoicing import save_draft
 from seatctl.sandbox.billing.pending_updates import Snapshot, hold
@@ -29,7 +29,7 @@ from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, set_fields, unset
 from seatctl.sandbox.resources.invoice_items import of_subscription
-from seatctl.sandbox.resources.payment_methods import own_method
+from seatctl.sandbox.resources.payment_methods import set_default_method
 from seatctl.sandbox.resources.subscriptions import action_required, check_collection, check_future
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of, view
@@ -120,22 +120,15 @@ def _apply(session: Session, subscription: Obj, params: Obj) -> None:
     set_fields(subscription, params, "description", "days_until_due", "collection_method")
     if subscription["collection_method"] == "charge_automatically":
         subscription["days_until_due"] = None
-    if "default_payment_method" in params:
-        identifier = unset(params["default_payment_method"])
-        customer = session.find("customer", subscription["customer"], "customer")
-        method = identifier and own_method(session, customer, identifier, "default_payment_method")
-        subscription["default_payment_method"] = method["id"] if method else None
+    set_default_method(session, subscription, params)
     if "automatic_tax" in params:
+        customer = session.find("customer", subscription["customer"], "customer")
         automatic_tax.require_location(session, customer, params)
         subscription["automatic_tax"] = automatic_tax.of_subscription(
             enabled=automatic_tax.is_enabled(params)
         )
     update_metadata(subscription, params)
-    if "discounts" in params:
-        requested, customer_id = unset(params["discounts"]), subscription["customer"]
-        subscription["discounts"] = create_discounts(
-            session, requested, customer_id, subscription=subscription["id"]
-        )
+    set_discounts(session, subscription, params, subscription["customer"], subscription=subscription["id"])
     if "pause_collection" in params:
         pause = unset(params["pause_collection"])
         subscription["pause_collection"] = pause and {"resumes_at": None, **pause}

@@ -7,7 +7,7 @@ from typing import Any
 from seatctl.sandbox.billing import automatic_tax
 from seatctl.sandbox.billing.cancellation import end_now, expire, schedule_end
 from seatctl.sandbox.billing.collection import collect, method_for, no_method, save_as_default
-from seatctl.sandbox.billing.discounts import create_discounts, remaining_discounts
+from seatctl.sandbox.billing.discounts import remaining_discounts, set_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice
 from seatctl.sandbox.billing.invoicing import save_draft, save_invoice
 from seatctl.sandbox.billing.items import build_item, prices_of_new_items
@@ -24,11 +24,11 @@ from seatctl.sandbox.billing.subscription_states import (
     save_subscription_and_emit,
 )
 from seatctl.sandbox.clock import DAY, add_months
-from seatctl.sandbox.errors import ApiError, invalid, missing_param, no_such
+from seatctl.sandbox.errors import ApiError, check_not_negative, invalid, missing_param, no_such
 from seatctl.sandbox.lists import check_customer, in_range, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, nulls, unset
-from seatctl.sandbox.resources.payment_methods import own_method
+from seatctl.sandbox.resources.payment_methods import set_default_method
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of, view
 
@@ -52,7 +52,7 @@ def create(session: Session, params: Obj) -> Obj:
     if params.get("trial_from_plan") and days:
         params = {**params, "trial_period_days": days}
     subscription = _new_subscription(session, customer, params, prices[0]["currency"])
-    _apply(session, customer, subscription, params)
+    _apply(session, subscription, params)
     anchor = subscription["billing_cycle_anchor"]
     trial = subscription["status"] == "trialing"
     for entry, price in zip(params["items"], prices, strict=True):
@@ -60,9 +60,7 @@ def create(session: Session, params: Obj) -> Obj:
         item = build_item(session, subscription, price, entry, (session.now, end))
         session.save(item, parent=subscription["id"])
     schedule_end(session, subscription, params)
-    subscription["discounts"] = create_discounts(
-        session, unset(params.get("discounts")), customer["id"], subscription=subscription["id"]
-    )
+    set_discounts(session, subscription, params, customer["id"], subscription=subscription["id"])
     _start(session, customer, subscription, params)
     return view(session, subscription)
 
@@ -123,8 +121,7 @@ def check_future(session: Session, params: Obj, name: str) -> None:
 
 def check_trial(session: Session, params: Obj) -> None:
     """Refuse a trial of more than two years."""
-    if params.get("trial_period_days", 0) < 0:
-        raise invalid("Invalid non-negative integer", "trial_period_days", code="parameter_invalid_integer")
+    check_not_negative(params.get("trial_period_days", 0), "trial_period_days")
     latest = add_months(session.now, 24)
     if isinstance(params.get("trial_end"), int) and params["trial_end"] > latest:
         raise invalid(TOO_LATE, "trial_end")
@@ -190,10 +187,8 @@ def _new_subscription(session: Session, customer: Obj, params: Obj, currency: st
     )
 
 
-def _apply(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:
-    if params.get("default_payment_method"):
-        method = own_method(session, customer, params["default_payment_method"], "default_payment_method")
-        subscription["default_payment_method"] = method["id"]
+def _apply(session: Session, subscription: Obj, params: Obj) -> None:
+    set_default_method(session, subscription, params)
     settings = params.get("payment_settings") or {}
     for name in ("payment_method_options", "payment_method_types", "save_default_payment_method"):
         if settings.get(name):
