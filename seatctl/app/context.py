@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatctl.app import connections
-from seatctl.app.options import GlobalOptions
 from seatctl.config.settings import Mode, Profile, Settings, is_actor, load
 from seatctl.errors import Code, ExitCode, SeatctlError, UsageError, refuse
 from seatctl.output import emit as output
@@ -28,6 +27,28 @@ if TYPE_CHECKING:
     from seatctl.models.call import Call
     from seatctl.models.report import Record, Report
     from seatctl.system.files import ProtectedFile
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from seatctl.output.style import Format
+
+
+class GlobalOptions(NamedTuple):
+    """The options that every command accepts, before or after its name. None: not given."""
+
+    profile: str | None = None
+    ledger: str | None = None
+    actor: str | None = None
+    output: Format | None = None
+    fields: tuple[str, ...] = ()
+    no_header: bool = False
+    quiet: bool = False
+    verbose: bool = False
+    yes: bool = False
+    no_input: bool = False
+    notify: bool = True
+    dry_run: bool = False
+    color: str | None = None
 
 
 class Context:
@@ -86,7 +107,7 @@ class Context:
     @cached_property
     def ledger(self) -> Ledger:
         """The profile's ledger, opened. Raises NoLedger, LedgerError, `mode_mismatch`."""
-        from seatctl.app.belonging import require_same
+        from seatctl.app.connections import require_same
         from seatctl.ledger.engines.sqlite_files import network_file_system
         from seatctl.ledger.ledger import open_ledger
 
@@ -183,7 +204,7 @@ class Context:
 
     def _require_account(self, stripe: Billing) -> None:
         """Check the account once per process: nothing may be charged or mirrored on another account."""
-        from seatctl.app.belonging import require_account
+        from seatctl.app.connections import require_account
 
         account = require_account(self.ledger, self.profile, stripe)
         if self.ledger.stripe_account is None and not self.options.dry_run:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Annotated
 
 import typer
 
+from seatctl.app.context import Context
 from seatctl.cli.framework.options import context
+from seatctl.config.settings import (
+    DEFAULT_PROFILE,
+    PROFILE_NAME,
+    Mode,
+    Profile,
+    Value,
+    is_actor,
+    parse_setting,
+)
+from seatctl.errors import BadInput, Code, UsageError, refuse
+from seatctl.models.report import Record
+from seatctl.output.columns import columns
 
 app = typer.Typer()
 
@@ -43,7 +58,6 @@ def init(
       seatctl init --no-input --actor ann@example.com
       seatctl init company --mode live --actor ann@example.com --key-stdin < key
     """
-    from seatctl.cli.init_steps import COLUMNS, InitOptions, set_up
     from seatctl.models.report import would_have
 
     ctx = context(typer_ctx)
@@ -55,3 +69,186 @@ def init(
         ctx.note(
             "next: seatctl plans add pro --price 12.00 --currency usd --interval month --policy flexible"
         )
+
+
+COLUMNS = columns("profile mode actor stripe_account config ledger created")
+
+
+@dataclass(frozen=True, slots=True)
+class InitOptions:
+    """The arguments of `init`."""
+
+    profile: str | None
+    mode: str | None
+    actor: str | None
+    key_stdin: bool
+    stripe_account: str | None
+
+
+def set_up(ctx: Context, options: InitOptions) -> Record:
+    """Create the profile, or complete an existing one. Return what `init` prints."""
+    inherited = ctx.options.profile or ctx.environment.get("SEATCTL_PROFILE") or DEFAULT_PROFILE
+    name = inherited if options.profile is None else options.profile
+    if not re.fullmatch(PROFILE_NAME, name):
+        raise BadInput(f"{name!r} is not a valid profile name: use lower-case letters, digits, - and _")
+    before = ctx.settings.profiles.get(name)
+    mode = _mode(options, before, name)
+    values: dict[str, Value] = dict(before.values) if before else {}
+    values["mode"] = mode.value
+    actor = _actor(ctx, options, before)
+    if actor:
+        values["actor"] = actor
+    if ctx.options.ledger:
+        values["ledger"] = ctx.options.ledger
+    profile = Profile(name, mode, values)
+    if mode is not Mode.SANDBOX:
+        profile = _with_account(ctx, options, profile)
+    dry = ctx.options.dry_run
+    created = not dry and (before is None or not ctx.ledger_path(profile).exists())
+    if not dry:
+        _make(ctx, profile, actor or f"os:{ctx.os_user}")
+    return {
+        "profile": name,
+        "mode": mode.value,
+        "actor": actor or f"os:{ctx.os_user}",
+        "stripe_account": profile.values.get("stripe_account"),
+        "config": str(ctx.settings.path),
+        "ledger": str(ctx.ledger_path(profile)),
+        "created": created,
+    }
+
+
+def _make(ctx: Context, profile: Profile, actor: str) -> None:
+    """Create the ledger, the sandbox, the first admin, and last config.toml."""
+
+    from seatctl.config.settings_file import locked, with_profile
+    from seatctl.ledger import roles
+    from seatctl.models.role import Grant, Role
+
+    # If two processes create the same sandbox file at once, one of them fails to turn on SQLite's WAL.
+    with locked(ctx.settings.data / ".init.lock"):
+        ctx.create(profile)
+    with ctx.ledger.change(ctx.call._replace(actor=actor)) as tx:
+        # Inside the write lock: of two concurrent first actors only one becomes the admin.
+        if not roles.holders(tx, {Role.ADMIN}) and roles.grant(tx, Grant(actor, Role.ADMIN)):
+            tx.summarise(f"{actor} is the admin of this ledger")
+    ctx.change_settings(lambda settings: with_profile(settings, profile))
+
+
+def _mode(options: InitOptions, before: Profile | None, name: str) -> Mode:
+    if options.mode:
+        mode = Mode(str(parse_setting("mode", options.mode)))
+    else:
+        mode = before.mode if before else Mode.SANDBOX
+    if before and before.mode is not mode:
+        raise refuse(
+            Code.PROFILE_EXISTS,
+            f"profile {name} has {before.mode} mode, which cannot be changed",
+            hint=f"make another profile: seatctl init {mode} --mode {mode}",
+            data={"profile": name, "mode": before.mode.value},
+        )
+    return mode
+
+
+def _actor(ctx: Context, options: InitOptions, before: Profile | None) -> str | None:
+    """Return the actor: flag, environment, the profile's, an answer; None stands for the OS user."""
+    named = options.actor or ctx.options.actor or ctx.environment.get("SEATCTL_ACTOR")
+    if named is None and before is not None:
+        kept = before.values.get("actor")
+        return str(kept) if kept else None
+    if named is None and ctx.interactive and not ctx.options.yes:
+        return _ask_for_actor(ctx)
+    if named is not None and not is_actor(named):
+        raise UsageError(f"--actor takes an e-mail address or ci:NAME, not {named!r}")
+    return None if named is None or named.startswith("os:") else named
+
+
+def _ask_for_actor(ctx: Context) -> str | None:
+    """Ask for the actor until the answer is valid: the ledger will know the person by this address."""
+    from seatctl.output.redact import redact
+    from seatctl.rules.emails import check_email
+
+    question, nobody = "Your e-mail address, for the audit log", f"os:{ctx.os_user}"
+    while True:
+        named = ctx.ask(question, flag="--actor", default=nobody)
+        if named == nobody:
+            return None
+        problem = None if named.startswith(("ci:", "os:")) else check_email(named)
+        if problem is None and is_actor(named):
+            return None if named.startswith("os:") else named
+        shown = redact(named)  # the key is asked for next, and may have been pasted here by mistake
+        ctx.note(f"{shown!r} is not an e-mail address{f': {problem}' if problem else ''}")
+
+
+def _with_account(ctx: Context, options: InitOptions, profile: Profile) -> Profile:
+    """Return the profile with its account, after checking the key; nothing else is written yet."""
+    from seatctl.config.secrets import Key, check_key, find_key, read_secret, require_keyring, store_key
+    from seatctl.input.lines import stdin_line
+
+    if options.key_stdin or not _has_key(ctx, profile):
+        if not options.key_stdin and ctx.interactive:
+            require_keyring(profile)
+        secret = read_secret(
+            stdin_line()
+            if options.key_stdin
+            else ctx.ask(f"Stripe {profile.mode} key", flag="--key-stdin", hidden=True)
+        )
+        key = Key(secret, "stdin" if options.key_stdin else "the terminal")
+        check_key(key, profile)
+        if not ctx.options.dry_run:
+            store_key(ctx.settings, profile, secret)
+    else:
+        key = find_key(ctx.settings, profile, ctx.environment)
+    account = _account(ctx, options, profile, key.secret)
+    return Profile(profile.name, profile.mode, {**profile.values, "stripe_account": account})
+
+
+def _has_key(ctx: Context, profile: Profile) -> bool:
+    from seatctl.config.secrets import NoKey, find_key
+
+    try:
+        find_key(ctx.settings, profile, ctx.environment)
+    except NoKey:
+        return False
+    return True
+
+
+def _account(ctx: Context, options: InitOptions, profile: Profile, secret: str) -> str:
+    """Return the account of the key, or `--stripe-account` if Stripe does not tell this key."""
+    from seatctl.billing.account import account_id
+    from seatctl.billing.port import KeyRejected
+
+    named = options.stripe_account or profile.values.get("stripe_account")
+    if named:
+        parse_setting("stripe_account", str(named))
+    try:
+        account = account_id(ctx.connect(profile, secret))
+    except KeyRejected as rejected:  # doctor would not help: nothing is set up yet
+        rejected.hint = "copy the key again from Stripe's dashboard: Developers, API keys"
+        raise
+    if account is None:
+        if not named:
+            raise UsageError(
+                "Stripe does not tell this key its account, so --stripe-account is required",
+                hint="the id of the account (acct_…) is in Stripe's settings",
+            )
+        return str(named)
+    if named and named != account:
+        raise refuse(
+            Code.WRONG_ACCOUNT,
+            f"the key belongs to account {account}, not to {named}",
+            hint="use the key of that account, or make another profile: seatctl init PROFILE",
+            data={"key_account": account, "profile_account": str(named)},
+        )
+    return account
+
+
+def recreate_ledger(ctx: Context) -> None:
+    """Replace the ledger of a sandbox profile with an empty one that has the same admin."""
+    path = ctx.ledger.path
+    actor = ctx.actor
+    ctx.ledger.close()
+    del ctx.ledger
+    for end in ("", "-wal", "-shm"):
+        path.with_name(path.name + end).unlink(missing_ok=True)
+    _make(ctx, ctx.profile, actor)

@@ -70,7 +70,7 @@ def restore(
 
 
 def _restore(ctx: Context, source: Path, source_name: str) -> None:
-    from seatctl.app.belonging import require_same
+    from seatctl.app.connections import require_same
     from seatctl.ledger.ledger import open_ledger
     from seatctl.models.report import dry_run_report
     from seatctl.services import ledger_files

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import signal
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from threading import Thread, Timer
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli import sandbox_actors
 from seatctl.cli.framework.options import context
-from seatctl.cli.sandbox_session import opened, sandbox_path
-from seatctl.errors import BadInput
+from seatctl.config.settings import Mode
+from seatctl.errors import BadInput, Code, refuse
 from seatctl.models.report import change_report
 from seatctl.output.columns import columns
+from seatctl.output.emit import note, write_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+    from types import FrameType
+
     from seatctl.app.context import Context
     from seatctl.errors import JsonValue
     from seatctl.sandbox.api.control import Fault
+    from seatctl.sandbox.api.twin import Twin
 
 app = typer.Typer()
 
@@ -26,6 +35,33 @@ FAULTS = {
     "timeout": "no answer, and nothing done",
     "lost": "done, but the answer is lost",
 }
+OUTCOMES = ("cancel", "unpaid", "past_due")
+_SYNC = "to bring the ledger up to date: seatctl sync"
+
+
+def sandbox_path(ctx: Context) -> Path:
+    """The sandbox's file. Raises `not_a_sandbox` for a test or live profile."""
+    profile = ctx.profile
+    if profile.mode is not Mode.SANDBOX:
+        raise refuse(
+            Code.NOT_A_SANDBOX,
+            f"profile {profile.name} is in {profile.mode} mode and has no sandbox",
+            hint="-p PROFILE picks another; for the mode of each: seatctl config profiles",
+            data={"profile": profile.name, "mode": profile.mode.value},
+        )
+    return ctx.settings.sandbox_path(profile)
+
+
+def opened(ctx: Context) -> AbstractContextManager[Twin]:
+    """The sandbox of the profile, closed afterwards. Raises `not_a_sandbox`, SandboxUnusable."""
+    from contextlib import closing
+
+    from seatctl.app.connections import sandbox_file
+    from seatctl.sandbox.api.twin import Twin
+
+    path = sandbox_path(ctx)
+    with sandbox_file(path):
+        return closing(Twin(path))
 
 
 @app.command("status")
@@ -75,7 +111,7 @@ def reset(
         ctx.confirm(f"Empty {what} of profile {profile.name}?")
         _empty(ctx)
     if not (keep_ledger or ctx.options.dry_run):
-        from seatctl.cli.init_steps import recreate_ledger
+        from seatctl.cli.init import recreate_ledger
 
         recreate_ledger(ctx)
     row: dict[str, JsonValue] = {"profile": profile.name, "objects": objects, "ledger": not keep_ledger}
@@ -183,9 +219,89 @@ def fail(
     )
 
 
-app.command("complete")(sandbox_actors.complete)
-app.command("authenticate")(sandbox_actors.authenticate)
-app.command("retries")(sandbox_actors.retries)
+@app.command("complete")
+def complete(
+    typer_ctx: typer.Context,
+    session: Annotated[
+        str, typer.Argument(metavar="SESSION", help="The Checkout page's address or id.", show_default=False)
+    ],
+    card: Annotated[
+        str, typer.Option("--card", metavar="CARD", help="A test card, such as pm_card_visa.")
+    ] = "pm_card_visa",
+) -> None:
+    """Fill in a Checkout page as its customer would; a bank that asks for authentication gets it.
+
+    Examples:
+      seatctl sandbox complete cs_test_a1B2
+      seatctl sandbox complete cs_test_a1B2 --card pm_card_chargeDeclined
+    """
+    from seatctl.sandbox.api import control
+
+    ctx = context(typer_ctx)
+    identifier = session.rstrip("/").rpartition("/")[2].partition("#")[0]
+    status = "open"
+    with opened(ctx) as twin, _refusals():
+        if not ctx.options.dry_run:
+            status = control.complete_checkout(twin, identifier, card)
+    _told(ctx, f"completed the page {identifier} with {card}", {"session": identifier, "status": status})
+
+
+@app.command("authenticate")
+def authenticate(
+    typer_ctx: typer.Context,
+    invoice: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="INVOICE",
+            help="Its id, number or page; left out: the one that waits.",
+            show_default=False,
+        ),
+    ] = None,
+    fail: Annotated[bool, typer.Option("--fail", help="The customer fails or refuses to answer.")] = False,
+) -> None:
+    """Answer a bank's question about an open invoice as the cardholder would: it is paid, or stays open.
+
+    Examples:
+      seatctl sandbox authenticate
+      seatctl sandbox authenticate in_1AbC --fail
+    """
+    from seatctl.sandbox.api import control
+
+    ctx = context(typer_ctx)
+    with opened(ctx) as twin, _refusals():
+        identifier = _the_one(control.open_invoices(twin), invoice)
+        status = "open" if ctx.options.dry_run else control.authenticate(twin, identifier, succeeds=not fail)
+    done = "failed authentication" if fail else "authenticated the payment"
+    _told(ctx, f"{done} of {identifier} as its cardholder", {"invoice": identifier, "status": status})
+
+
+@app.command("retries")
+def retries(
+    typer_ctx: typer.Context,
+    outcome: Annotated[
+        str,
+        typer.Argument(
+            metavar="OUTCOME",
+            help="cancel, unpaid or past_due.",
+            show_default=False,
+            autocompletion=lambda: list(OUTCOMES),
+        ),
+    ],
+) -> None:
+    """Set what becomes of a subscription when the last retry of a failed renewal fails too.
+
+    Examples:
+      seatctl sandbox retries past_due
+    """
+    from seatctl.sandbox.api import control
+
+    ctx = context(typer_ctx)
+    if outcome not in OUTCOMES:
+        raise BadInput(f"{outcome!r} is not an outcome", hint=f"seatctl sandbox retries {OUTCOMES[0]}")
+    with opened(ctx) as twin:
+        if not ctx.options.dry_run:
+            control.after_retries(twin, outcome)
+    _told(ctx, f"set the end of the last retry to {outcome}", {"after_retries": outcome}, sync=False)
 
 
 @app.command("serve")
@@ -209,7 +325,6 @@ def serve(
       seatctl sandbox serve --empty --for 600
       curl -u sk_test_x: http://127.0.0.1:12111/v1/products
     """
-    from seatctl.cli.sandbox_server import serve_until_stopped
 
     ctx = context(typer_ctx)
     serve_until_stopped(None if empty else sandbox_path(ctx), port=port, seconds=seconds)
@@ -257,3 +372,93 @@ def _fault(fault: Fault) -> dict[str, JsonValue]:
         "path": fault.path,
         "retry_after": fault.retry_after,
     }
+
+
+def _the_one(waiting: dict[str, tuple[str, ...]], wanted: str | None) -> str:
+    """The invoice meant: by id, number or address, or the only open one."""
+    if wanted is not None:
+        for identifier, names in waiting.items():
+            if wanted in (identifier, *names):
+                return identifier
+        raise refuse(
+            Code.NOTHING_WAITS,
+            f"{wanted} is not an open invoice of this sandbox",
+            hint="seatctl invoices list",
+        )
+    if not waiting:
+        raise refuse(Code.NOTHING_WAITS, "no invoice is open", hint="seatctl invoices list")
+    if len(waiting) > 1:
+        raise BadInput(
+            f"{len(waiting)} invoices are open", hint=f"seatctl sandbox authenticate {next(iter(waiting))}"
+        )
+    return next(iter(waiting))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """The sandbox's refusals as the program's."""
+    from seatctl.sandbox.errors import ApiError
+
+    try:
+        yield
+    except ApiError as error:
+        kinds = {402: Code.CARD_DECLINED, 404: Code.NOT_FOUND}
+        raise refuse(
+            kinds.get(error.status, Code.BAD_INPUT), error.message, data={"stripe_code": error.code}
+        ) from None
+    except ValueError as error:
+        raise refuse(Code.NOTHING_WAITS, str(error), hint="seatctl invoices list") from None
+
+
+def _told(ctx: Context, sentence: str, row: dict[str, JsonValue], *, sync: bool = True) -> None:
+    """`sentence` begins with a participle, so that "would have" can precede it."""
+    dry = ctx.options.dry_run
+    ctx.emit(change_report(sentence, [row], dry_run=dry))
+    if sync and not dry:
+        ctx.note(_SYNC)
+
+
+def serve_until_stopped(path: Path | None, *, port: int, seconds: int | None) -> None:
+    """Serve the file, or an empty one that is thrown away; the base URL is the first line on stdout.
+
+    Raises `port_taken`.
+    """
+    import sys
+    from tempfile import TemporaryDirectory
+
+    from seatctl.sandbox.api.server import SandboxServer
+
+    with ExitStack() as stack:
+        if path is None:
+            path = Path(stack.enter_context(TemporaryDirectory(prefix="seatctl-"))) / "sandbox.db"
+        try:
+            server = SandboxServer(path, port=port)
+        except OSError as error:
+            raise refuse(
+                Code.PORT_TAKEN,
+                f"port {port} cannot be opened: {error.strerror}",
+                hint="seatctl sandbox serve --port 0",
+            ) from None
+        _stop_on_signals(stack, server.stop)  # before the address is told: who reads it may stop us at once
+        write_text(server.url)
+        sys.stdout.flush()
+        note("any key that begins with sk_test_ is accepted; Ctrl-C stops")
+        if seconds:
+            timer = Timer(seconds, server.stop)
+            timer.daemon = True
+            timer.start()
+            stack.callback(timer.cancel)
+        server.run()
+
+
+def _stop_on_signals(stack: ExitStack, stop: Callable[[], None]) -> None:
+    """Ctrl-C and SIGTERM end the serving, not the program: the port and the file are closed as ever.
+
+    `stop` waits for the loop to end, so it must not run on the thread that serves.
+    """
+
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        Thread(target=stop, daemon=True).start()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        stack.callback(signal.signal, number, signal.signal(number, handle))

@@ -8,8 +8,7 @@ from typer._click.core import Context as ClickContext
 from typer._click.core import Parameter
 from typer.core import TyperOption
 
-from seatctl.app.context import Context
-from seatctl.app.options import GlobalOptions
+from seatctl.app.context import Context, GlobalOptions
 from seatctl.config.settings import is_actor
 from seatctl.errors import UsageError
 from seatctl.output.style import FORMAT_NAMES, Format

@@ -1,6 +1,7 @@
 """`sync`: finishes or undoes open operations, then reads Stripe, stores it in the mirror and applies it.
 
-A backfill or an increment reads and stores. Then one transaction applies it to facts, under the money lock.
+A backfill (every list, in spans and in parallel; a killed one resumes) or an increment reads and stores.
+Then one transaction applies it to facts, under the money lock.
 Only after that a success is noted, with the cursor from which the next sync continues.
 """
 
@@ -8,28 +9,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
+from seatctl.billing.listings import BEGINNING
+from seatctl.billing.objects import UnreadableObject
 from seatctl.billing.port import Billing, StripeJson, stripe_now
-from seatctl.errors import ExitCode, JsonValue
+from seatctl.errors import ExitCode, JsonValue, SeatctlError, StripeRefused
 from seatctl.ledger import invoices, operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import customers, mirrored_subscriptions, stripe_objects, sync_state
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
-from seatctl.models.mirror import Gone, Kind, Mirrored
+from seatctl.models.mirror import Gone, Kind, Mirrored, Span
 from seatctl.models.money import plain_amount
+from seatctl.models.operation import Operation
 from seatctl.models.report import Record, Report, dry_run_report
 from seatctl.models.role import Action
 from seatctl.rules.plural import counted
 from seatctl.services.notifications.reminders import queue_notices
-from seatctl.services.operations.recovery import Recovered, recover
+from seatctl.services.operations.submit import is_open, perform, undo_if_too_old
 from seatctl.services.sync.apply_changes import AppliedChanges, apply_changes, delete_applied, outdated
 from seatctl.services.sync.apply_plans import products_not_stored
 from seatctl.services.sync.apply_subscription import ENDED
-from seatctl.services.sync.backfill import backfill, is_needed
 from seatctl.services.sync.events import ChangedObjects, by_dependence, changed_objects
-from seatctl.services.sync.reader import ParallelReader, parallel_reader
+from seatctl.services.sync.reader import Page, ParallelReader, newest_event, parallel_reader
 from seatctl.services.sync.store import store
 from seatctl.services.users.permissions import allow
 
@@ -76,7 +80,7 @@ def sync_objects(ledger: Ledger, billing: Billing, call: Call, objects: Iterable
 def _read_and_apply(
     ledger: Ledger, billing: Billing, call: Call, stripe: ParallelReader, *, full: bool
 ) -> SyncProgress:
-    whole, count, since = is_needed(ledger, call.now, full=full), 0, None
+    whole, count, since = is_backfill_needed(ledger, call.now, full=full), 0, None
     if whole:
         count = backfill(ledger, billing, call, stripe, restart=full)
         with ledger.reading() as reader:
@@ -117,7 +121,11 @@ def _refund_rows(before: Mapping[str, StripeJson], after: Mapping[str, StripeJso
         currency = str(refund.get("currency") or "")
         money = plain_amount(amount if isinstance(amount, int) else 0, currency)
         summary = f"{money} {currency.upper()} given back: {status or 'of unknown status'}"
-        yield {"kind": "refund", "name": name, "result": "read", "summary": summary, "error": None}
+        yield _row("refund", name, "read", summary)
+
+
+def _row(kind: str, name: str, result: str, summary: str) -> Record:
+    return {"kind": str(kind), "name": name, "result": result, "summary": summary, "error": None}
 
 
 def _in_no_list(reader: Reader, call: Call) -> list[str]:
@@ -187,15 +195,8 @@ def _end_deleted(ledger: Ledger, call: Call, deleted: list[str]) -> list[Record]
         for subscription in (one for gone in deleted for one in mirrored_subscriptions.of_stripe(tx, gone)):
             if subscription.status.value not in ENDED:
                 subscriptions.end(tx, subscription)
-                rows.append(
-                    {
-                        "kind": "subscription",
-                        "name": subscription.name,
-                        "result": "changed",
-                        "summary": "ended: Stripe no longer has it",
-                        "error": None,
-                    }
-                )
+                summary = "ended: Stripe no longer has it"
+                rows.append(_row("subscription", subscription.name, "changed", summary))
         tx.summarise("ended subscriptions that Stripe no longer has")
     return rows
 
@@ -219,7 +220,7 @@ def _preview(ledger: Ledger, billing: Billing, call: Call, *, full: bool) -> Rep
     with ledger.reading() as reader:
         unfinished = operations.unfinished(reader)
     rows: list[Record] = [{"run": one.run, "kind": one.kind, "result": "pending"} for one in unfinished]
-    if is_needed(ledger, call.now, full=full):
+    if is_backfill_needed(ledger, call.now, full=full):
         what = "read everything in Stripe"
     else:
         changed = changed_objects(ledger, billing).objects
@@ -249,7 +250,7 @@ def _report(
     rows = (
         *({**one.row, "name": f"run {one.row['run']}"} for one in recovered),
         *done.applied.rows,
-        *_skipped_rows(skipped),
+        *(_row(one.kind, one.id, "skipped", one.reason) for one in skipped),
     )
     return Report(
         None,
@@ -262,16 +263,6 @@ def _report(
         warnings=tuple(warning for one in recovered for warning in one.warnings),
         bugs=bugs,
     )
-
-
-def _skipped_rows(skipped: Iterable[object]) -> list[Record]:
-    from seatctl.models.mirror import Unreadable
-
-    return [
-        {"kind": str(one.kind), "name": one.id, "result": "skipped", "summary": one.reason, "error": None}
-        for one in skipped
-        if isinstance(one, Unreadable)
-    ]
 
 
 def _summary(recovered: list[JsonValue], done: SyncProgress, skipped: int) -> str:
@@ -292,3 +283,122 @@ def _summary(recovered: list[JsonValue], done: SyncProgress, skipped: int) -> st
     nothing = "nothing else changed in Stripe" if recovered else "nothing changed in Stripe"
     changes = [part for part in parts if part] or [nothing]
     return "; ".join([recovery, *changes])
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """The outcome of recovering one operation; `bug` is an unexpected error."""
+
+    row: Record
+    bug: Exception | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def recover(ledger: Ledger, billing: Billing, call: Call) -> list[Recovered]:
+    """Finish or undo every open operation, oldest first.
+
+    If one fails, even by a bug, the others are still recovered; its row has the error.
+    """
+    # Whoever performs an operation holds this lock, so no operation that is still running is recovered.
+    with ledger.money_lock():
+        with ledger.reading() as reader:
+            unfinished = operations.unfinished(reader)
+        return [_recover_one(ledger, billing, call, operation) for operation in unfinished]
+
+
+def _recover_one(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> Recovered:
+    row: Record = {"run": operation.run, "kind": operation.kind}
+    try:
+        undone = undo_if_too_old(ledger, billing, call, operation)
+        if undone is not None:
+            return Recovered({**row, "result": "undone", "summary": undone, "error": None})
+        report = perform(ledger, billing, call._replace(dry_run=False), operation)
+    except SeatctlError as error:
+        result = "failed"
+        if is_open(ledger, operation):
+            result = "waiting" if error.exit_code is ExitCode.WAITING else "pending"
+        summary = error.message
+        if result == "pending" and isinstance(error, (StripeRefused, UnreadableObject)):
+            summary += f"; to give it up: seatctl runs undo {operation.run}"
+        return Recovered({**row, "result": result, "summary": summary, "error": error.code})
+    except Exception as bug:  # noqa: BLE001  # the next operations may be purchases that somebody waits for
+        summary = (
+            f"unexpected {type(bug).__name__}; this is a bug; the log has more; the run stays unfinished"
+        )
+        return Recovered({**row, "result": "failed", "summary": summary, "error": "unexpected"}, bug)
+    finished_row = {**row, "result": "finished", "summary": report.summary, "error": None}
+    return Recovered(finished_row, warnings=report.warnings)
+
+
+EVENTS_LAST: Final = timedelta(days=29)
+"""Stripe keeps events for 30 days; one day is subtracted for clocks that differ."""
+
+_CLOCKS_DIFFER: Final = 86400
+"""Seconds by which Stripe's clock may be ahead of ours."""
+
+
+def is_backfill_needed(ledger: Ledger, now: datetime, *, full: bool) -> bool:
+    """Whether an increment is not enough.
+
+    It is not if `full` is asked for, if a backfill is unfinished, if the last sync was never or too long ago,
+    or if an earlier version did it that did not read every list.
+    """
+    with ledger.reading() as reader:
+        # Not the last success: while a purchase waits for the bank, for up to a day, no sync is one.
+        read_at, under_way = sync_state.cursor_noted_at(reader), sync_state.backfill(reader)
+        complete = sync_state.kinds_read(reader).issuperset(Kind)
+    return full or under_way is not None or read_at is None or not complete or now - read_at > EVENTS_LAST
+
+
+def backfill(ledger: Ledger, billing: Billing, call: Call, stripe: ParallelReader, *, restart: bool) -> int:
+    """Read every list to its end into the mirror; return how many objects were read. Applies nothing.
+
+    `restart`: begin again even if an earlier backfill was interrupted.
+    """
+    _begin_backfill(ledger, billing, call, restart=restart)
+    with ledger.reading() as reader:
+        remaining = {kind: sync_state.todo(reader, kind) for kind in Kind}
+    # `todo` is consumed from its end: most objects are invoices, so their spans are read first.
+    todo = [(kind, span) for kind in Kind for span in remaining[kind]]
+    count = 0
+    for pages in stripe.pages(todo):
+        _store_pages(ledger, call, pages, remaining)
+        count += sum(len(page.objects) for page in pages)
+    return count + _read_unlisted(ledger, call, stripe)
+
+
+def _begin_backfill(ledger: Ledger, billing: Billing, call: Call, *, restart: bool) -> None:
+    with ledger.reading() as reader:
+        under_way = sync_state.backfill(reader)
+        complete = sync_state.kinds_read(reader).issuperset(Kind)
+    if under_way is not None and not restart and complete and call.now - under_way[1] < EVENTS_LAST:
+        return
+    # Taken before anything is read, so that what changes meanwhile has a later event.
+    newest = newest_event(billing)
+    now = int(stripe_now(billing, call).timestamp())
+    with ledger.journal() as journal:
+        for kind in Kind:
+            stripe_objects.delete_kind(journal, kind)
+        stripe_objects.note_expected(journal, call.now)
+        until = max(now, newest or 0) + _CLOCKS_DIFFER
+        sync_state.begin_backfill(journal, now if newest is None else newest, until, call.now, BEGINNING)
+
+
+def _store_pages(ledger: Ledger, call: Call, pages: list[Page], remaining: dict[Kind, list[Span]]) -> None:
+    """Store pages and what is left of their lists in one transaction: a kill loses or skips no page."""
+    for page in pages:
+        remaining[page.kind].remove(page.span)
+        remaining[page.kind].extend(page.rest)
+    with ledger.journal() as journal:
+        for page in pages:
+            store(journal, page.objects, call.now)
+        for kind in {page.kind for page in pages}:
+            sync_state.note_todo(journal, kind, remaining[kind], call.now)
+
+
+def _read_unlisted(ledger: Ledger, call: Call, stripe: ParallelReader) -> int:
+    """Read the objects that no list had: deleted customers and drafts that the ledger knows or refers to."""
+    with ledger.reading() as reader:
+        mentioned = [(Kind.CUSTOMER, one) for one in customers.never_read(reader)]
+        missing = list(dict.fromkeys([*mentioned, *stripe_objects.expected(reader)]))
+    return _read_objects(ledger, call, stripe, missing)[1]

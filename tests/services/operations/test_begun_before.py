@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from seatctl.services.operations import handlers
-from seatctl.services.runs import remaining_objects
+from seatctl.services.runs import abandon
 from tests.support.both_sides import advance, charges, objects
 from tests.support.open_operations import FOLDERS, OPERATIONS, complete_the_pages, kinds_left_open, load
 from tests.support.state import assert_in_step, assert_sound
@@ -111,7 +111,7 @@ def test_it_is_done(finished, name):
 
 def test_every_type_of_object_that_a_step_makes_can_be_named_if_the_operation_is_given_up(finished):
     types = query(ledger_path(finished), "SELECT DISTINCT json_extract(answer, '$.object.object') FROM steps")
-    assert {made for (made,) in types if made is not None} <= remaining_objects.READ_BY_ID | NAMED_OTHERWISE
+    assert {made for (made,) in types if made is not None} <= abandon.READ_BY_ID | NAMED_OTHERWISE
 
 
 @pytest.mark.parametrize("name", SUBSCRIPTIONS)

@@ -8,8 +8,7 @@ from pathlib import Path
 import pytest
 
 from seatctl.cli import role_table
-from seatctl.models.role import Role
-from seatctl.rules.command_roles import (
+from seatctl.cli.role_table import (
     BY_CODE,
     CHANGES,
     OF_ITS_LINES,
@@ -18,6 +17,7 @@ from seatctl.rules.command_roles import (
     READS,
     may_use,
 )
+from seatctl.models.role import Role
 from tests.cli.test_help import COMMANDS
 from tests.conftest import Seatctl
 
