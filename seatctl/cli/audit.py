@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seatctl.cli.framework.options import context
+from seatctl.models.report import Record, record_of
 
 if TYPE_CHECKING:
     from seatctl.ledger.record.audit import LogLine
-    from seatctl.models.report import Record
 
 app = typer.Typer()
 
@@ -79,37 +79,17 @@ def verify(typer_ctx: typer.Context, expect: ExpectOpt = None) -> None:
         raise UsageError(f"--expect takes a head that `audit verify` has printed, not {expect!r}")
     with ctx.ledger.reading() as reader:
         verification = audit.verify(reader, expect=expect)
-    record: Record = {
-        "ok": verification.problem is None,
-        "head": verification.head,
-        "entries": verification.entries,
-        "changes": verification.changes,
-        "erased": verification.erased,
-        "problem": verification.problem,
-        "bad_entry": verification.bad_entry,
-    }
-    ctx.emit_one(
-        record,
-        columns("ok head entries changes erased problem bad_entry", titles={"ok": "Unaltered"}),
-        handle="head",
-    )
+    facts = "head entries changes erased problem bad_entry"
+    record = {"ok": verification.problem is None, **record_of(verification, facts)}
+    ctx.emit_one(record, columns(f"ok {facts}", titles={"ok": "Unaltered"}), handle="head")
     if verification.problem is not None:
         ctx.note(verification.problem)
         ctx.exit_code = ExitCode.NO
 
 
 def _record(line: LogLine) -> Record:
-    from seatctl.models.call import format_time
-
-    entry = line.entry
     return {
-        "seq": entry.seq,
-        "run": entry.run,
-        "at": format_time(entry.at),
-        "actor": entry.actor,
-        "os_user": entry.os_user,
-        "changes": line.changes,
-        "command": line.command,
-        "summary": line.summary,
-        "hash": entry.hash,
+        **record_of(line.entry, "seq run at actor os_user"),
+        **record_of(line, "changes command summary"),
+        "hash": line.entry.hash,
     }

@@ -13,11 +13,11 @@ import typer
 from seatctl.cli.framework.options import context
 from seatctl.config.settings import Mode
 from seatctl.errors import SeatctlError
+from seatctl.models.report import Record, record_of
 from seatctl.output.columns import columns
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
-    from seatctl.models.report import Record
 
 
 app = typer.Typer()
@@ -58,7 +58,7 @@ class Finding:
 
     def as_record(self) -> Record:
         """Return the row that is printed."""
-        return {"check": self.check, "result": self.result, "detail": self.detail, "repair": self.repair}
+        return record_of(self, "check result detail repair")
 
 
 def examine(ctx: Context) -> Iterator[Finding]:

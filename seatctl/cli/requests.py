@@ -13,20 +13,19 @@ from seatctl.cli.framework.options import (
     SubscriptionOpt,
     context,
 )
+from seatctl.models.report import Record, record_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from seatctl.errors import JsonValue
-    from seatctl.models.report import Record
     from seatctl.models.request import SeatRequest
 
 app = typer.Typer()
 
-_KEYS = (
-    "number email subscription status place features priority note created_at expires_at decided_by"
-    " decided_at reason"
-)
+_WHICH = "number email subscription status"
+_DETAILS = "features priority note created_at expires_at decided_by decided_at reason"
+_KEYS = f"{_WHICH} place {_DETAILS}"
 
 NumberArg = Annotated[
     int,
@@ -237,24 +236,13 @@ def cancel(typer_ctx: typer.Context, numbers: NumbersArg) -> None:
 
 
 def _record(request: SeatRequest, place: Callable[[SeatRequest], int | None]) -> Record:
-    from seatctl.models.call import format_time
     from seatctl.models.request import RequestStatus
 
     waiting = request.status is RequestStatus.WAITLISTED
     return {
-        "number": request.number,
-        "email": request.email,
-        "subscription": request.subscription,
-        "status": request.status.value,
+        **record_of(request, _WHICH),
         "place": place(request) if waiting else None,
-        "features": list(request.features),
-        "priority": request.priority,
-        "note": request.note,
-        "created_at": format_time(request.created_at),
-        "expires_at": None if request.expires_at is None else format_time(request.expires_at),
-        "decided_by": request.decided_by,
-        "decided_at": None if request.decided_at is None else format_time(request.decided_at),
-        "reason": request.reason,
+        **record_of(request, _DETAILS),
     }
 
 

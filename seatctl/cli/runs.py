@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from seatctl.cli.framework.options import LAST_NUMBER, context
+from seatctl.models.report import Record, record_of
 from seatctl.output.columns import columns
 
 if TYPE_CHECKING:
     from seatctl.errors import JsonValue
     from seatctl.models.operation import Step
-    from seatctl.models.report import Record
     from seatctl.models.run import Change, Run
 
 
@@ -137,31 +137,18 @@ def undo(typer_ctx: typer.Context, number: NumberArg) -> None:
 
 
 def _record(run: Run) -> Record:
-    from seatctl.models.call import format_time
-
-    return {
-        "number": run.number,
-        "started_at": format_time(run.started_at),
-        "actor": run.actor,
-        "os_user": run.os_user,
-        "state": run.state.value,
-        "summary": run.summary,
-        "command": run.command,
-    }
+    return record_of(run, "number started_at actor os_user state summary command")
 
 
 def _step(step: Step) -> dict[str, JsonValue]:
     """A call to Stripe: when it was sent and answered, and why it was refused or its answer unusable."""
-    from seatctl.models.call import format_time
-
     answer = step.answer or {}
     refused = answer.get("error") or answer.get("unusable")
     return {
         "step": step.name,
         "attempt": step.attempt,
         "call": f"{str(step.form.get('method')).upper()} {step.form.get('path')}",
-        "sent_at": format_time(step.sent_at),
-        "answered_at": None if step.answered_at is None else format_time(step.answered_at),
+        **record_of(step, "sent_at answered_at"),
         "refused": str(refused.get("message")) if isinstance(refused, dict) else None,
     }
 
@@ -170,17 +157,13 @@ def _change(subject: str | None, change: Change, *, whole: bool) -> dict[str, Js
     """A change row; with `whole`, before and after are objects, else JSON text for a cell."""
     import json
 
-    from seatctl.models.call import format_time
-
     before, after = (json.loads(text) if whole and text else text for text in (change.before, change.after))
     return {
-        "entry": change.entry,
-        "entity": change.entity,
-        "entity_id": change.entity_id,
+        **record_of(change, "entry entity entity_id"),
         "subject": subject,
         "before": before,
         "after": after,
-        "erased_at": None if change.erased_at is None else format_time(change.erased_at),
+        **record_of(change, "erased_at"),
     }
 
 

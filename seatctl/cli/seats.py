@@ -1,4 +1,4 @@
-"""`seatctl seats`: list, assign, revoke and claim seats; `apply` and the moves are in files of their own."""
+"""`seatctl seats`: list, assign, revoke, claim, move, swap and reclaim seats; `apply` has its own file."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from seatctl.cli.framework.options import (
     context,
 )
 from seatctl.cli.seats_apply import apply
-from seatctl.cli.seats_move import move, reclaim, swap
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
+    from seatctl.ledger.transaction import Reader
     from seatctl.services.users.people import People
 
+
 app = typer.Typer()
-for _verb in (apply, move, swap, reclaim):
-    app.command()(_verb)
+app.command()(apply)
 
 LISTED = "subscription email name assigned_at until claimed_at revoked_at"
 """The keys of `seats list`. Imports read such a list, and know its columns from here."""
@@ -63,6 +63,46 @@ HandleArg = Annotated[
 ]
 
 
+_MAX_DAYS = 36_500
+"""A century: with more days the date would be out of range."""
+
+NewSubscriptionArg = Annotated[
+    str, typer.Argument(metavar="NEWSUB", help="The subscription to move to.", show_default=False)
+]
+OldArg = Annotated[
+    str, typer.Argument(metavar="OLD", help="The user who gives up the seat.", show_default=False)
+]
+NewArg = Annotated[str, typer.Argument(metavar="NEW", help="The user who gets the seat.", show_default=False)]
+NeverClaimedOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--never-claimed",
+        metavar="DAYS",
+        min=0,
+        max=_MAX_DAYS,
+        help="Seats that were assigned at least DAYS ago and never claimed.",
+    ),
+]
+InactiveOpt = Annotated[
+    int | None,
+    typer.Option(
+        "--inactive",
+        metavar="DAYS",
+        min=0,
+        max=_MAX_DAYS,
+        help="Seats of users who were last active at least DAYS ago.",
+    ),
+]
+SuspendedOpt = Annotated[bool, typer.Option("--suspended", help="Seats of suspended users.")]
+GraceOpt = Annotated[
+    str | None,
+    typer.Option("--grace", metavar="SPAN", help="Warn by mail, and revoke after this time, such as 7d."),
+]
+MaxRevokeOpt = Annotated[
+    str, typer.Option("--max-revoke", metavar="N|P%", help="Refuse to revoke more seats.")
+]
+
+
 @app.command("list")
 def list_seats(
     typer_ctx: typer.Context,
@@ -93,8 +133,8 @@ def list_seats(
     with ctx.ledger.reading() as reader:
         seat_filter = seat_lists.SeatFilter(
             now=format_time(ctx.now),
-            subscription_id=_subscription_id(ctx, subscription),
-            user_id=_user_id(ctx, user),
+            subscription_id=_subscription_id(reader, subscription),
+            user_id=_user_id(reader, user),
             text=search,
             over=everything,
             unclaimed=unclaimed,
@@ -193,6 +233,82 @@ def claim(typer_ctx: typer.Context, code: CodeOpt = "-") -> None:
 
 
 @app.command()
+def move(
+    typer_ctx: typer.Context,
+    subscription: SubscriptionArg,
+    new: NewSubscriptionArg,
+    emails: EmailsArg = None,
+    source: FromOpt = None,
+    mapping: MapOpt = None,
+    skip_bad: SkipBadOpt = False,
+) -> None:
+    """Move users from SUBSCRIPTION to another one, all or none.
+
+    The new seat ends when the old one would have.
+
+    Examples:
+      seatctl seats move design design-eu zoe@example.com bob@example.com
+      seatctl seats move design design-eu --from people.csv --dry-run
+    """
+    from seatctl.services.seats.move import move_seats
+
+    ctx = context(typer_ctx)
+    people = _people(emails, source, mapping, skip_bad=skip_bad)
+    ctx.emit(move_seats(ctx.ledger, ctx.call, subscription, new, people), handle="email")
+
+
+@app.command()
+def swap(typer_ctx: typer.Context, subscription: SubscriptionArg, old: OldArg, new: NewArg) -> None:
+    """Give the seat of one user in SUBSCRIPTION to another; no seat has to be free.
+
+    Examples:
+      seatctl seats swap design zoe@example.com bob@example.com
+    """
+    from seatctl.services.seats.move import swap_seats
+
+    ctx = context(typer_ctx)
+    ctx.emit(swap_seats(ctx.ledger, ctx.call, subscription, old, new), handle="email")
+
+
+@app.command()
+def reclaim(
+    typer_ctx: typer.Context,
+    subscription: SubscriptionArg,
+    never_claimed: NeverClaimedOpt = None,
+    inactive: InactiveOpt = None,
+    suspended: SuspendedOpt = False,
+    grace: GraceOpt = None,
+    max_revoke: MaxRevokeOpt = "10%",
+) -> None:
+    """Revoke idle seats of SUBSCRIPTION; what is billed does not change.
+
+    Users with `users edit --exempt` keep their seats. --inactive skips users whose activity was never
+    reported. With --grace the first run warns, and a later run revokes the seats that are still idle.
+
+    Examples:
+      seatctl seats reclaim design --inactive 90 --grace 7d
+      seatctl seats reclaim design --suspended --never-claimed 30 --dry-run
+    """
+    import shlex
+
+    from seatctl.errors import UsageError
+    from seatctl.rules.dates import span
+    from seatctl.rules.revocations import limit
+    from seatctl.services.seats.move import ReclaimOptions, reclaim_seats
+
+    if never_claimed is None and inactive is None and not suspended:
+        raise UsageError(
+            "say which seats count as idle: --never-claimed DAYS, --inactive DAYS or --suspended",
+            hint=shlex.join(["seatctl", "seats", "reclaim", subscription, "--inactive", "90"]),
+        )
+    ctx = context(typer_ctx)
+    options = ReclaimOptions(
+        limit(max_revoke), never_claimed, inactive, suspended, None if grace is None else span(grace)
+    )
+    ctx.emit(reclaim_seats(ctx.ledger, ctx.call, subscription, options), handle="email")
+
+
+@app.command()
 def history(typer_ctx: typer.Context, handle: HandleArg = None) -> None:
     """Show when and by whom seats were assigned and revoked.
 
@@ -209,8 +325,8 @@ def history(typer_ctx: typer.Context, handle: HandleArg = None) -> None:
     with ctx.ledger.reading() as reader:
         seat_filter = seat_lists.SeatFilter(
             now=format_time(ctx.now),
-            subscription_id=None if is_user else _subscription_id(ctx, handle),
-            user_id=_user_id(ctx, handle) if is_user else None,
+            subscription_id=None if is_user else _subscription_id(reader, handle),
+            user_id=_user_id(reader, handle) if is_user else None,
             over=True,
         )
         ctx.emit_list(
@@ -226,22 +342,16 @@ def history(typer_ctx: typer.Context, handle: HandleArg = None) -> None:
         )
 
 
-def _subscription_id(ctx: Context, handle: str | None) -> int | None:
-    if handle is None:
-        return None
+def _subscription_id(reader: Reader, handle: str | None) -> int | None:
     from seatctl.ledger import subscription_handles
 
-    with ctx.ledger.reading() as reader:
-        return subscription_handles.find(reader, handle).id
+    return None if handle is None else subscription_handles.find(reader, handle).id
 
 
-def _user_id(ctx: Context, email: str | None) -> int | None:
-    if email is None:
-        return None
+def _user_id(reader: Reader, email: str | None) -> int | None:
     from seatctl.ledger import users
 
-    with ctx.ledger.reading() as reader:
-        return users.require(reader, email).id
+    return None if email is None else users.require(reader, email).id
 
 
 def _past_moment(ctx: Context, text: str | None, *, everything: bool) -> str | None:
@@ -280,10 +390,7 @@ def _end(ctx: Context, until: str | None, span: str | None) -> str | None:
 def _people(
     emails: list[str] | None, source: str | None, mapping: list[str] | None, *, skip_bad: bool
 ) -> People:
+    from seatctl.input.columns import renames
     from seatctl.services.users.people import People
 
-    if mapping:
-        from seatctl.input.columns import renames
-
-        return People(tuple(emails or ()), source, renames(mapping), skip_bad)
-    return People(tuple(emails or ()), source, {}, skip_bad)
+    return People(tuple(emails or ()), source, renames(mapping or ()), skip_bad)

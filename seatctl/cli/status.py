@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from seatctl.cli.framework.options import context
+from seatctl.models.report import Record, record_of
 from seatctl.output.columns import columns
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from seatctl.app.context import Context
     from seatctl.ledger.overview import Overview
     from seatctl.models.invoice import Invoice
-    from seatctl.models.report import Record
     from seatctl.models.subscription import Subscription
 
 app = typer.Typer()
@@ -73,20 +73,15 @@ def _record(ctx: Context, all_subscriptions: Iterable[Subscription], counts: Ove
         "as_of": format_time(ctx.now),
         "last_sync": counts.last_sync,
         "sync_lag": _lag(ctx, counts.last_sync),
-        "unreadable": counts.unreadable,
-        "plans": counts.plans,
+        **record_of(counts, "unreadable plans"),
         "subscriptions": len(current),
         "seats": sum(subscription.capacity for subscription in current),
         "assigned": sum(subscription.assigned for subscription in current),
         "free": sum(subscription.free for subscription in current),
-        "users": counts.users,
-        "pending_requests": counts.pending_requests,
-        "waitlisted_requests": counts.waitlisted_requests,
-        "unpaid_invoices": counts.unpaid_invoices,
+        **record_of(counts, "users pending_requests waitlisted_requests unpaid_invoices"),
         "unfinished_operations": counts.unfinished_operations,
         "mail_server": ctx.profile.text("mail.host", ctx.environment) or None,
-        "waiting_messages": counts.waiting_messages,
-        "failed_messages": counts.failed_messages,
+        **record_of(counts, "waiting_messages failed_messages"),
     }
 
 

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import datetime
+from enum import Enum
 
 from seatctl.errors import ExitCode, JsonValue
-
-if TYPE_CHECKING:
-    from seatctl.models.call import Call
+from seatctl.models.call import Call, format_time
 
 Record = Mapping[str, JsonValue]
 """One row of output: snake_case keys, times already in the written form, money in minor units."""
+
+
+def record_of(model: object, names: str) -> dict[str, JsonValue]:
+    """Return these attributes as a row: times in the written form, enums by value, tuples as lists."""
+    record: dict[str, JsonValue] = {}
+    for name in names.split():
+        value = getattr(model, name)
+        if isinstance(value, datetime):
+            value = format_time(value)
+        elif isinstance(value, Enum):
+            value = value.value
+        record[name] = list(value) if isinstance(value, tuple) else value
+    return record
 
 
 @dataclass(frozen=True, slots=True)

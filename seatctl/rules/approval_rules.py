@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from seatctl.errors import Code, JsonValue, refuse
-from seatctl.models.call import format_time, parse_time
+from seatctl.models.call import parse_time
+from seatctl.models.report import record_of
 from seatctl.models.subscription import AutoApproval
 from seatctl.rules.emails import check_email, domain_key
 from seatctl.rules.names import group_key
@@ -44,14 +45,7 @@ def checked_groups(typed: tuple[str, ...]) -> tuple[str, ...]:
 
 def auto_approval_fields(rules: AutoApproval) -> dict[str, JsonValue]:
     """Return the rules as JSON values; `until` is UTC."""
-    return {
-        "enabled": rules.enabled,
-        "domains": list(rules.domains),
-        "groups": list(rules.groups),
-        "daily_limit": rules.daily_limit,
-        "until": None if rules.until is None else format_time(rules.until),
-        "keep_free": rules.keep_free,
-    }
+    return record_of(rules, "enabled domains groups daily_limit until keep_free")
 
 
 def read_auto_approval(fields: Mapping[str, JsonValue]) -> AutoApproval:

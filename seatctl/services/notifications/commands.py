@@ -17,7 +17,7 @@ from seatctl.mail.setup import MailSetup
 from seatctl.mail.smtp import Connection
 from seatctl.models.call import Call, format_time
 from seatctl.models.message import Message, MessageState, Template
-from seatctl.models.report import Record, Report, dry_run_report
+from seatctl.models.report import Record, Report, dry_run_report, record_of
 from seatctl.models.role import Action
 from seatctl.rules.emails import check_email
 from seatctl.rules.notifications import carries_code
@@ -172,13 +172,8 @@ def message_row(message: Message) -> dict[str, JsonValue]:
     """Return a row of `notify list`."""
     many = f"{message.recipients:,} people" if message.recipients > 1 else None
     return {
-        "id": message.id,
-        "template": message.template,
+        **record_of(message, "id template"),
         "recipient": message.email or many,
-        "state": message.state.value,
-        "attempts": message.attempts,
-        "queued_at": message.queued_at,
-        "next_attempt": message.next_attempt,
-        "sent_at": message.sent_at,
+        **record_of(message, "state attempts queued_at next_attempt sent_at"),
         "error": message.last_error,
     }

@@ -10,7 +10,7 @@ from seatctl.ledger import requests, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.message import Template
-from seatctl.models.report import Record, Report
+from seatctl.models.report import Record, Report, record_of
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.subscription import Subscription
 
@@ -33,12 +33,7 @@ def result_row(request: SeatRequest | None, result: str, **values: JsonValue) ->
     """Return the row of a report; `values` replace the request's own."""
     row: dict[str, JsonValue] = dict.fromkeys(_KEYS)
     if request is not None:
-        row |= {
-            "number": request.number,
-            "email": request.email,
-            "subscription": request.subscription,
-            "status": request.status.value,
-        }
+        row |= record_of(request, "number email subscription status")
     return {**row, "result": result, **values}
 
 

@@ -9,6 +9,7 @@ from seatctl.ledger.entitlements import status_and_holdings
 from seatctl.ledger.mirror import sync_state
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
+from seatctl.models.report import record_of
 from seatctl.rules.entitlement import entitlement, ways_out, with_request
 
 if TYPE_CHECKING:
@@ -42,14 +43,12 @@ def check(
     usable = holding if answer.entitled else None
     return {
         "email": email,
-        "entitled": answer.entitled,
-        "reason": answer.reason,
-        "message": answer.message,
+        **record_of(answer, "entitled reason message"),
         "subscription": name if holding is None else holding.subscription,
         "plan": plan if holding is None else holding.plan,
         "features": [] if usable is None else [*usable.features],
         "sign_in_url": None if usable is None else usable.sign_in_url,
-        "until": None if answer.until is None else format_time(answer.until),
+        **record_of(answer, "until"),
         "as_of": sync_state.last_success(reader),
         "ways_out": [
             *ways_out(

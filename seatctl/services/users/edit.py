@@ -13,8 +13,8 @@ from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.lookups import find_all
 from seatctl.ledger.users import quoted
-from seatctl.models.call import Call, format_time
-from seatctl.models.report import Record, Report
+from seatctl.models.call import Call
+from seatctl.models.report import Record, Report, record_of
 from seatctl.models.role import Action, Role
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import email_key
@@ -101,9 +101,7 @@ def edit_user(ledger: Ledger, call: Call, email: str, edit: UserEdit) -> Report:
         summary += f"; still {' and '.join(held)}" if held else ""
         row = {
             **user_row(after, "changed" if after != before else "unchanged"),
-            "name": after.name,
-            "group": after.group,
-            "exempt": after.exempt,
+            **record_of(after, "name group exempt"),
         }
         return tx.report(summary, [row], COLUMNS, unchanged=after == before)
 
@@ -162,13 +160,7 @@ def describe(reader: Reader, email: str, now: datetime) -> Record:
     seats = users.active_seats(reader, user, now)
     open_requests = requests.open_of_user(reader, user.id, now)
     return {
-        "email": user.email,
-        "name": user.name,
-        "group": user.group,
-        "status": user.status.value,
-        "last_active": format_time(user.last_active) if user.last_active else None,
-        "exempt": user.exempt,
-        "created_at": format_time(user.created_at),
+        **record_of(user, "email name group status last_active exempt created_at"),
         "subscriptions": [seat["subscription"] for seat in seats],
         "owns": [*users.owned_subscriptions(reader, user)],
         "open_requests": [request["number"] for request in open_requests],
