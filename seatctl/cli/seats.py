@@ -233,6 +233,40 @@ def claim(typer_ctx: typer.Context, code: CodeOpt = "-") -> None:
 
 
 @app.command()
+def history(typer_ctx: typer.Context, handle: HandleArg = None) -> None:
+    """Show when and by whom seats were assigned and revoked.
+
+    Examples:
+      seatctl seats history design
+      seatctl seats history zoe@example.com -o json
+    """
+    from seatctl.ledger import seat_lists
+    from seatctl.models.call import format_time
+    from seatctl.output.columns import columns
+
+    ctx = context(typer_ctx)
+    is_user = handle is not None and "@" in handle
+    with ctx.ledger.reading() as reader:
+        seat_filter = seat_lists.SeatFilter(
+            now=format_time(ctx.now),
+            subscription_id=None if is_user else _subscription_id(reader, handle),
+            user_id=_user_id(reader, handle) if is_user else None,
+            over=True,
+        )
+        ctx.emit_list(
+            seat_lists.history(reader, seat_filter),
+            columns(
+                "subscription email assigned_at assigned_by assigned_run until revoked_at revoked_by"
+                " revoked_run",
+                machine="assigned_run until revoked_run",
+                titles={"assigned_by": "By", "assigned_run": "Run", "revoked_by": "By", "revoked_run": "Run"},
+            ),
+            handle="email",
+            total=lambda: seat_lists.count(reader, seat_filter),
+        )
+
+
+@app.command()
 def move(
     typer_ctx: typer.Context,
     subscription: SubscriptionArg,
@@ -306,40 +340,6 @@ def reclaim(
         limit(max_revoke), never_claimed, inactive, suspended, None if grace is None else span(grace)
     )
     ctx.emit(reclaim_seats(ctx.ledger, ctx.call, subscription, options), handle="email")
-
-
-@app.command()
-def history(typer_ctx: typer.Context, handle: HandleArg = None) -> None:
-    """Show when and by whom seats were assigned and revoked.
-
-    Examples:
-      seatctl seats history design
-      seatctl seats history zoe@example.com -o json
-    """
-    from seatctl.ledger import seat_lists
-    from seatctl.models.call import format_time
-    from seatctl.output.columns import columns
-
-    ctx = context(typer_ctx)
-    is_user = handle is not None and "@" in handle
-    with ctx.ledger.reading() as reader:
-        seat_filter = seat_lists.SeatFilter(
-            now=format_time(ctx.now),
-            subscription_id=None if is_user else _subscription_id(reader, handle),
-            user_id=_user_id(reader, handle) if is_user else None,
-            over=True,
-        )
-        ctx.emit_list(
-            seat_lists.history(reader, seat_filter),
-            columns(
-                "subscription email assigned_at assigned_by assigned_run until revoked_at revoked_by"
-                " revoked_run",
-                machine="assigned_run until revoked_run",
-                titles={"assigned_by": "By", "assigned_run": "Run", "revoked_by": "By", "revoked_run": "Run"},
-            ),
-            handle="email",
-            total=lambda: seat_lists.count(reader, seat_filter),
-        )
 
 
 def _subscription_id(reader: Reader, handle: str | None) -> int | None:
