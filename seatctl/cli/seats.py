@@ -343,15 +343,19 @@ def reclaim(
 
 
 def _subscription_id(reader: Reader, handle: str | None) -> int | None:
+    if handle is None:
+        return None
     from seatctl.ledger import subscription_handles
 
-    return None if handle is None else subscription_handles.find(reader, handle).id
+    return subscription_handles.find(reader, handle).id
 
 
 def _user_id(reader: Reader, email: str | None) -> int | None:
+    if email is None:
+        return None
     from seatctl.ledger import users
 
-    return None if email is None else users.require(reader, email).id
+    return users.require(reader, email).id
 
 
 def _past_moment(ctx: Context, text: str | None, *, everything: bool) -> str | None:

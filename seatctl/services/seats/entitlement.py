@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 from seatctl.ledger.entitlements import status_and_holdings
 from seatctl.ledger.mirror import sync_state
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import format_time
-from seatctl.models.report import record_of
+from seatctl.models.call import format_time, optional_text
 from seatctl.rules.entitlement import entitlement, ways_out, with_request
 
 if TYPE_CHECKING:
@@ -43,12 +42,14 @@ def check(
     usable = holding if answer.entitled else None
     return {
         "email": email,
-        **record_of(answer, "entitled reason message"),
+        "entitled": answer.entitled,
+        "reason": answer.reason,
+        "message": answer.message,
         "subscription": name if holding is None else holding.subscription,
         "plan": plan if holding is None else holding.plan,
         "features": [] if usable is None else [*usable.features],
         "sign_in_url": None if usable is None else usable.sign_in_url,
-        **record_of(answer, "until"),
+        "until": optional_text(answer.until),
         "as_of": sync_state.last_success(reader),
         "ways_out": [
             *ways_out(
