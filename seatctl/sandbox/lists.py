@@ -18,7 +18,7 @@ def page_size(params: Obj) -> int:
 
 
 def check_customer(session: Session, params: Obj) -> None:
-    """Refuse a list that is filtered by an unknown or deleted customer."""
+    """Refuse an unknown or deleted customer, if a request names one."""
     if params.get("customer"):
         session.find("customer", params["customer"], "customer")
 
@@ -29,7 +29,6 @@ def page_of(
     params: Obj,
     url: str,
     *,
-    noun: str | None = None,
     parent: str | None = None,
     filters: Sequence[str] = (),
     is_match: Callable[[Obj], bool] | None = None,
@@ -38,12 +37,10 @@ def page_of(
     """Return one page of the objects of a kind, newest first unless `oldest_first`.
 
     `filters` name the parameters that an object's fields of the same name must equal; `is_match` decides
-    what they cannot say. The cursor may be a deleted object; the refusal of an unknown one calls it `noun`.
+    what they cannot say. The cursor may be a deleted object.
     """
     limit = page_size(params)
-    after, before, backwards = _bounds(
-        session, kind, params, noun or noun_for(kind), oldest_first=oldest_first
-    )
+    after, before, backwards = _bounds(session, kind, params, noun_for(kind), oldest_first=oldest_first)
     objects = session.store.walk(
         kind,
         customer=params.get("customer"),

@@ -85,15 +85,8 @@ def status(twin: Twin) -> Status:
     )
 
 
-def _fault(row: dict[str, object]) -> Fault:
-    method, path, after = row["method"], row["path"], row["retry_after"]
-    return Fault(
-        FaultKind(str(row["kind"])),
-        int(str(row["remaining"])),
-        None if method is None else str(method),
-        None if path is None else str(path),
-        None if after is None else int(str(after)),
-    )
+def _fault(row: Obj) -> Fault:
+    return Fault(FaultKind(row["kind"]), row["remaining"], row["method"], row["path"], row["retry_after"])
 
 
 def reset(twin: Twin) -> Cleared:

@@ -156,9 +156,7 @@ class Twin:
     ) -> Answer:
         is_stored = True
         try:
-            answer = (
-                _server_error(request) if failing else _answer(request, 200, self._serve(request, route, ids))
-            )
+            answer = _answer(request, 200, self._serve(request, route, ids, failing=failing))
         except ApiError as error:
             is_stored = error.is_stored
             answer = _refusal(request, error)
@@ -168,7 +166,9 @@ class Twin:
             )
         return answer
 
-    def _serve(self, request: _Request, route: routes.Route, ids: tuple[str, ...]) -> Obj:
+    def _serve(self, request: _Request, route: routes.Route, ids: tuple[str, ...], *, failing: bool) -> Obj:
+        if failing:
+            raise ApiError(500, "An unknown error occurred", kind="api_error")
         params = check.check(route.params, request.params, request.version)
         # An event names a key for every POST, even if the client sent none (recorded).
         key = request.key or (new_key() if request.method == "POST" else None)
@@ -229,10 +229,6 @@ def _find_route(request: _Request) -> tuple[routes.Route, tuple[str, ...]]:
     if route is None:
         raise unrecognized(request.method, request.path)
     return route
-
-
-def _server_error(request: _Request) -> Answer:
-    return _refusal(request, ApiError(500, "An unknown error occurred", kind="api_error"))
 
 
 def _headers(request: _Request) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from seatctl.sandbox.billing.collection import lacks_method_after_trial
 from seatctl.sandbox.billing.invoice_states import void_invoice
 from seatctl.sandbox.billing.invoicing import save_invoice
 from seatctl.sandbox.billing.periods import (
@@ -107,6 +108,20 @@ def end_now(session: Session, subscription: Obj, reason: str) -> None:
     )
     details = subscription["cancellation_details"]
     subscription["cancellation_details"] = {**details, "reason": reason}
+
+
+def end_trial_without_method(session: Session, subscription: Obj) -> bool:
+    """Pause or end a subscription whose trial is over, if it is set up so and has no payment method.
+
+    Return whether that was done; the caller writes the subscription and emits the events.
+    """
+    if not lacks_method_after_trial(session, subscription):
+        return False
+    if subscription["trial_settings"]["end_behavior"]["missing_payment_method"] == "pause":
+        subscription["status"] = "paused"
+    else:
+        end_now(session, subscription, "payment_failed")
+    return True
 
 
 def end_subscriptions_of(session: Session, customer: str) -> None:

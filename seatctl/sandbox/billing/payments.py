@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seatctl.sandbox.billing import cards
+from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.objects import Obj, new_id, token
 from seatctl.sandbox.session import Session
@@ -89,20 +90,12 @@ def attempt_payment(
     if method["type"] in _DELAYED:
         return _start_debit(session, intent, method)
     charge = _charge(session, intent, method, None)
-    intent.update(
-        status="succeeded",
-        amount_received=intent["amount"],
-        latest_charge=charge["id"],
-        payment_method=method["id"],
-        next_action=None,
-        last_payment_error=None,
-    )
-    session.save(intent)
     if method["customer"] is None:
         # A method without a customer can pay once only.
         session.save({**method, "_detached": True})
     session.emit("charge.succeeded", view(session, charge))
-    session.emit("payment_intent.succeeded", view(session, intent))
+    received = {"amount_received": intent["amount"], "latest_charge": charge["id"]}
+    _set_status(session, intent, method, "succeeded", **received)
     if card.disputed is not None:
         _open_dispute(session, charge, card.disputed)
     return PaymentOutcome(paid=True, charge=charge)
@@ -116,17 +109,8 @@ def _start_debit(session: Session, intent: Obj, method: Obj) -> PaymentOutcome:
         "status": "pending",
         "receipt_url": None,
     }
-    session.save(charge, parent=intent["id"])
-    intent.update(
-        status="processing",
-        latest_charge=charge["id"],
-        payment_method=method["id"],
-        next_action=None,
-        last_payment_error=None,
-    )
-    session.save(intent)
-    session.emit("charge.pending", view(session, charge))
-    session.emit("payment_intent.processing", view(session, intent))
+    save_and_emit(session, charge, "charge.pending", parent=intent["id"])
+    _set_status(session, intent, method, "processing", latest_charge=charge["id"])
     return PaymentOutcome(paid=False, charge=charge, processing=True)
 
 
@@ -136,32 +120,27 @@ def finish_debit(session: Session, intent: Obj, *, succeeds: bool) -> None:
     method = session.find("payment_method", intent["payment_method"], None)
     if succeeds:
         charge.update(paid=True, status="succeeded")
-        session.save(charge)
-        intent.update(status="succeeded", amount_received=intent["amount"])
-        session.save(intent)
-        session.emit("charge.succeeded", view(session, charge))
-        session.emit("payment_intent.succeeded", view(session, intent))
+        save_and_emit(session, charge, "charge.succeeded")
+        _set_status(session, intent, method, "succeeded", amount_received=intent["amount"])
         return
     message = "The customer's account has insufficient funds to cover this payment."
     charge.update(status="failed", failure_code="insufficient_funds", failure_message=message)
-    session.save(charge)
-    session.emit("charge.failed", view(session, charge))
+    save_and_emit(session, charge, "charge.failed")
     fail_intent(session, intent, method, "insufficient_funds", message, {"charge": charge["id"]})
 
 
 def _require_action(session: Session, intent: Obj, method: Obj) -> PaymentOutcome:
-    intent.update(
-        status="requires_action",
-        payment_method=method["id"],
-        next_action={
-            "type": "use_stripe_sdk",
-            "use_stripe_sdk": {"type": "three_d_secure_redirect", "stripe_js": "https://sandbox.invalid/"},
-        },
-        last_payment_error=None,
-    )
-    session.save(intent)
-    session.emit("payment_intent.requires_action", view(session, intent))
+    redirect = {"type": "three_d_secure_redirect", "stripe_js": "https://sandbox.invalid/"}
+    action = {"type": "use_stripe_sdk", "use_stripe_sdk": redirect}
+    _set_status(session, intent, method, "requires_action", next_action=action)
     return PaymentOutcome(paid=False)
+
+
+def _set_status(session: Session, intent: Obj, method: Obj, status: str, **fields: object) -> None:
+    """Set the status of an intent that is paid by a method; write it and emit the event of the status."""
+    intent.update(status=status, payment_method=method["id"], next_action=None, last_payment_error=None)
+    intent.update(fields)
+    save_and_emit(session, intent, f"payment_intent.{status}")
 
 
 def _decline(session: Session, intent: Obj, method: Obj, decline: cards.Decline) -> PaymentOutcome:
@@ -197,8 +176,7 @@ def fail_intent(
             "type": kind,
         },
     )
-    session.save(intent)
-    session.emit("payment_intent.payment_failed", view(session, intent))
+    save_and_emit(session, intent, "payment_intent.payment_failed")
 
 
 def _card_details(method: Obj, authorized: int | None) -> Obj:
@@ -233,8 +211,8 @@ def _charge(session: Session, intent: Obj, method: Obj, decline: cards.Decline |
         customer=intent["customer"],
         description=intent["description"],
         disputed=False,
-        failure_code=None if decline is None else decline.code,
-        failure_message=None if decline is None else decline.message,
+        failure_code=decline and decline.code,
+        failure_message=decline and decline.message,
         fraud_details={},
         metadata=intent["metadata"],
         outcome=_outcome(decline),
@@ -252,26 +230,16 @@ def _charge(session: Session, intent: Obj, method: Obj, decline: cards.Decline |
 
 
 def _outcome(decline: cards.Decline | None) -> Obj:
-    if decline is None:
-        return {
-            "advice_code": None,
-            "network_advice_code": None,
-            "network_decline_code": None,
-            "network_status": "approved_by_network",
-            "reason": None,
-            "risk_level": "normal",
-            "seller_message": "Payment complete.",
-            "type": "authorized",
-        }
+    message = "The bank did not return any further details with this decline."
     return {
-        "advice_code": decline.advice_code,
+        "advice_code": decline and decline.advice_code,
         "network_advice_code": None,
-        "network_decline_code": decline.network_decline_code,
-        "network_status": "declined_by_network",
-        "reason": decline.decline_code or decline.code,
+        "network_decline_code": decline and decline.network_decline_code,
+        "network_status": "declined_by_network" if decline else "approved_by_network",
+        "reason": decline and (decline.decline_code or decline.code),
         "risk_level": "normal",
-        "seller_message": "The bank did not return any further details with this decline.",
-        "type": "issuer_declined",
+        "seller_message": message if decline else "Payment complete.",
+        "type": "issuer_declined" if decline else "authorized",
     }
 
 

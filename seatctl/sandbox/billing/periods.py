@@ -40,6 +40,12 @@ def next_end(start: int, price: Obj, anchor: int) -> int:
     return add_interval(start, recurring["interval"], recurring["interval_count"], day=anchor_day(anchor))
 
 
+def begin_period(session: Session, item: Obj, start: int, anchor: int) -> None:
+    """Begin a new period of an item at `start`; the item is written."""
+    item.update(current_period_start=start, current_period_end=next_end(start, item["price"], anchor))
+    session.save(item)
+
+
 def product_name(session: Session, price: Obj) -> str:
     """Return the name of a price's product, as lines show it."""
     product = session.store.get("product", price["product"])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.cancellation import credit_after, end_now, expire
-from seatctl.sandbox.billing.collection import lacks_method_after_trial
+from seatctl.sandbox.billing.cancellation import credit_after, end_now, end_trial_without_method, expire
 from seatctl.sandbox.billing.discounts import remaining_discounts
 from seatctl.sandbox.billing.invoice_states import void_invoice
 from seatctl.sandbox.billing.invoicing import save_draft, save_invoice
-from seatctl.sandbox.billing.periods import next_end, save_pending
+from seatctl.sandbox.billing.periods import begin_period, save_pending
 from seatctl.sandbox.billing.subscription_invoices import cycle_invoice, final_invoice
 from seatctl.sandbox.billing.subscription_states import (
     INCOMPLETE_FOR,
@@ -83,20 +82,18 @@ def _renew(session: Session, subscription: Obj) -> None:
     before = view(session, subscription)
     items = items_of(session, subscription["id"])
     is_trial_over = subscription["status"] == "trialing"
-    if is_trial_over and _end_trial_without_method(session, subscription):
+    if is_trial_over and end_trial_without_method(session, subscription):
         save_subscription(session, subscription)
         if subscription["status"] == "canceled":
             session.emit("customer.subscription.deleted", view(session, subscription))
         else:
+            session.emit("customer.subscription.paused", view(session, subscription))
             emit_updated(session, subscription, before)
         return
     period = (period_start(items), period_end(items))
     for item in items:
         if item["current_period_end"] <= session.now:
-            start = item["current_period_end"]
-            end = next_end(start, item["price"], subscription["billing_cycle_anchor"])
-            item.update(current_period_start=start, current_period_end=end)
-            session.save(item)
+            begin_period(session, item, item["current_period_end"], subscription["billing_cycle_anchor"])
     if is_trial_over:
         subscription["status"] = "active"
     invoice = cycle_invoice(session, subscription, period)
@@ -116,18 +113,3 @@ def _apply_pause(session: Session, subscription: Obj, invoice: Obj) -> None:
     if pause["behavior"] == "keep_as_draft":
         invoice.update(auto_advance=False, automatically_finalizes_at=None, next_payment_attempt=None)
     save_invoice(session, invoice)
-
-
-def _end_trial_without_method(session: Session, subscription: Obj) -> bool:
-    """Pause or end a subscription whose trial is over, if it is set up so and has no payment method.
-
-    Return whether that was done.
-    """
-    if not lacks_method_after_trial(session, subscription):
-        return False
-    if subscription["trial_settings"]["end_behavior"]["missing_payment_method"] == "pause":
-        subscription["status"] = "paused"
-        session.emit("customer.subscription.paused", view(session, subscription))
-    else:
-        end_now(session, subscription, "payment_failed")
-    return True

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from seatctl.sandbox.billing.cancellation import end_now
-from seatctl.sandbox.billing.collection import lacks_method_after_trial
+from seatctl.sandbox.billing.cancellation import end_trial_without_method
 from seatctl.sandbox.billing.items import build_item, check_prices, price_of, set_price
 from seatctl.sandbox.billing.periods import (
+    begin_period,
     charge_item,
     credit_items,
     next_end,
@@ -94,9 +94,7 @@ def restart(session: Session, subscription: Obj) -> None:
     """Begin a new period now, which is the new anchor too."""
     subscription["billing_cycle_anchor"] = session.now
     for item in items_of(session, subscription["id"]):
-        item["current_period_start"] = session.now
-        item["current_period_end"] = next_end(session.now, item["price"], session.now)
-        session.save(item)
+        begin_period(session, item, session.now, session.now)
 
 
 def _interval(price: Obj) -> tuple[str, int]:
@@ -167,14 +165,10 @@ def _end_trial(session: Session, subscription: Obj) -> bool:
     """End the trial now. Return False if the subscription is paused or canceled instead of billed."""
     subscription["trial_end"] = session.now
     subscription["billing_cycle_anchor"] = session.now
-    if lacks_method_after_trial(session, subscription):
+    if end_trial_without_method(session, subscription):
         for item in items_of(session, subscription["id"]):
             item["current_period_end"] = session.now
             session.save(item)
-        if subscription["trial_settings"]["end_behavior"]["missing_payment_method"] == "pause":
-            subscription["status"] = "paused"
-        else:
-            end_now(session, subscription, "payment_failed")
         return False
     subscription["status"] = "active"
     restart(session, subscription)

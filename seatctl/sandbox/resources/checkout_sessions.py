@@ -7,6 +7,7 @@ from seatctl.sandbox.billing.collection import collect
 from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.clock import DAY, HOUR
 from seatctl.sandbox.errors import invalid, missing_param
+from seatctl.sandbox.lists import check_customer
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.money import exact_price, round_half_up
 from seatctl.sandbox.objects import Obj, address, nulls, pick, token
@@ -31,8 +32,7 @@ def create(session: Session, params: Obj) -> Obj:
     mode = params["mode"]
     if mode == "payment":
         raise invalid("The sandbox has no Checkout of mode `payment`.", "mode")
-    if params.get("customer"):
-        session.find("customer", params["customer"], "customer")
+    check_customer(session, params)
     if mode == "subscription" and not params.get("line_items"):
         raise missing_param("line_items")
     if mode == "setup" and not (params.get("currency") or _types(params)):

@@ -6,7 +6,7 @@ from seatctl.sandbox.billing import balance
 from seatctl.sandbox.billing.invoice_states import close_payment, mark_paid
 from seatctl.sandbox.billing.invoicing import save_invoice
 from seatctl.sandbox.changes import save_and_emit, save_changed
-from seatctl.sandbox.errors import invalid, missing_param
+from seatctl.sandbox.errors import invalid, missing_param, no_such
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, embedded_list, new_id, new_object, pick, token
 from seatctl.sandbox.resources.refunds import refund_charge
@@ -102,8 +102,7 @@ def _line(invoice: Obj, entry: Obj, param: str) -> Obj:
     identifier = entry.get("invoice_line_item")
     line = next((line for line in invoice["lines"]["data"] if line["id"] == identifier), None)
     if line is None:
-        message = f"No such invoice line item: '{identifier}'"
-        raise invalid(message, f"{param}[invoice_line_item]", code="resource_missing")
+        raise no_such("invoice line item", str(identifier), f"{param}[invoice_line_item]")
     discount = sum(part["amount"] for part in line["discount_amounts"])
     amount, quantity = entry.get("amount"), entry.get("quantity")
     if amount is None and quantity is not None:

@@ -127,7 +127,7 @@ def _amount(params: Obj, price: Obj | None, quantity: int) -> int:
         return round_half_up(exact_price(price, quantity))
     if params.get("amount") is not None:
         if {"quantity", "quantity_decimal"} & set(params):
-            raise invalid("You may only specify one of these parameters: amount, quantity.", "amount")
+            raise mutually_exclusive("amount", "quantity")
         return int(params["amount"])
     if params.get("unit_amount_decimal") is not None:
         return round_half_up(Fraction(str(params["unit_amount_decimal"])) * quantity)

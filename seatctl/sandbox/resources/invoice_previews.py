@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoicing import add_pending_items, compute_sums
-from seatctl.sandbox.billing.periods import next_end
+from seatctl.sandbox.billing.periods import begin_period
 from seatctl.sandbox.billing.subscription_invoices import cycle_invoice
 from seatctl.sandbox.billing.subscription_states import ENDED, period_end, period_start
 from seatctl.sandbox.errors import ApiError, invalid, missing_param
@@ -74,8 +74,7 @@ def _of_subscription(session: Session, params: Obj, details: Obj) -> Obj:
     if params.get("customer") not in (None, subscription["customer"]):
         raise invalid("The subscription does not belong to the customer.", "subscription")
     if subscription["status"] in ENDED:
-        raise ApiError(404, "No upcoming invoices for customer: '" + subscription["customer"] + "'",
-                       code="invoice_upcoming_none")  # fmt: skip
+        raise _no_upcoming(subscription)
     previous = subscription["latest_invoice"]
     if details.get("cancel_now"):
         prorate = details.get("proration_behavior", "create_prorations") != "none"
@@ -90,17 +89,19 @@ def _of_subscription(session: Session, params: Obj, details: Obj) -> Obj:
     return _next_renewal(session, subscription)
 
 
+def _no_upcoming(subscription: Obj) -> ApiError:
+    message = f"No upcoming invoices for customer: '{subscription['customer']}'"
+    return invalid(message, code="invoice_upcoming_none", status=404)
+
+
 def _next_renewal(session: Session, subscription: Obj) -> Obj:
     """Return the invoice of the next renewal, dated at that moment."""
     items = items_of(session, subscription["id"])
     period = (period_start(items), period_end(items))
     if subscription["cancel_at"] and subscription["cancel_at"] <= period[1]:
-        raise ApiError(404, f"No upcoming invoices for customer: '{subscription['customer']}'",
-                       code="invoice_upcoming_none")  # fmt: skip
+        raise _no_upcoming(subscription)
     for item in items:
-        start = item["current_period_end"]
-        end = next_end(start, item["price"], subscription["billing_cycle_anchor"])
-        session.save({**item, "current_period_start": start, "current_period_end": end})
+        begin_period(session, item, item["current_period_end"], subscription["billing_cycle_anchor"])
     invoice = cycle_invoice(session, subscription, period)
     invoice["created"] = period[1]
     invoice["next_payment_attempt"] = period[1] + 3600

@@ -7,6 +7,7 @@ from seatctl.sandbox.billing.collection import collect
 from seatctl.sandbox.billing.payments import PaymentOutcome, attempt_payment, fail_intent, new_intent
 from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import ApiError, invalid
+from seatctl.sandbox.lists import check_customer
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.money import amount_text, granularity, least_charge
 from seatctl.sandbox.objects import Obj, set_fields, shipping, unset
@@ -50,12 +51,10 @@ _AUTHENTICATE = "Your card was declined. This transaction requires authenticatio
 
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/payment_intents. If a confirmation in the same call is refused, the intent stays."""
-    customer = params.get("customer")
-    if customer:
-        session.find("customer", customer, "customer")
+    check_customer(session, params)
     currency = params["currency"].lower()
     _check_amount(params["amount"], currency)
-    payment_intent = new_intent(session, customer, params["amount"], currency)
+    payment_intent = new_intent(session, params.get("customer"), params["amount"], currency)
     if not {"payment_method_types", "allowed_payment_method_types"} & set(params):
         payment_intent["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
         payment_intent["payment_method_configuration_details"] = {"id": "pmc_Sandbox", "parent": None}

@@ -6,7 +6,7 @@ from typing import Any
 
 from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.lists import page_of
+from seatctl.sandbox.lists import check_customer, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, token
 from seatctl.sandbox.session import Session
@@ -18,8 +18,7 @@ def create(session: Session, params: Obj) -> Obj:
     if not promotion.get("coupon"):
         raise missing_param("promotion[coupon]")
     session.find("coupon", promotion["coupon"], "promotion[coupon]")
-    if params.get("customer"):
-        session.find("customer", params["customer"], "customer")
+    check_customer(session, params)
     code = params.get("code") or token(8, capitals=True)
     for other in session.store.walk("promotion_code"):
         if other["active"] and other["code"].lower() == code.lower():

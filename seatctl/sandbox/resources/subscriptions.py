@@ -24,7 +24,14 @@ from seatctl.sandbox.billing.subscription_states import (
     save_subscription_and_emit,
 )
 from seatctl.sandbox.clock import DAY, add_months
-from seatctl.sandbox.errors import ApiError, check_not_negative, invalid, missing_param, no_such
+from seatctl.sandbox.errors import (
+    ApiError,
+    check_not_negative,
+    invalid,
+    missing_param,
+    mutually_exclusive,
+    no_such,
+)
 from seatctl.sandbox.lists import check_customer, in_range, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, nulls, unset
@@ -77,9 +84,7 @@ def _check(session: Session, params: Obj) -> None:
     if params.get("trial_from_plan") and {"trial_end", "trial_period_days"} & set(params):
         raise invalid("You cannot set `trial_end` or `trial_period_days` when `trial_from_plan=true`.")
     if "trial_end" in params and "trial_period_days" in params:
-        raise invalid(
-            "You may only specify one of these parameters: trial_end, trial_period_days.", "trial_end"
-        )
+        raise mutually_exclusive("trial_end", "trial_period_days")
     for name in ("trial_end", "billing_cycle_anchor", "cancel_at"):
         check_future(session, params, name)
     check_trial(session, params)
@@ -170,8 +175,7 @@ def _new_subscription(session: Session, customer: Obj, params: Obj, currency: st
         },
         metadata=merge_metadata({}, params.get("metadata")),
         payment_settings={
-            "payment_method_options": None,
-            "payment_method_types": None,
+            **nulls("payment_method_options payment_method_types"),
             "save_default_payment_method": "off",
         },
         start_date=session.now,
