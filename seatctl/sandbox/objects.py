@@ -61,6 +61,11 @@ def pick(source: Obj, *names: str) -> Obj:
     return {name: source[name] for name in names if name in source}
 
 
+def sent(params: Obj, names: str) -> Obj:
+    """Return the named parameters, separated by spaces; None for one that was not sent."""
+    return {name: params.get(name) for name in names.split()}
+
+
 def unset(value: Any) -> Any:
     """Return None for the empty string, with which a request unsets a field; else the value."""
     return None if value == "" else value

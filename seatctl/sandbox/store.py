@@ -117,28 +117,27 @@ class Store:
         self._db.execute("ROLLBACK TO work")
         self._db.execute("RELEASE work")
 
+    def _row(self, statement: str, *values: object) -> Any:
+        return self._db.execute(statement, values).fetchone()
+
     # objects
 
     def get(self, kind: str, identifier: str) -> Obj | None:
         """Return the object, or None if it does not exist or was deleted."""
-        row = self._db.execute(
-            "SELECT body FROM objects WHERE id = ? AND kind = ? AND deleted = 0", (identifier, kind)
-        ).fetchone()
+        row = self._row(
+            "SELECT body FROM objects WHERE id = ? AND kind = ? AND deleted = 0", identifier, kind
+        )
         return None if row is None else json.loads(row[0])
 
     def get_any(self, identifier: str) -> Obj | None:
         """Return the object with this id, of any kind, or None."""
-        row = self._db.execute(
-            "SELECT body FROM objects WHERE id = ? AND deleted = 0", (identifier,)
-        ).fetchone()
+        row = self._row("SELECT body FROM objects WHERE id = ? AND deleted = 0", identifier)
         return None if row is None else json.loads(row[0])
 
     def was_deleted(self, kind: str, identifier: str) -> bool:
         """Whether the object existed and was deleted."""
-        row = self._db.execute(
-            "SELECT 1 FROM objects WHERE id = ? AND kind = ? AND deleted = 1", (identifier, kind)
-        ).fetchone()
-        return row is not None
+        statement = "SELECT 1 FROM objects WHERE id = ? AND kind = ? AND deleted = 1"
+        return self._row(statement, identifier, kind) is not None
 
     def put(self, obj: Obj, *, parent: str | None = None, due: int | None = None) -> None:
         """Insert the object, or replace its body and due time; its position in lists stays."""
@@ -165,9 +164,7 @@ class Store:
 
     def position(self, kind: str, identifier: str) -> int | None:
         """Return the position of an object, deleted or not, in the order of creation."""
-        row = self._db.execute(
-            "SELECT seq FROM objects WHERE id = ? AND kind = ?", (identifier, kind)
-        ).fetchone()
+        row = self._row("SELECT seq FROM objects WHERE id = ? AND kind = ?", identifier, kind)
         return None if row is None else int(row[0])
 
     def walk(
@@ -203,20 +200,18 @@ class Store:
 
     def last_seq(self) -> int:
         """Return the position of the newest object."""
-        return int(self._db.execute("SELECT coalesce(max(seq), 0) FROM objects").fetchone()[0])
+        return int(self._row("SELECT coalesce(max(seq), 0) FROM objects")[0])
 
     def next_due(self) -> tuple[int, str] | None:
         """Return when the clock has work next and the id of the object; of several, the oldest object."""
-        row = self._db.execute(
-            "SELECT due, id FROM objects WHERE due IS NOT NULL ORDER BY due, seq LIMIT 1"
-        ).fetchone()
+        row = self._row("SELECT due, id FROM objects WHERE due IS NOT NULL ORDER BY due, seq LIMIT 1")
         return None if row is None else (int(row[0]), str(row[1]))
 
     # settings
 
     def setting(self, name: str) -> int | None:
         """Return a stored number, such as the offset of the clock, or None."""
-        row = self._db.execute("SELECT value FROM settings WHERE name = ?", (name,)).fetchone()
+        row = self._row("SELECT value FROM settings WHERE name = ?", name)
         return None if row is None else int(row[0])
 
     def set(self, name: str, value: int | None) -> None:
@@ -230,9 +225,8 @@ class Store:
 
     def answer(self, key: str, since: int) -> tuple[str, str, int, str] | None:
         """Return the answer stored for an idempotency key: request, request id, status, body."""
-        row = self._db.execute(
-            "SELECT request, request_id, status, body FROM answers WHERE key = ? AND made >= ?", (key, since)
-        ).fetchone()
+        statement = "SELECT request, request_id, status, body FROM answers WHERE key = ? AND made >= ?"
+        row = self._row(statement, key, since)
         return None if row is None else (row[0], row[1], int(row[2]), row[3])
 
     def save_answer(self, key: str, request: str, request_id: str, made: int, status: int, body: str) -> None:

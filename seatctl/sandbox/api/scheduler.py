@@ -31,11 +31,11 @@ def work_until(store: Store, moment: int) -> None:
 
 def _work(session: Session, obj: Obj) -> None:
     if obj["object"] == "invoice":
-        from seatctl.sandbox.billing.dunning import invoice_due
+        from seatctl.sandbox.billing.due_work import invoice_due
 
         invoice_due(session, obj)
     elif obj["object"] == "subscription":
-        from seatctl.sandbox.billing.renewals import subscription_due
+        from seatctl.sandbox.billing.due_work import subscription_due
 
         subscription_due(session, obj)
     elif obj["object"] == "checkout.session":

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.metadata import merge_metadata, update_metadata
-from seatctl.sandbox.objects import Obj, new_id, new_object, set_fields, token, unset
+from seatctl.sandbox.objects import Obj, new_id, new_object, sent, set_fields, token, unset
 from seatctl.sandbox.session import Session
 
 _PRODUCT_FIELDS = ("active", "description", "images", "marketing_features", "name", "shippable",
@@ -71,12 +71,10 @@ def create_price(session: Session, params: Obj, *, active: bool = True) -> Obj:
         billing_scheme=params.get("billing_scheme", "per_unit"),
         currency=params["currency"].lower(),
         metadata=merge_metadata({}, params.get("metadata")),
-        nickname=params.get("nickname"),
+        **sent(params, "nickname tiers_mode transform_quantity"),
         product=params["product"],
         recurring=recurring and _recurring(recurring),
         tax_behavior=params.get("tax_behavior", "unspecified"),
-        tiers_mode=params.get("tiers_mode"),
-        transform_quantity=params.get("transform_quantity"),
         type="recurring" if recurring else "one_time",
         unit_amount=whole,
         unit_amount_decimal=decimal,

@@ -6,8 +6,11 @@ from seatctl.sandbox.billing import balance
 from seatctl.sandbox.billing.balance import save_customer
 from seatctl.sandbox.billing.invoicing import compute_sums, save_invoice, subscription_of
 from seatctl.sandbox.billing.payments import new_intent
-from seatctl.sandbox.billing.pending_updates import after_payment
-from seatctl.sandbox.billing.subscription_states import emit_updated, save_subscription_and_emit
+from seatctl.sandbox.billing.subscription_states import (
+    after_payment,
+    emit_updated,
+    save_subscription_and_emit,
+)
 from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.money import apply_balance, least_charge, set_balance_in

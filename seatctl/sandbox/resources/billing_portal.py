@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.metadata import update_metadata
-from seatctl.sandbox.objects import Obj, new_id, nulls, set_fields, token, unset
+from seatctl.sandbox.objects import Obj, new_id, nulls, sent, set_fields, token, unset
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
@@ -100,8 +100,7 @@ def create_session(session: Session, params: Obj) -> Obj:
         null="customer_account flow on_behalf_of",
         configuration=configuration,
         customer=params["customer"],
-        locale=params.get("locale"),
-        return_url=params.get("return_url"),
+        **sent(params, "locale return_url"),
         url=f"https://sandbox.invalid/p/session/test_{token(40)}",
     )
     return save_and_emit(session, portal_session, "billing_portal.session.created")

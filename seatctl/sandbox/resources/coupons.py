@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, token
+from seatctl.sandbox.objects import Obj, sent, token
 from seatctl.sandbox.session import Session
 
 
@@ -41,15 +41,10 @@ def _new_coupon(session: Session, identifier: str, duration: str, params: Obj) -
     return session.new(
         "coupon",
         identifier,
-        amount_off=params.get("amount_off"),
-        currency=params.get("currency"),
+        **sent(params, "amount_off currency duration_in_months max_redemptions name redeem_by"),
         duration=duration,
-        duration_in_months=params.get("duration_in_months"),
-        max_redemptions=params.get("max_redemptions"),
         metadata=merge_metadata({}, params.get("metadata")),
-        name=params.get("name"),
         percent_off=None if percent is None else float(percent),
-        redeem_by=params.get("redeem_by"),
         times_redeemed=0,
         valid=True,
     )

@@ -8,7 +8,7 @@ from seatctl.sandbox.billing.invoicing import save_invoice
 from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import invalid, missing_param, no_such
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, embedded_list, new_id, new_object, pick, token
+from seatctl.sandbox.objects import Obj, embedded_list, new_id, new_object, pick, sent, token
 from seatctl.sandbox.resources.refunds import refund_charge
 from seatctl.sandbox.session import Session
 
@@ -63,15 +63,13 @@ def _new_note(session: Session, invoice: Obj, params: Obj) -> Obj:
         effective_at=params.get("effective_at", session.now),
         invoice=invoice["id"],
         lines=embedded_list(lines, f"/v1/credit_notes/{identifier}/lines"),
-        memo=params.get("memo"),
+        **sent(params, "memo out_of_band_amount reason"),
         metadata=merge_metadata({}, params.get("metadata")),
         number=f"{invoice['number']}-CN-{invoice.get('_notes', 0) + 1:02d}",
-        out_of_band_amount=params.get("out_of_band_amount"),
         pdf=f"https://sandbox.invalid/credit_notes/test_{token(32)}/pdf",
         post_payment_amount=total if paid else 0,
         pre_payment_amount=0 if paid else total,
         pretax_credit_amounts=[],
-        reason=params.get("reason"),
         refunds=[],
         status="issued",
         subtotal=total,

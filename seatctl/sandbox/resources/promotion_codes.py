@@ -8,7 +8,7 @@ from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import check_customer, page_of
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, new_id, token
+from seatctl.sandbox.objects import Obj, new_id, sent, token
 from seatctl.sandbox.session import Session
 
 
@@ -34,9 +34,7 @@ def _new_code(session: Session, code: str, params: Obj) -> Obj:
         null="customer_account",
         active=params.get("active", True),
         code=code,
-        customer=params.get("customer"),
-        expires_at=params.get("expires_at"),
-        max_redemptions=params.get("max_redemptions"),
+        **sent(params, "customer expires_at max_redemptions"),
         metadata=merge_metadata({}, params.get("metadata")),
         promotion={"coupon": params["promotion"]["coupon"], "type": "coupon"},
         restrictions={**limits, **(params.get("restrictions") or {})},

@@ -25,35 +25,32 @@ def _find(session: Session, identifier: str) -> Obj:
 
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/subscription_items. The item joins the current period."""
-    subscription = session.find("subscription", params["subscription"], "subscription")
-    before = {item["id"] for item in items_of(session, subscription["id"])}
-    _change_item(session, subscription, {**pick(params, *_HOW), "items": [pick(params, *_FIELDS)]})
-    item = next(item for item in items_of(session, subscription["id"]) if item["id"] not in before)
+    subscription = params["subscription"]
+    before = {item["id"] for item in items_of(session, subscription)}
+    _change_item(session, subscription, params, pick(params, *_FIELDS))
+    item = next(item for item in items_of(session, subscription) if item["id"] not in before)
     return view(session, item)
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/subscription_items/ID."""
-    item = _find(session, identifier)
-    subscription = session.find("subscription", item["subscription"], "subscription")
-    entry = {**pick(params, *_FIELDS), "id": identifier}
-    _change_item(session, subscription, {**pick(params, *_HOW), "items": [entry]})
+    subscription = _find(session, identifier)["subscription"]
+    _change_item(session, subscription, params, {**pick(params, *_FIELDS), "id": identifier})
     return view(session, _find(session, identifier))
 
 
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
     """DELETE /v1/subscription_items/ID. The last item of a subscription cannot be deleted."""
-    item = _find(session, identifier)
-    subscription = session.find("subscription", item["subscription"], "subscription")
-    entry = {"id": identifier, "deleted": True}
-    _change_item(session, subscription, {**pick(params, *_HOW), "items": [entry]})
+    subscription = _find(session, identifier)["subscription"]
+    _change_item(session, subscription, params, {"id": identifier, "deleted": True})
     return deleted("subscription_item", identifier)
 
 
-def _change_item(session: Session, subscription: Obj, params: Obj) -> None:
-    """Change one item; a refusal names the parameters as these endpoints have them."""
+def _change_item(session: Session, identifier: str, params: Obj, entry: Obj) -> None:
+    """Change one item of a subscription; a refusal names the parameters as these endpoints have them."""
+    subscription = session.find("subscription", identifier, "subscription")
     try:
-        change(session, subscription, params)
+        change(session, subscription, {**pick(params, *_HOW), "items": [entry]})
     except ApiError as error:
         head, _, rest = (error.param or "").removeprefix("items[0][").partition("]")
         if error.param and error.param.startswith("items[0]["):

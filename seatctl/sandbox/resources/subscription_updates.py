@@ -6,31 +6,30 @@ request back, and `pending_if_incomplete` takes the change back and keeps it in 
 
 from __future__ import annotations
 
-from typing import Any
-
 from seatctl.sandbox.billing import automatic_tax
 from seatctl.sandbox.billing.cancellation import schedule_end
 from seatctl.sandbox.billing.collection import collect, method_for, no_method
 from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice
 from seatctl.sandbox.billing.invoicing import save_draft
-from seatctl.sandbox.billing.pending_updates import Snapshot, hold
 from seatctl.sandbox.billing.subscription_changes import change_anchor, change_items, change_trial
 from seatctl.sandbox.billing.subscription_invoices import first_invoice, pending_for, pending_invoice
 from seatctl.sandbox.billing.subscription_states import (
     ENDED,
+    Snapshot,
     emit_updated,
+    hold,
     period_end,
     period_start,
     save_subscription,
 )
 from seatctl.sandbox.changes import save_and_emit
-from seatctl.sandbox.errors import ApiError, invalid
+from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, set_fields, unset
 from seatctl.sandbox.resources.invoice_items import of_subscription
 from seatctl.sandbox.resources.payment_methods import set_default_method
-from seatctl.sandbox.resources.subscriptions import action_required, check_collection, check_future
+from seatctl.sandbox.resources.subscriptions import check_collection, check_future, payment_refusal
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import items_of, view
 
@@ -174,7 +173,7 @@ def _collect(session: Session, subscription: Obj, invoice: Obj, before: Snapshot
         if outcome.paid or outcome.processing:
             return
     if behavior == "error_if_incomplete":
-        raise _refusal(outcome)
+        raise no_method() if outcome is None else payment_refusal(outcome)
     if behavior == "pending_if_incomplete":
         hold(session, session.find("subscription", subscription["id"], None), invoice, before)
         return
@@ -182,12 +181,3 @@ def _collect(session: Session, subscription: Obj, invoice: Obj, before: Snapshot
     if stored["status"] in ("active", "trialing"):
         stored["status"] = "past_due"
         save_subscription(session, stored)
-
-
-def _refusal(outcome: Any) -> ApiError:
-    if outcome is None:
-        return no_method()
-    if outcome.decline is not None:
-        refusal: ApiError = outcome.decline.refusal()
-        return refusal
-    return action_required()

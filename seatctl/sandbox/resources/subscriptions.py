@@ -11,13 +11,15 @@ from seatctl.sandbox.billing.discounts import remaining_discounts, set_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice
 from seatctl.sandbox.billing.invoicing import save_draft, save_invoice
 from seatctl.sandbox.billing.items import build_item, prices_of_new_items
-from seatctl.sandbox.billing.pending_updates import Snapshot, hold
+from seatctl.sandbox.billing.payments import PaymentOutcome
 from seatctl.sandbox.billing.periods import credit_items, next_end, save_pending
 from seatctl.sandbox.billing.subscription_changes import TOO_LATE, restart
 from seatctl.sandbox.billing.subscription_invoices import final_invoice, first_invoice
 from seatctl.sandbox.billing.subscription_states import (
     ENDED,
+    Snapshot,
     emit_updated,
+    hold,
     period_end,
     period_start,
     save_subscription,
@@ -234,16 +236,16 @@ def _charge_first(session: Session, subscription: Obj, invoice: Obj, behavior: s
         save_as_default(subscription, method)
         return
     if behavior == "error_if_incomplete":
-        if outcome.decline is not None:
-            raise outcome.decline.refusal()
-        raise action_required()
+        raise payment_refusal(outcome)
     subscription["status"] = "incomplete"
     invoice["next_payment_attempt"] = None
     save_invoice(session, invoice)
 
 
-def action_required() -> ApiError:
-    """Return the refusal of a subscription whose payment needs authentication; it has no `doc_url`."""
+def payment_refusal(outcome: PaymentOutcome) -> ApiError:
+    """Return the refusal of a payment that was declined or needs authentication; this has no `doc_url`."""
+    if outcome.decline is not None:
+        return outcome.decline.refusal()
     code = "subscription_payment_intent_requires_action"
     return ApiError(402, _ACTION_REQUIRED, code=code, kind="card_error", doc_url=False)
 
