@@ -39,9 +39,15 @@ def nulls(names: str) -> Obj:
     return dict.fromkeys(names.split())
 
 
-def new_object(kind: str, identifier: str, /, *, null: str = "", **fields: Any) -> Obj:
-    """Return an object with its fields in Stripe's order, by name; `null` names those without a value."""
-    every = {**nulls(null), **fields}
+def new_object(
+    kind: str, identifier: str, /, *, null: str = "", zero: str = "", empty: str = "", **fields: Any
+) -> Obj:
+    """Return an object with its fields in Stripe's order, by name.
+
+    `null` names the fields without a value, `zero` those that are 0 and `empty` the empty lists.
+    """
+    alike = {**nulls(null), **dict.fromkeys(zero.split(), 0), **{name: [] for name in empty.split()}}
+    every = {**alike, **fields}
     return {"id": identifier, "object": kind, **{name: every[name] for name in sorted(every)}}
 
 

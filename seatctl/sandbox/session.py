@@ -46,9 +46,9 @@ class Session:
             raise no_such(noun_for(kind), identifier, param, status=status)
         return obj
 
-    def new(self, kind: str, identifier: str, /, *, null: str = "", **fields: Any) -> Obj:
-        """Return a new object, not yet written; `null` names its fields without a value."""
-        return new_object(kind, identifier, null=null, created=self.now, livemode=False, **fields)
+    def new(self, kind: str, identifier: str, /, **fields: Any) -> Obj:
+        """Return a new object, not yet written; the fields are given as to `new_object`."""
+        return new_object(kind, identifier, created=self.now, livemode=False, **fields)
 
     def save(self, obj: Obj, *, parent: str | None = None, due: int | None = None) -> None:
         """Write the object: lists filter by the id `parent`; `due` is when the clock has work on it."""

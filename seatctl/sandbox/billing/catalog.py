@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.metadata import merge_metadata, update_metadata
-from seatctl.sandbox.objects import Obj, new_id, new_object, sent, set_fields, token, unset
+from seatctl.sandbox.objects import Obj, new_id, new_object, pick, sent, set_fields, token, unset
 from seatctl.sandbox.session import Session
 
 _PRODUCT_FIELDS = ("active", "description", "images", "marketing_features", "name", "shippable",
@@ -33,10 +33,8 @@ def _new_product(session: Session, identifier: str | None = None) -> Obj:
             "default_price description package_dimensions shippable statement_descriptor tax_code "
             "tax_details unit_label url"
         ),
+        empty="attributes images marketing_features",
         active=True,
-        attributes=[],
-        images=[],
-        marketing_features=[],
         metadata={},
         name="",
         type="service",
@@ -105,22 +103,11 @@ def legacy_plan(price: Obj) -> Obj:
         "plan",
         price["id"],
         null="transform_usage",
-        active=price["active"],
+        **pick(price, "active", "billing_scheme", "created", "currency", "livemode", "metadata"),
+        **pick(price, "nickname", "product", "tiers_mode"),
+        **sent(recurring, "interval interval_count meter trial_period_days usage_type"),
         amount=price["unit_amount"],
         amount_decimal=price["unit_amount_decimal"],
-        billing_scheme=price["billing_scheme"],
-        created=price["created"],
-        currency=price["currency"],
-        interval=recurring.get("interval"),
-        interval_count=recurring.get("interval_count"),
-        livemode=False,
-        metadata=price["metadata"],
-        meter=recurring.get("meter"),
-        nickname=price["nickname"],
-        product=price["product"],
-        tiers_mode=price["tiers_mode"],
-        trial_period_days=recurring.get("trial_period_days"),
-        usage_type=recurring.get("usage_type"),
     )
 
 

@@ -14,6 +14,8 @@ from seatctl.sandbox.objects import Obj, embedded_list, new_id, nulls
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
+_SHOWN_OF_CUSTOMER = ("address", "email", "name", "phone", "shipping", "tax_exempt")
+
 
 def new_draft(
     session: Session,
@@ -41,19 +43,19 @@ def new_draft(
         "invoice",
         identifier,
         null=(
-            "account_tax_ids application customer_account default_payment_method default_source "
-            "description effective_at ending_balance from_invoice hosted_invoice_url invoice_pdf "
+            "account_tax_ids application customer_account default_payment_method default_source description "
+            "effective_at ending_balance from_invoice hosted_invoice_url invoice_pdf "
             "last_finalization_error latest_revision number on_behalf_of receipt_number rendering "
             "shipping_cost shipping_details statement_descriptor test_clock webhooks_delivered_at"
         ),
+        zero=(
+            "amount_due amount_overpaid amount_paid amount_remaining amount_shipping attempt_count "
+            "post_payment_credit_notes_amount pre_payment_credit_notes_amount subtotal "
+            "subtotal_excluding_tax total total_excluding_tax"
+        ),
+        empty="default_tax_rates discounts total_discount_amounts total_pretax_credit_amounts total_taxes",
         account_country=seller["country"],
         account_name=account.NAME,
-        amount_due=0,
-        amount_overpaid=0,
-        amount_paid=0,
-        amount_remaining=0,
-        amount_shipping=0,
-        attempt_count=0,
         attempted=False,
         auto_advance=auto_advance,
         automatic_tax=automatic_tax.of_invoice(
@@ -65,18 +67,11 @@ def new_draft(
         currency=currency,
         custom_fields=customer["invoice_settings"]["custom_fields"],
         customer=customer["id"],
-        customer_address=customer["address"],
-        customer_email=customer["email"],
-        customer_name=customer["name"],
-        customer_phone=customer["phone"],
-        customer_shipping=customer["shipping"],
-        customer_tax_exempt=customer["tax_exempt"],
+        **{f"customer_{name}": customer[name] for name in _SHOWN_OF_CUSTOMER},
         customer_tax_ids=[
             {"type": tax_id["type"], "value": tax_id["value"]}
             for tax_id in session.store.walk("tax_id", customer=customer["id"], oldest_first=True)
         ],
-        default_tax_rates=[],
-        discounts=[],
         due_date=due,
         footer=customer["invoice_settings"]["footer"],
         issuer={"type": "self"},
@@ -89,18 +84,9 @@ def new_draft(
         payment_settings=nulls("default_mandate payment_method_options payment_method_types"),
         period_end=period[1],
         period_start=period[0],
-        post_payment_credit_notes_amount=0,
-        pre_payment_credit_notes_amount=0,
         starting_balance=balance_in(customer, currency),
         status="draft",
         status_transitions=nulls("finalized_at marked_uncollectible_at paid_at voided_at"),
-        subtotal=0,
-        subtotal_excluding_tax=0,
-        total=0,
-        total_discount_amounts=[],
-        total_excluding_tax=0,
-        total_pretax_credit_amounts=[],
-        total_taxes=[],
         _days_until_due=days_until_due,
     )
 

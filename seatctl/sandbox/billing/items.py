@@ -62,17 +62,15 @@ def build_item(session: Session, subscription: Obj, price: Obj, entry: Obj, peri
         "subscription_item",
         f"si_{new_id('x')[2:16]}",
         null="billing_thresholds current_trial",
+        empty="discounts tax_rates _billed",
         created=session.now,
         current_period_end=period[1],
         current_period_start=period[0],
-        discounts=[],
         metadata=merge_metadata({}, entry.get("metadata")),
         plan=catalog.legacy_plan(price),
         price=public(price),
         quantity=entry.get("quantity", 1),
         subscription=subscription["id"],
-        tax_rates=[],
-        _billed=[],
     )
 
 

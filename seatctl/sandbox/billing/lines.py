@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.money import amount_text, exact_price, round_half_up
-from seatctl.sandbox.objects import Obj, new_id, new_object
+from seatctl.sandbox.objects import Obj, new_id, new_object, pick
 
 
 def pricing_of(price: Obj | None, *, unit: str | None) -> Obj | None:
@@ -40,10 +40,10 @@ def new_line(
     return new_object(
         "line_item",
         new_id("il"),
+        empty="discount_amounts pretax_credit_amounts taxes",
         amount=amount,
         currency=currency,
         description=description,
-        discount_amounts=[],
         discountable=discountable,
         discounts=discounts or [],
         invoice=invoice,
@@ -51,12 +51,10 @@ def new_line(
         metadata=metadata or {},
         parent=parent,
         period={"end": period[1], "start": period[0]},
-        pretax_credit_amounts=[],
         pricing=pricing,
         quantity=quantity,
         quantity_decimal=str(quantity),
         subtotal=amount,
-        taxes=[],
     )
 
 
@@ -101,14 +99,9 @@ def item_line(invoice: str, item: Obj, credited: Obj | None = None) -> Obj:
         parent = _parent(item=details)
     return new_line(
         invoice,
-        amount=item["amount"],
-        currency=item["currency"],
-        description=item["description"],
+        **pick(item, "amount", "currency", "description", "quantity", "pricing", "discountable"),
         period=(item["period"]["start"], item["period"]["end"]),
-        quantity=item["quantity"],
         parent=parent,
-        pricing=item["pricing"],
-        discountable=item["discountable"],
         discounts=list(item["discounts"]),
         metadata=dict(item["metadata"]),
     )
@@ -135,7 +128,6 @@ def new_invoice_item(
     proration: bool = False,
     credited: Obj | None = None,
     discountable: bool = True,
-    discounts: list[str] | None = None,
     metadata: Obj | None = None,
 ) -> Obj:
     """Return an invoice item; a proration is dated at its period's start and has frozen fields."""
@@ -143,13 +135,13 @@ def new_invoice_item(
         "invoiceitem",
         new_id("ii"),
         null="customer_account parent test_clock",
+        empty="discounts tax_rates",
         amount=amount,
         currency=currency,
         customer=customer,
         date=period[0] if proration else now,
         description=description,
         discountable=discountable,
-        discounts=discounts or [],
         frozen_fields=["pricing", "quantity", "discounts"] if proration else [],
         invoice=invoice,
         livemode=False,
@@ -160,7 +152,6 @@ def new_invoice_item(
         proration=proration,
         quantity=quantity,
         quantity_decimal=str(quantity),
-        tax_rates=[],
         _created=now,
         _subscription=subscription,
         _subscription_item=subscription_item,

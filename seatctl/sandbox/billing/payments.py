@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from seatctl.sandbox.billing import cards
 from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.clock import DAY
-from seatctl.sandbox.objects import Obj, new_id, token
+from seatctl.sandbox.objects import Obj, new_id, pick, token
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
@@ -39,18 +39,15 @@ def new_intent(session: Session, customer: str | None, amount: int, currency: st
         "payment_intent",
         identifier,
         null=(
-            "allowed_payment_method_types application application_fee_amount "
-            "automatic_payment_methods canceled_at cancellation_reason customer_account "
-            "description excluded_payment_method_types last_payment_error latest_charge "
-            "managed_payments next_action on_behalf_of payment_method "
-            "payment_method_configuration_details processing receipt_email review "
-            "setup_future_usage shipping source statement_descriptor statement_descriptor_suffix "
-            "transfer_data transfer_group"
+            "allowed_payment_method_types application application_fee_amount automatic_payment_methods "
+            "canceled_at cancellation_reason customer_account description excluded_payment_method_types "
+            "last_payment_error latest_charge managed_payments next_action on_behalf_of payment_method "
+            "payment_method_configuration_details processing receipt_email review setup_future_usage "
+            "shipping source statement_descriptor statement_descriptor_suffix transfer_data transfer_group"
         ),
+        zero="amount_capturable amount_received",
         amount=amount,
-        amount_capturable=0,
         amount_details={"tip": {}},
-        amount_received=0,
         client_secret=f"{identifier}_secret_{token(24)}",
         confirmation_method="automatic",
         currency=currency,
@@ -197,30 +194,24 @@ def _charge(session: Session, intent: Obj, method: Obj, decline: cards.Decline |
         new_id("ch"),
         null=(
             "application application_fee application_fee_amount balance_transaction "
-            "failure_balance_transaction on_behalf_of receipt_number review shipping source "
-            "source_transfer statement_descriptor statement_descriptor_suffix transfer_data "
-            "transfer_group"
+            "failure_balance_transaction on_behalf_of receipt_number review shipping source source_transfer "
+            "statement_descriptor statement_descriptor_suffix transfer_data transfer_group"
         ),
-        amount=intent["amount"],
+        **pick(intent, "amount", "currency", "customer", "description", "metadata", "receipt_email"),
         amount_captured=intent["amount"] if paid else 0,
         amount_refunded=0,
         billing_details=method["billing_details"],
         calculated_statement_descriptor="SANDBOX" if paid else None,
         captured=paid,
-        currency=intent["currency"],
-        customer=intent["customer"],
-        description=intent["description"],
         disputed=False,
         failure_code=decline and decline.code,
         failure_message=decline and decline.message,
         fraud_details={},
-        metadata=intent["metadata"],
         outcome=_outcome(decline),
         paid=paid,
         payment_intent=intent["id"],
         payment_method=method["id"],
         payment_method_details={method["type"]: card, "type": method["type"]},
-        receipt_email=intent["receipt_email"],
         receipt_url=f"https://sandbox.invalid/receipts/{token(20)}" if paid else None,
         refunded=False,
         status="succeeded" if paid else "failed",
@@ -264,11 +255,9 @@ def _open_dispute(session: Session, charge: Obj, reason: str) -> None:
         "dispute",
         new_id("du"),
         null="intended_submission_method",
-        amount=charge["amount"],
-        balance_transactions=[],
+        empty="balance_transactions enhanced_eligibility_types",
+        **pick(charge, "amount", "currency", "payment_intent"),
         charge=charge["id"],
-        currency=charge["currency"],
-        enhanced_eligibility_types=[],
         evidence={**dict.fromkeys(_EVIDENCE), "enhanced_evidence": {}},
         evidence_details={
             "due_by": session.now + _DAYS_TO_ANSWER * DAY,
@@ -280,7 +269,6 @@ def _open_dispute(session: Session, charge: Obj, reason: str) -> None:
         },
         is_charge_refundable=False,
         metadata={},
-        payment_intent=charge["payment_intent"],
         payment_method_details={
             "card": {
                 "brand": "visa",

@@ -61,8 +61,8 @@ def _new_customer(session: Session) -> Obj:
         "customer",
         f"cus_{token(14)}",
         null=(
-            "address currency customer_account default_source description discount email name "
-            "phone shipping test_clock"
+            "address currency customer_account default_source description discount email name phone "
+            "shipping test_clock"
         ),
         balance=0,
         delinquent=False,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, new_id, new_object, token
+from seatctl.sandbox.objects import Obj, new_id, new_object, pick, token
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
@@ -78,12 +78,9 @@ def _new_refund(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:
         balance_transaction=f"txn_{token(24)}",
         charge=charge["id"],
         created=now,
-        currency=charge["currency"],
-        customer=charge["customer"],
+        **pick(charge, "currency", "customer", "payment_intent", "payment_method"),
         destination_details={"card": card, "type": "card"},
         metadata={},
-        payment_intent=charge["payment_intent"],
-        payment_method=charge["payment_method"],
         reason=reason,
         status="succeeded",
     )

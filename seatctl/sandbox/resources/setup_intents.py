@@ -14,11 +14,10 @@ def create_pending(session: Session, customer: str) -> Obj:
         "setup_intent",
         identifier,
         null=(
-            "allowed_payment_method_types application automatic_payment_methods "
-            "cancellation_reason customer_account description excluded_payment_method_types "
-            "flow_directions last_setup_error latest_attempt mandate next_action on_behalf_of "
-            "payment_method payment_method_configuration_details payment_method_options "
-            "single_use_mandate"
+            "allowed_payment_method_types application automatic_payment_methods cancellation_reason "
+            "customer_account description excluded_payment_method_types flow_directions last_setup_error "
+            "latest_attempt mandate next_action on_behalf_of payment_method "
+            "payment_method_configuration_details payment_method_options single_use_mandate"
         ),
         client_secret=f"{identifier}_secret_{token(24)}",
         customer=customer,

@@ -148,12 +148,13 @@ def _new_subscription(session: Session, customer: Obj, params: Obj, currency: st
         "subscription",
         new_id("sub"),
         null=(
-            "application application_fee_percent billing_cycle_anchor_config billing_thresholds "
-            "cancel_at canceled_at customer_account default_payment_method default_source "
-            "ended_at items latest_invoice managed_payments next_pending_invoice_item_invoice "
-            "on_behalf_of pause_collection pending_invoice_item_interval pending_setup_intent "
-            "pending_update plan quantity schedule test_clock transfer_data"
+            "application application_fee_percent billing_cycle_anchor_config billing_thresholds cancel_at "
+            "canceled_at customer_account default_payment_method default_source ended_at items "
+            "latest_invoice managed_payments next_pending_invoice_item_invoice on_behalf_of "
+            "pause_collection pending_invoice_item_interval pending_setup_intent pending_update plan "
+            "quantity schedule test_clock transfer_data"
         ),
+        empty="billing_schedules default_tax_rates discounts",
         automatic_tax=automatic_tax.of_subscription(enabled=automatic_tax.is_enabled(params)),
         billing_cycle_anchor=anchor,
         billing_mode={
@@ -161,16 +162,13 @@ def _new_subscription(session: Session, customer: Obj, params: Obj, currency: st
             "type": "flexible",
             "updated_at": session.now,
         },
-        billing_schedules=[],
         cancel_at_period_end=False,
         cancellation_details=nulls("comment feedback feedback_option reason"),
         collection_method=params.get("collection_method", "charge_automatically"),
         currency=currency,
         customer=customer["id"],
         days_until_due=params.get("days_until_due"),
-        default_tax_rates=[],
         description=unset(params.get("description")),
-        discounts=[],
         invoice_settings={
             **nulls("account_tax_ids custom_fields description footer"),
             "issuer": {"type": "self"},
