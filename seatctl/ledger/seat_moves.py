@@ -31,29 +31,19 @@ _TO_MOVE = "verdict = 'known' AND result IS NULL"
 def change_ends(tx: Transaction, subscription_id: int) -> int:
     """Change the end of existing seats to the one in their row of `incoming`; return how many changed."""
     params: dict[str, SqlValue] = {"subscription": subscription_id, "already": seats.ALREADY}
-    marked = tx.execute(
+    tx.execute(
         f"UPDATE incoming SET result = '{UNTIL_CHANGED}' WHERE result = :already AND until IS NOT NULL"
         " AND until IS NOT (SELECT t.until FROM seats t WHERE t.subscription_id = :subscription"
         " AND t.user_id = incoming.user_id AND t.revoked_at IS NULL)",
         params,
     )
-    if not marked:
-        return 0
-    tx.record_many(
-        "seat",
-        f"SELECT t.id AS entity_id, {change_rows.seat('t')} AS before,"
-        f" {change_rows.seat('t', until='i.until')} AS after"
-        " FROM incoming i JOIN seats t ON t.user_id = i.user_id AND t.subscription_id = :subscription"
+    return seats.set_ends(
+        tx,
+        "incoming i JOIN seats t ON t.user_id = i.user_id AND t.subscription_id = :subscription"
         f" AND t.revoked_at IS NULL WHERE i.result = '{UNTIL_CHANGED}' ORDER BY i.line",
         params,
+        until="i.until",
     )
-    tx.execute(
-        "UPDATE seats SET until = i.until FROM incoming i WHERE seats.user_id = i.user_id"
-        " AND seats.subscription_id = :subscription AND seats.revoked_at IS NULL"
-        f" AND i.result = '{UNTIL_CHANGED}'",
-        params,
-    )
-    return marked
 
 
 # -- moving -------------------------------------------------------------------------------------
@@ -97,16 +87,16 @@ def move(tx: Transaction, old: int, new: int) -> int:
         {"old": old},
         ":now",
     )
-    last, before = seats.last_id(tx), tx.recorded
-    moved = tx.execute(
-        "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
-        " SELECT :new, i.user_id, :now, t.until, :entry FROM incoming i JOIN seats t"
+    moved = seats.assign_each(
+        tx,
+        "incoming i JOIN seats t"
         " ON t.user_id = i.user_id AND t.subscription_id = :old AND t.revoked_entry = :entry"
         " WHERE i.verdict = 'known' AND i.result IS NULL ORDER BY i.line",
-        {"old": old, "new": new, "now": tx.now, "entry": tx.entry},
+        {"old": old, "new": new},
+        subscription=":new",
+        user="i.user_id",
+        until="t.until",
     )
-    seats.record_new(tx, last)
-    tx.mail_each("seat_assigned", before)
     tx.execute(f"UPDATE incoming SET result = '{MOVED}' WHERE {_TO_MOVE}")
     return moved
 

@@ -6,7 +6,7 @@ The schema's triggers enforce the capacity against any writer; this module only 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import change_rows
@@ -71,42 +71,72 @@ def assign_incoming(tx: Transaction, subscription_id: int) -> int:
 
     All of them must be users by now.
     """
-    last = last_id(tx)
-    seated = tx.execute(
-        "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
-        f" SELECT :subscription, user_id, :now, until, :entry FROM incoming WHERE {_WANTS_SEAT}"
-        " ORDER BY line",
-        {"subscription": subscription_id, "now": tx.now, "entry": tx.entry},
+    return assign_each(
+        tx,
+        f"incoming WHERE {_WANTS_SEAT} ORDER BY line",
+        {"subscription": subscription_id},
+        subscription=":subscription",
+        user="user_id",
+        until="until",
     )
-    before = tx.recorded
-    record_new(tx, last)
-    tx.mail_each("seat_assigned", before)
-    return seated
+
+
+def assign_each(
+    tx: Transaction,
+    source: str,
+    params: Mapping[str, SqlValue] | None = None,
+    *,
+    subscription: str,
+    user: str,
+    until: str,
+    claimed_at: str = "NULL",
+) -> int:
+    """Assign a seat for each row of `source` (a FROM clause with its conditions), record and notify.
+
+    The other parameters are SQL expressions for such a row. Returns how many seats were assigned.
+    """
+    last, before = _last_id(tx), tx.recorded
+    assigned = tx.execute(
+        "INSERT INTO seats (subscription_id, user_id, assigned_at, until, claimed_at, assigned_entry)"
+        f" SELECT {subscription}, {user}, :now, {until}, {claimed_at}, :entry FROM {source}",
+        {**(params or {}), "now": tx.now, "entry": tx.entry},
+    )
+    if assigned:
+        _record_new(tx, last)
+        tx.mail_each("seat_assigned", before)
+    return assigned
 
 
 def assign(tx: Transaction, subscription_id: int, user_id: int, until: str | None = None) -> int:
     """Assign and record a seat for a user without an active seat there; return its id. Sends no message."""
-    seat = tx.insert(
-        "INSERT INTO seats (subscription_id, user_id, assigned_at, until, assigned_entry)"
-        " VALUES (?, ?, ?, ?, ?)",
-        (subscription_id, user_id, tx.now, until, tx.entry),
+    seat = tx.insert_row(
+        "seats",
+        {
+            "subscription_id": subscription_id,
+            "user_id": user_id,
+            "assigned_at": tx.now,
+            "until": until,
+            "assigned_entry": tx.entry,
+        },
     )
-    record_new(tx, seat - 1)
+    _record_new(tx, seat - 1)
     return seat
 
 
-def last_id(reader: Reader) -> int:
-    """Return the id of the latest seat, below those of the next bulk insert."""
-    return reader.count("SELECT coalesce(max(id), 0) FROM seats")
+def _last_id(reader: Reader) -> int:
+    return reader.count("SELECT max(id) FROM seats")
 
 
-def record_new(tx: Transaction, last: int) -> None:
-    """Record the new seats: those with an id above `last`."""
+def _record_new(tx: Transaction, last: int) -> None:
+    """Record the seats that this transaction has assigned after the seat with the id `last`.
+
+    The id is only there for speed: no index leads from an audit entry to its seats.
+    """
     tx.record_many(
         "seat",
         f"SELECT id AS entity_id, NULL AS before, {change_rows.seat()} AS after FROM seats"
-        " WHERE id > :last ORDER BY id",
-        {"last": last},
+        " WHERE id > :last AND assigned_entry = :entry ORDER BY id",
+        {"last": last, "entry": tx.entry},
     )
 
 
@@ -159,14 +189,28 @@ def _set_until(
         "users": json.dumps(list(user_ids)),
         "until": until,
     }
-    where = f"{_OF_USERS} AND {condition}"
+    return set_ends(tx, f"seats t WHERE {_OF_USERS} AND {condition}", params, until=":until")
+
+
+def set_ends(
+    tx: Transaction, source: str, params: Mapping[str, SqlValue] | None = None, *, until: str
+) -> int:
+    """Change and record the ends of the seats `t` that `source` (a FROM clause with its conditions) selects.
+
+    `until` is an SQL expression for a row of `source`. Returns how many ends were changed.
+    """
+    params = params or {}
+    if tx.value(f"SELECT 1 FROM {source} LIMIT 1", params) is None:
+        return 0
+    before, after = change_rows.seat("t"), change_rows.seat("t", until=until)
     changed = tx.record_many(
-        "seat",
-        f"SELECT id AS entity_id, {change_rows.seat()} AS before, {change_rows.seat(until=':until')} AS after"
-        f" FROM seats WHERE {where}",
+        "seat", f"SELECT t.id AS entity_id, {before} AS before, {after} AS after FROM {source}", params
+    )
+    tx.execute(
+        f"UPDATE seats SET until = n.until FROM (SELECT t.id AS id, {until} AS until FROM {source}) AS n"
+        " WHERE seats.id = n.id",
         params,
     )
-    tx.execute(f"UPDATE seats SET until = :until WHERE {where}", params)
     return changed
 
 

@@ -13,8 +13,8 @@ from enum import StrEnum
 
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import groups, subscriptions
+from seatctl.ledger.bulk_users import REMOVED_BY_UNDO
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.returning_users import UNDONE
 from seatctl.ledger.subscription_handles import UnknownSubscription
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import parse_time
@@ -97,7 +97,7 @@ _KNOW = f"""UPDATE desired SET user_id = u.id, seat_id = t.id,
     verdict = CASE
         WHEN desired.until <= :now THEN iif(t.id IS NULL, 'over', 'revoke')
         WHEN t.id IS NULL AND u.status = 'active' THEN 'assign'
-        WHEN t.id IS NULL AND :create_users AND u.status = 'removed' AND {UNDONE} THEN 'back'
+        WHEN t.id IS NULL AND :create_users AND u.status = 'removed' AND {REMOVED_BY_UNDO} THEN 'back'
         WHEN t.id IS NULL THEN u.status
         WHEN desired.until IS NULL OR nullif(desired.until, 'never') IS t.until THEN 'seated'
         ELSE 'ends' END

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from seatctl.errors import JsonValue
-from seatctl.ledger import change_rows, roles, seats, users
+from seatctl.ledger import bulk_users, change_rows, roles, seats, users
 from seatctl.ledger.schema import email_keys
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import parse_time
@@ -24,18 +24,10 @@ Facts = Mapping[str, JsonValue]
 
 def restore_users(tx: Transaction) -> None:
     """Restore changed users, and remove those that the run created."""
-    old_status = "CASE u.kind WHEN 'made' THEN 'removed' ELSE json_extract(u.before, '$.status') END"
-    tx.record_many(
-        "user",
-        f"SELECT p.id AS entity_id, {change_rows.user('p')} AS before,"
-        f" {change_rows.user('p', status=old_status)} AS after"
-        " FROM undoing u JOIN users p ON p.id = u.entity_id WHERE u.kind IN ('made', 'status')"
-        " ORDER BY p.id",
-        {},
-    )
-    tx.execute(
-        f"UPDATE users SET status = {old_status} FROM undoing u"
-        " WHERE u.kind IN ('made', 'status') AND users.id = u.entity_id"
+    bulk_users.update(
+        tx,
+        "undoing x JOIN users u ON u.id = x.entity_id WHERE x.kind IN ('made', 'status') ORDER BY u.id",
+        status="CASE x.kind WHEN 'made' THEN 'removed' ELSE json_extract(x.before, '$.status') END",
     )
     changed = list(tx.rows("SELECT before, after FROM undoing WHERE kind = 'changed' ORDER BY entity_id"))
     for row in changed:
@@ -83,31 +75,25 @@ def assign_again(tx: Transaction) -> int:
     The new seats have the same ends as the old ones, and stay claimed. They are assigned now: in between,
     nobody had the seat.
     """
-    before, last = tx.recorded, seats.last_id(tx)
-    assigned = tx.execute(
-        "INSERT INTO seats (subscription_id, user_id, assigned_at, until, claimed_at, assigned_entry)"
-        " SELECT u.subscription_id, u.user_id, :now, u.until, t.claimed_at, :entry"
-        " FROM undoing u JOIN seats t ON t.id = u.entity_id WHERE u.kind = 'taken'"
+    return seats.assign_each(
+        tx,
+        "undoing u JOIN seats t ON t.id = u.entity_id WHERE u.kind = 'taken'"
         " AND (u.until IS NULL OR u.until > :now) ORDER BY u.entity_id",
-        {"now": tx.now, "entry": tx.entry},
+        subscription="u.subscription_id",
+        user="u.user_id",
+        until="u.until",
+        claimed_at="t.claimed_at",
     )
-    if assigned:
-        seats.record_new(tx, last)
-        tx.mail_each("seat_assigned", before)
-    return assigned
 
 
 def restore_ends(tx: Transaction) -> None:
     """Restore the ends of seats from before the run. Seats that would have ended by now end at once."""
-    where = "u.kind = 'ends' AND t.id = coalesce(u.seat_id, u.entity_id) AND t.revoked_at IS NULL"
-    tx.record_many(
-        "seat",
-        f"SELECT t.id AS entity_id, {change_rows.seat('t')} AS before,"
-        f" {change_rows.seat('t', until='u.until')} AS after"
-        f" FROM undoing u JOIN seats t ON {where} ORDER BY entity_id",
-        {},
+    seats.set_ends(
+        tx,
+        "undoing u JOIN seats t ON u.kind = 'ends' AND t.id = coalesce(u.seat_id, u.entity_id)"
+        " AND t.revoked_at IS NULL ORDER BY t.id",
+        until="u.until",
     )
-    tx.execute("UPDATE seats AS t SET until = u.until FROM undoing u WHERE " + where)
 
 
 def restore_requests(tx: Transaction) -> None:
