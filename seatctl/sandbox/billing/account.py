@@ -14,13 +14,7 @@ def own_account(session: Session) -> Obj:
     """Return the account; it is made when it is first read."""
     for account in session.store.walk("account"):
         return account
-    account = _new_account(session.now)
-    session.save(account)
-    return account
-
-
-def _new_account(now: int) -> Obj:
-    return new_object(
+    account = new_object(
         "account",
         f"acct_{token(16)}",
         business_profile={
@@ -37,7 +31,7 @@ def _new_account(now: int) -> Obj:
         capabilities={"card_payments": "active", "transfers": "active"},
         charges_enabled=True,
         country=COUNTRY,
-        created=now,
+        created=session.now,
         default_currency=CURRENCY,
         details_submitted=True,
         email="sandbox@example.com",
@@ -53,3 +47,5 @@ def _new_account(now: int) -> Obj:
         },
         type="standard",
     )
+    session.save(account)
+    return account

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from seatctl.sandbox.billing import account
 from seatctl.sandbox.changes import save_changed
 from seatctl.sandbox.money import balance_in, set_balance_in
@@ -22,52 +24,34 @@ def set_currency(session: Session, customer_id: str, currency: str) -> None:
 
 
 def change_balance(
-    session: Session,
-    customer: Obj,
-    amount: int,
-    kind: str,
-    *,
-    currency: str,
-    invoice: str | None = None,
-    credit_note: str | None = None,
+    session: Session, customer: Obj, amount: int, kind: str, *, currency: str, **source: Any
 ) -> Obj:
     """Add `amount` to the customer's balance. Return the transaction; it and the customer are written."""
     customer = {**customer}
     set_balance_in(customer, currency, balance_in(customer, currency) + amount)
-    transaction = record_transaction(
-        session, customer, amount, kind, currency=currency, invoice=invoice, credit_note=credit_note
-    )
+    transaction = record_transaction(session, customer, amount, kind, currency=currency, **source)
     save_customer(session, customer)
     return transaction
 
 
 def record_transaction(
-    session: Session,
-    customer: Obj,
-    amount: int,
-    kind: str,
-    *,
-    currency: str | None = None,
-    invoice: str | None = None,
-    credit_note: str | None = None,
-    description: str | None = None,
-    metadata: Obj | None = None,
+    session: Session, customer: Obj, amount: int, kind: str, *, currency: str | None = None, **source: Any
 ) -> Obj:
-    """Write the transaction of a change that `customer` already has; minor units, negative is credit."""
+    """Write the transaction of a change that `customer` already has; minor units, negative is credit.
+
+    `source` has the fields that say why: `invoice`, `credit_note`, `description` and `metadata`.
+    """
     currency = currency or customer["currency"] or account.CURRENCY
     transaction = session.new(
         "customer_balance_transaction",
         new_id("cbtxn"),
-        null="checkout_session customer_account",
+        null="checkout_session credit_note customer_account description invoice",
         amount=amount,
-        credit_note=credit_note,
         currency=currency,
         customer=customer["id"],
-        description=description,
         ending_balance=balance_in(customer, currency),
-        invoice=invoice,
-        metadata=metadata or {},
         type=kind,
+        **{"metadata": {}, **source},
     )
     session.save(transaction, parent=customer["id"])
     return transaction

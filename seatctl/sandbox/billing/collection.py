@@ -10,7 +10,6 @@ from seatctl.sandbox.billing.invoice_states import (
 from seatctl.sandbox.billing.invoicing import save_invoice, subscription_of
 from seatctl.sandbox.billing.payments import PaymentOutcome, attempt_payment, fail_intent, finish_debit
 from seatctl.sandbox.billing.subscription_states import (
-    activate_while_processing,
     save_subscription,
     set_status,
 )
@@ -78,8 +77,8 @@ def collect(
     invoice["attempted"] = True
     if automatic or not invoice["attempt_count"]:
         invoice["attempt_count"] += 1
+    subscription = session.store.get("subscription", subscription_of(invoice) or "")
     if outcome.paid:
-        subscription = session.store.get("subscription", subscription_of(invoice) or "")
         if subscription is not None:
             save_as_default(subscription, method)
             save_subscription(session, subscription)
@@ -88,7 +87,9 @@ def collect(
         return outcome
     if outcome.processing:
         invoice["next_payment_attempt"] = None
-        activate_while_processing(session, invoice)
+        # Stripe does not wait for a first payment that is processing, which may fail days later.
+        if subscription is not None and subscription["status"] == "incomplete":
+            set_status(session, subscription, "active")
     save_invoice(session, invoice)
     shown = view(session, invoice)
     session.emit("invoice.updated", shown, before)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from seatctl.sandbox.billing import balance
 from seatctl.sandbox.billing.balance import save_customer
 from seatctl.sandbox.billing.invoicing import compute_sums, save_invoice, subscription_of
-from seatctl.sandbox.billing.payments import new_intent
+from seatctl.sandbox.billing.payments import cancel_intent, new_intent
 from seatctl.sandbox.billing.subscription_states import (
     after_payment,
     emit_updated,
     save_subscription_and_emit,
 )
-from seatctl.sandbox.changes import save_and_emit, save_changed
+from seatctl.sandbox.changes import save_changed
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.money import apply_balance, least_charge, set_balance_in
 from seatctl.sandbox.objects import Obj, new_id, token
@@ -142,13 +142,7 @@ def close_payment(session: Session, invoice: Obj, status: str) -> None:
     if status == "canceled":
         intent = session.store.get("payment_intent", payment["payment"]["payment_intent"])
         if intent and intent["status"] not in ("succeeded", "canceled"):
-            intent.update(
-                status="canceled",
-                canceled_at=session.now,
-                next_action=None,
-                cancellation_reason="void_invoice",
-            )
-            save_and_emit(session, intent, "payment_intent.canceled")
+            cancel_intent(session, intent, "void_invoice")
 
 
 def void_invoice(session: Session, invoice: Obj) -> None:
@@ -176,14 +170,8 @@ def _return_credit(session: Session, invoice: Obj) -> None:
     used = (invoice["ending_balance"] or 0) - invoice["starting_balance"]
     customer = session.store.get("customer", invoice["customer"])
     if used and customer is not None:
-        balance.change_balance(
-            session,
-            customer,
-            -used,
-            "unapplied_from_invoice",
-            currency=invoice["currency"],
-            invoice=invoice["id"],
-        )
+        source = {"currency": invoice["currency"], "invoice": invoice["id"]}
+        balance.change_balance(session, customer, -used, "unapplied_from_invoice", **source)
 
 
 def _drop_pending_update(session: Session, invoice: Obj) -> None:

@@ -149,6 +149,12 @@ def _decline(session: Session, intent: Obj, method: Obj, decline: cards.Decline)
     return PaymentOutcome(paid=False, decline=decline, charge=charge)
 
 
+def cancel_intent(session: Session, intent: Obj, reason: str | None) -> Obj:
+    """Cancel an intent; it is written."""
+    intent.update(status="canceled", canceled_at=session.now, cancellation_reason=reason, next_action=None)
+    return save_and_emit(session, intent, "payment_intent.canceled")
+
+
 def fail_intent(
     session: Session,
     intent: Obj,

@@ -71,17 +71,6 @@ def set_status(session: Session, subscription: Obj, status: str) -> None:
     emit_updated(session, subscription, before)
 
 
-def activate_while_processing(session: Session, invoice: Obj) -> None:
-    """Activate the subscription of a first invoice whose payment is processing.
-
-    Stripe does not wait for the payment, which may fail days later.
-    """
-    details = (invoice["parent"] or {}).get("subscription_details") or {}
-    subscription = session.store.get("subscription", details.get("subscription") or "")
-    if subscription is not None and subscription["status"] == "incomplete":
-        set_status(session, subscription, "active")
-
-
 class Snapshot:
     """A subscription and its items before a change, to restore."""
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.balance import record_transaction, save_customer
+from seatctl.sandbox.billing.balance import change_balance
 from seatctl.sandbox.metadata import merge_metadata, update_metadata
-from seatctl.sandbox.money import balance_in, set_balance_in
 from seatctl.sandbox.objects import Obj, set_fields, unset
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
@@ -16,18 +15,14 @@ def create(session: Session, params: Obj, customer_id: str) -> Obj:
     """POST /v1/customers/ID/balance_transactions: an adjustment."""
     customer = session.find("customer", customer_id, "id", status=404)
     currency = params["currency"].lower()
-    set_balance_in(customer, currency, balance_in(customer, currency) + params["amount"])
     customer["currency"] = customer["currency"] or currency
-    transaction = record_transaction(
-        session,
-        customer,
-        params["amount"],
-        "adjustment",
-        currency=currency,
-        description=unset(params.get("description")),
-        metadata=merge_metadata({}, params.get("metadata")),
+    fields = {
+        "description": unset(params.get("description")),
+        "metadata": merge_metadata({}, params.get("metadata")),
+    }
+    transaction = change_balance(
+        session, customer, params["amount"], "adjustment", currency=currency, **fields
     )
-    save_customer(session, customer)
     return view(session, transaction)
 
 

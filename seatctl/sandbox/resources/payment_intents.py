@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from seatctl.sandbox.billing import cards
 from seatctl.sandbox.billing.collection import collect
-from seatctl.sandbox.billing.payments import PaymentOutcome, attempt_payment, fail_intent, new_intent
+from seatctl.sandbox.billing.payments import (
+    PaymentOutcome,
+    attempt_payment,
+    cancel_intent,
+    fail_intent,
+    new_intent,
+)
 from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.lists import check_customer
@@ -193,10 +199,4 @@ def cancel(session: Session, params: Obj, identifier: str) -> Obj:
     payment_intent = _find(session, identifier)
     if payment_intent["status"] not in _CANCELABLE:
         raise _wrong_status(session, "cancel", payment_intent, _CANCELABLE)
-    payment_intent.update(
-        status="canceled",
-        canceled_at=session.now,
-        cancellation_reason=params.get("cancellation_reason"),
-        next_action=None,
-    )
-    return save_and_emit(session, payment_intent, "payment_intent.canceled")
+    return cancel_intent(session, payment_intent, params.get("cancellation_reason"))
