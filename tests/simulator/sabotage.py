@@ -204,9 +204,9 @@ def _card_of_a_page(stack: ExitStack) -> None:
 
 @fault("void is open", 7, "unpaid", "a void invoice asks for what it once asked for")
 def _void_is_open(stack: ExitStack) -> None:
-    from seatctl.models.invoice import InvoiceStatus
+    from seatctl.ledger import invoices
 
-    within(stack, InvoiceStatus, "owes", True)
+    within(stack, invoices, "_SELECT", invoices._SELECT.replace(invoices.REMAINING, "i.amount_remaining"))
 
 
 @fault("notes before payment", 7, "unpaid", "credit notes before the payment are not read")
