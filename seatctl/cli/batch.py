@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.framework.options import context
+from seatctl.cli.framework.options import argument, context
 from seatctl.errors import JsonValue
 from seatctl.input.columns import NoSuchColumn, column_key
 from seatctl.input.lines import read_text
@@ -24,10 +24,7 @@ from seatctl.rules.batches import BadLines, NotALine, columns_of, fill, line, sp
 app = typer.Typer()
 
 WordsArg = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="FILE|-", help="One command per line; with --csv: the command, after --.", show_default=False
-    ),
+    list[str] | None, argument("FILE|-", "One command per line; with --csv: the command, after --.")
 ]
 CsvOpt = Annotated[
     str | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.framework.options import context
+from seatctl.cli.framework.options import argument, context
 from seatctl.config.settings import SETTINGS, Setting, Value, parse_setting, setting
 from seatctl.errors import Code, refuse
 from seatctl.output.columns import columns
@@ -34,13 +34,7 @@ def _complete_setting(incomplete: str) -> list[str]:
 
 
 KeyArg = Annotated[
-    str,
-    typer.Argument(
-        metavar="KEY",
-        help="A setting; to list them: seatctl help settings.",
-        show_default=False,
-        autocompletion=_complete_setting,
-    ),
+    str, argument("KEY", "A setting; to list them: seatctl help settings.", autocompletion=_complete_setting)
 ]
 VALUE_COLUMNS = columns("setting value source")
 
@@ -60,10 +54,7 @@ RULE_COLUMNS = columns(
 TEST_COLUMNS = columns("subscription email outcome rule why")
 
 SwitchArg = Annotated[
-    OnOff | None,
-    typer.Argument(
-        metavar="[on|off]", help="Without it and without rules, show the current rules.", show_default=False
-    ),
+    OnOff | None, argument("[on|off]", "Without it and without rules, show the current rules.")
 ]
 DomainOpt = Annotated[
     list[str] | None, typer.Option("--domain", metavar="DOMAIN", help="Only addresses of these domains.")
@@ -129,7 +120,7 @@ def get(typer_ctx: typer.Context, key: KeyArg) -> None:
 def set_value(
     typer_ctx: typer.Context,
     key: KeyArg,
-    value: Annotated[str, typer.Argument(metavar="VALUE", help="The new value.", show_default=False)],
+    value: Annotated[str, argument("VALUE", "The new value.")],
 ) -> None:
     """Set a setting of the profile.
 
@@ -186,7 +177,7 @@ def profiles(typer_ctx: typer.Context) -> None:
 @app.command("use")
 def use(
     typer_ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="PROFILE", help="A profile.", show_default=False)],
+    name: Annotated[str, argument("PROFILE", "A profile.")],
 ) -> None:
     """Choose the profile to use if none is named.
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.framework.options import context
+from seatctl.cli.framework.options import argument, context
 from seatctl.errors import Code, refuse
 from seatctl.output.emit import write_text
 
@@ -16,9 +16,7 @@ app = typer.Typer()
 @app.command("help")
 def show_help(
     typer_ctx: typer.Context,
-    topic: Annotated[
-        list[str] | None, typer.Argument(metavar="[TOPIC]", help="A topic or a command.", show_default=False)
-    ] = None,
+    topic: Annotated[list[str] | None, argument("[TOPIC]", "A topic or a command.")] = None,
 ) -> None:
     """Explain a topic or a command; without one, list the topics.
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from seatctl.app.context import Context
-from seatctl.cli.framework.options import context
+from seatctl.cli.framework.options import argument, context
 from seatctl.config.settings import (
     DEFAULT_PROFILE,
     PROFILE_NAME,
@@ -29,9 +29,7 @@ app = typer.Typer()
 @app.command("init")
 def init(
     typer_ctx: typer.Context,
-    name: Annotated[
-        str | None, typer.Argument(metavar="[PROFILE]", help="Name of the profile.", show_default=False)
-    ] = None,
+    name: Annotated[str | None, argument("[PROFILE]", "Name of the profile.")] = None,
     mode: Annotated[
         str | None, typer.Option("--mode", metavar="MODE", help="sandbox (the default), test or live.")
     ] = None,

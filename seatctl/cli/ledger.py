@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.framework.options import OverwriteOpt, context, file_path, for_stdout, input_file
+from seatctl.cli.framework.options import OverwriteOpt, argument, context, file_path, for_stdout, input_file
 from seatctl.system.files import STDOUT
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ app = typer.Typer()
 @app.command()
 def backup(
     typer_ctx: typer.Context,
-    file: Annotated[
-        str, typer.Argument(metavar="FILE|-", help="The file to write; - is stdout.", show_default=False)
-    ],
+    file: Annotated[str, argument("FILE|-", "The file to write; - is stdout.")],
     overwrite: OverwriteOpt = False,
 ) -> None:
     """Copy the ledger to a file and check the copy. Other commands can go on writing meanwhile.
@@ -54,7 +52,7 @@ def backup(
 @app.command()
 def restore(
     typer_ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="A backup; - is stdin.", show_default=False)],
+    file: Annotated[str, argument("FILE|-", "A backup; - is stdin.")],
 ) -> None:
     """Replace the ledger with a backup; the replaced ledger is kept beside it.
 
@@ -97,7 +95,7 @@ def _restore(ctx: Context, source: Path, source_name: str) -> None:
 @app.command()
 def export(
     typer_ctx: typer.Context,
-    directory: Annotated[str, typer.Argument(metavar="DIR", help="A new folder.", show_default=False)],
+    directory: Annotated[str, argument("DIR", "A new folder.")],
 ) -> None:
     """Write the whole ledger to a folder of CSV files, or of JSON files with -o json.
 
@@ -187,10 +185,7 @@ def check(typer_ctx: typer.Context) -> None:
 def adopt(
     typer_ctx: typer.Context,
     subscription: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[SUBSCRIPTION]...", help="Subscriptions to adopt; by default all.", show_default=False
-        ),
+        list[str] | None, argument("[SUBSCRIPTION]...", "Subscriptions to adopt; by default all.")
     ] = None,
 ) -> None:
     """Make this ledger the home of subscriptions that have another home or none.

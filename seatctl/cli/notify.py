@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.framework.options import LAST_NUMBER, context
+from seatctl.cli.framework.options import LAST_NUMBER, argument, context
 from seatctl.output.columns import columns
 
 app = typer.Typer()
@@ -14,9 +14,7 @@ app = typer.Typer()
 _LISTED = "id template recipient state attempts queued_at next_attempt sent_at error"
 LIST_COLUMNS = columns(_LISTED, machine="next_attempt", titles={"id": "Message"})
 
-NumberArg = Annotated[
-    int, typer.Argument(metavar="ID", help="The number of a message.", show_default=False, max=LAST_NUMBER)
-]
+NumberArg = Annotated[int, argument("ID", "The number of a message.", max=LAST_NUMBER)]
 FailedOpt = Annotated[bool, typer.Option("--failed", help="Only messages that failed.")]
 WaitingOpt = Annotated[bool, typer.Option("--waiting", help="Only messages that wait to be sent.")]
 
@@ -100,10 +98,7 @@ def send(
 @app.command("test")
 def send_test(
     typer_ctx: typer.Context,
-    email: Annotated[
-        str | None,
-        typer.Argument(metavar="[EMAIL]", help="The recipient; by default the actor.", show_default=False),
-    ] = None,
+    email: Annotated[str | None, argument("[EMAIL]", "The recipient; by default the actor.")] = None,
     password_stdin: Annotated[
         bool,
         typer.Option("--password-stdin", help="First store the password from stdin in the system keyring."),

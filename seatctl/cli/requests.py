@@ -11,6 +11,7 @@ from seatctl.cli.framework.options import (
     EmailArg,
     OptionalSubscriptionArg,
     SubscriptionOpt,
+    argument,
     context,
 )
 from seatctl.models.report import Record, record_of
@@ -27,17 +28,9 @@ _WHICH = "number email subscription status"
 _DETAILS = "features priority note created_at expires_at decided_by decided_at reason"
 _KEYS = f"{_WHICH} place {_DETAILS}"
 
-NumberArg = Annotated[
-    int,
-    typer.Argument(metavar="NUMBER", help="The number of a request.", show_default=False, max=LAST_NUMBER),
-]
-NumbersArg = Annotated[
-    list[str], typer.Argument(metavar="NUMBER...", help="Numbers of requests.", show_default=False)
-]
-SomeNumbersArg = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[NUMBER]...", help="Numbers of requests.", show_default=False),
-]
+NumberArg = Annotated[int, argument("NUMBER", "The number of a request.", max=LAST_NUMBER)]
+NumbersArg = Annotated[list[str], argument("NUMBER...", "Numbers of requests.")]
+SomeNumbersArg = Annotated[list[str] | None, argument("[NUMBER]...", "Numbers of requests.")]
 AllOpt = Annotated[bool, typer.Option("--all", help="Every pending request that you may decide.")]
 NumbersFromOpt = Annotated[
     str | None,

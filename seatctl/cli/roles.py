@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.framework.options import OptionalSubscriptionArg, SubscriptionOpt, context
+from seatctl.cli.framework.options import OptionalSubscriptionArg, SubscriptionOpt, argument, context
 from seatctl.models.role import Role
 from seatctl.output.columns import columns
 
@@ -14,13 +14,8 @@ app = typer.Typer()
 
 COLUMNS = columns("actor role subscription")
 
-ActorArg = Annotated[
-    str, typer.Argument(metavar="ACTOR", help="An e-mail address or ci:NAME.", show_default=False)
-]
-RoleArg = Annotated[
-    Role,
-    typer.Argument(metavar="ROLE", help="admin, assignor or viewer.", show_default=False),
-]
+ActorArg = Annotated[str, argument("ACTOR", "An e-mail address or ci:NAME.")]
+RoleArg = Annotated[Role, argument("ROLE", "admin, assignor or viewer.")]
 
 
 @app.command("list")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.framework.options import LAST_NUMBER, context
+from seatctl.cli.framework.options import LAST_NUMBER, argument, context
 from seatctl.models.report import Record, record_of
 from seatctl.output.columns import columns
 
@@ -21,9 +21,7 @@ app = typer.Typer()
 STEP_COLUMNS = columns("step attempt call sent_at answered_at refused")
 CHANGE_COLUMNS = columns("entry entity entity_id subject before after", titles={"subject": "What"})
 TABLE_CHANGES = columns("entity subject differences", titles={"subject": "What"})
-NumberArg = Annotated[
-    int, typer.Argument(metavar="RUN", help="A run's number.", show_default=False, max=LAST_NUMBER)
-]
+NumberArg = Annotated[int, argument("RUN", "A run's number.", max=LAST_NUMBER)]
 ActorOpt = Annotated[str | None, typer.Option("--actor", metavar="ACTOR", help="Only runs of this actor.")]
 StateOpt = Annotated[
     str | None,
@@ -175,9 +173,7 @@ def _change_for_people(subject: str | None, change: Change) -> dict[str, JsonVal
     return {**record, "differences": [*differences(record["before"], record["after"])]}
 
 
-BatchArg = Annotated[
-    int, typer.Argument(metavar="RUN", help="A batch's number.", show_default=False, max=LAST_NUMBER)
-]
+BatchArg = Annotated[int, argument("RUN", "A batch's number.", max=LAST_NUMBER)]
 StopOpt = Annotated[bool, typer.Option("--stop-on-error", help="Stop at the first line that fails.")]
 MaxFailuresOpt = Annotated[
     int | None, typer.Option("--max-failures", metavar="N", min=1, help="Stop when N lines have failed.")

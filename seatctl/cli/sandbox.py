@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.framework.options import context
+from seatctl.cli.framework.options import argument, context
 from seatctl.config.settings import Mode
 from seatctl.errors import BadInput, Code, refuse
 from seatctl.models.report import change_report
@@ -124,9 +124,7 @@ def reset(
 @app.command("advance")
 def advance(
     typer_ctx: typer.Context,
-    when: Annotated[
-        str, typer.Argument(metavar="WHEN", help="A span (12h, 40d, 2w) or a UTC time.", show_default=False)
-    ],
+    when: Annotated[str, argument("WHEN", "A span (12h, 40d, 2w) or a UTC time.")],
 ) -> None:
     """Move the sandbox's clock forward; what falls due on the way happens.
 
@@ -169,12 +167,7 @@ def advance(
 @app.command("fail")
 def fail(
     typer_ctx: typer.Context,
-    kind: Annotated[
-        str,
-        typer.Argument(
-            metavar="KIND", help="429, 500, timeout or lost.", autocompletion=lambda: list(FAULTS)
-        ),
-    ],
+    kind: Annotated[str, argument("KIND", "429, 500, timeout or lost.", autocompletion=lambda: list(FAULTS))],
     times: Annotated[int, typer.Option("--times", metavar="N", min=1, help="For how many calls.")] = 1,
     method: Annotated[
         str | None, typer.Option("--method", metavar="METHOD", help="Only GET, POST or DELETE calls.")
@@ -222,9 +215,7 @@ def fail(
 @app.command("complete")
 def complete(
     typer_ctx: typer.Context,
-    session: Annotated[
-        str, typer.Argument(metavar="SESSION", help="The Checkout page's address or id.", show_default=False)
-    ],
+    session: Annotated[str, argument("SESSION", "The Checkout page's address or id.")],
     card: Annotated[
         str, typer.Option("--card", metavar="CARD", help="A test card, such as pm_card_visa.")
     ] = "pm_card_visa",
@@ -250,12 +241,7 @@ def complete(
 def authenticate(
     typer_ctx: typer.Context,
     invoice: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="INVOICE",
-            help="Its id, number or page; left out: the one that waits.",
-            show_default=False,
-        ),
+        str | None, argument("INVOICE", "Its id, number or page; left out: the one that waits.")
     ] = None,
     fail: Annotated[bool, typer.Option("--fail", help="The customer fails or refuses to answer.")] = False,
 ) -> None:
@@ -279,13 +265,7 @@ def authenticate(
 def retries(
     typer_ctx: typer.Context,
     outcome: Annotated[
-        str,
-        typer.Argument(
-            metavar="OUTCOME",
-            help="cancel, unpaid or past_due.",
-            show_default=False,
-            autocompletion=lambda: list(OUTCOMES),
-        ),
+        str, argument("OUTCOME", "cancel, unpaid or past_due.", autocompletion=lambda: list(OUTCOMES))
     ],
 ) -> None:
     """Set what becomes of a subscription when the last retry of a failed renewal fails too.

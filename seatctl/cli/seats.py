@@ -13,6 +13,7 @@ from seatctl.cli.framework.options import (
     OptionalSubscriptionArg,
     SkipBadOpt,
     SubscriptionArg,
+    argument,
     context,
 )
 from seatctl.cli.seats_apply import apply
@@ -57,22 +58,15 @@ UntilOpt = Annotated[
 ForOpt = Annotated[
     str | None, typer.Option("--for", metavar="SPAN", help="How long the seats last, such as 30d.")
 ]
-HandleArg = Annotated[
-    str | None,
-    typer.Argument(metavar="[SUBSCRIPTION|EMAIL]", help="A subscription or a user.", show_default=False),
-]
+HandleArg = Annotated[str | None, argument("[SUBSCRIPTION|EMAIL]", "A subscription or a user.")]
 
 
 _MAX_DAYS = 36_500
 """A century: with more days the date would be out of range."""
 
-NewSubscriptionArg = Annotated[
-    str, typer.Argument(metavar="NEWSUB", help="The subscription to move to.", show_default=False)
-]
-OldArg = Annotated[
-    str, typer.Argument(metavar="OLD", help="The user who gives up the seat.", show_default=False)
-]
-NewArg = Annotated[str, typer.Argument(metavar="NEW", help="The user who gets the seat.", show_default=False)]
+NewSubscriptionArg = Annotated[str, argument("NEWSUB", "The subscription to move to.")]
+OldArg = Annotated[str, argument("OLD", "The user who gives up the seat.")]
+NewArg = Annotated[str, argument("NEW", "The user who gets the seat.")]
 NeverClaimedOpt = Annotated[
     int | None,
     typer.Option(

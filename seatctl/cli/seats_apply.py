@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.framework.options import MapOpt, MaxSpendOpt, OverwriteOpt, context
+from seatctl.cli.framework.options import MapOpt, MaxSpendOpt, OverwriteOpt, argument, context
 from seatctl.errors import Code, refuse
 
 if TYPE_CHECKING:
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
     from seatctl.services.seats.apply_purchases import FinishedPurchase, SeatPurchase
     from seatctl.services.seats.saved_comparison import SavedComparison
 
-DesiredArg = Annotated[
-    str | None,
-    typer.Argument(metavar="[FILE|-]", help="CSV, TSV, JSON Lines or TOML; - is stdin.", show_default=False),
-]
+DesiredArg = Annotated[str | None, argument("[FILE|-]", "CSV, TSV, JSON Lines or TOML; - is stdin.")]
 SubscriptionsOpt = Annotated[
     list[str] | None,
     typer.Option(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.framework.options import EmailArg, FileArg, MapOpt, SkipBadOpt, context
+from seatctl.cli.framework.options import EmailArg, FileArg, MapOpt, SkipBadOpt, argument, context
 from seatctl.models.user import UserStatus
 from seatctl.output.columns import columns
 
@@ -23,9 +23,7 @@ SHOW_COLUMNS = columns(
     titles={"subscriptions": "Seats in"},
 )
 
-EmailsArg = Annotated[
-    list[str], typer.Argument(metavar="EMAIL...", help="Users, by e-mail.", show_default=False)
-]
+EmailsArg = Annotated[list[str], argument("EMAIL...", "Users, by e-mail.")]
 NameOpt = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The full name.")]
 NewOwnerOpt = Annotated[
     str | None, typer.Option("--new-owner", metavar="EMAIL", help="The new owner of their subscriptions.")
@@ -39,9 +37,7 @@ GroupOpt = Annotated[str | None, typer.Option("--group", metavar="GROUP", help="
 @app.command("list")
 def list_users(
     typer_ctx: typer.Context,
-    text: Annotated[
-        str, typer.Argument(metavar="[TEXT]", help="Part of a name or an e-mail.", show_default=False)
-    ] = "",
+    text: Annotated[str, argument("[TEXT]", "Part of a name or an e-mail.")] = "",
     status: Annotated[
         UserStatus | None,
         typer.Option("--status", help="Only this status; without it, removed users are not listed."),

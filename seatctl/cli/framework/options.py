@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from typer.models import ArgumentInfo
 
 from seatctl.app.context import Context
 
 LAST_NUMBER = 2**63 - 1
 """The highest number that a ledger can hold: a longer one is a typing error, not a bug."""
 
-SubscriptionArg = Annotated[
-    str,
-    typer.Argument(metavar="SUBSCRIPTION", help="A subscription, by name or Stripe id.", show_default=False),
-]
+
+def argument(
+    metavar: str,
+    help: str,
+    *,
+    max: int | None = None,
+    autocompletion: Callable[..., Iterable[str]] | None = None,
+) -> ArgumentInfo:
+    """Return an argument of a command; the help does not show its default."""
+    info: ArgumentInfo = typer.Argument(
+        metavar=metavar, help=help, max=max, autocompletion=autocompletion, show_default=False
+    )
+    return info
+
+
+SubscriptionArg = Annotated[str, argument("SUBSCRIPTION", "A subscription, by name or Stripe id.")]
 OptionalSubscriptionArg = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[SUBSCRIPTION]", help="A subscription, by name or Stripe id.", show_default=False
-    ),
+    str | None, argument("[SUBSCRIPTION]", "A subscription, by name or Stripe id.")
 ]
 SubscriptionOpt = Annotated[
     str | None,
@@ -30,10 +40,8 @@ SubscriptionOpt = Annotated[
         "--subscription", "-s", metavar="SUBSCRIPTION", help="A subscription, by name or Stripe id."
     ),
 ]
-EmailArg = Annotated[str, typer.Argument(metavar="EMAIL", help="A user, by e-mail.", show_default=False)]
-EmailsArg = Annotated[
-    list[str] | None, typer.Argument(metavar="[EMAIL]...", help="Users, by e-mail.", show_default=False)
-]
+EmailArg = Annotated[str, argument("EMAIL", "A user, by e-mail.")]
+EmailsArg = Annotated[list[str] | None, argument("[EMAIL]...", "Users, by e-mail.")]
 FromOpt = Annotated[
     str | None, typer.Option("--from", metavar="FILE|-", help="Read the people from CSV, TSV or JSON Lines.")
 ]
@@ -44,9 +52,7 @@ MapOpt = Annotated[
 SkipBadOpt = Annotated[
     bool, typer.Option("--skip-bad", help="Skip bad rows and process the others (exit 6).")
 ]
-FileArg = Annotated[
-    str, typer.Argument(metavar="FILE|-", help="CSV, TSV or JSON Lines; - is stdin.", show_default=False)
-]
+FileArg = Annotated[str, argument("FILE|-", "CSV, TSV or JSON Lines; - is stdin.")]
 MaxSpendOpt = Annotated[
     str | None, typer.Option("--max-spend", metavar="AMOUNT", help="Refuse to charge more than this now.")
 ]
