@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from seatctl.cli.framework.options import argument, context
+from seatctl.cli.framework.options import MaxFailuresOpt, StopOpt, argument, context
 from seatctl.errors import JsonValue
 from seatctl.input.columns import NoSuchColumn, column_key
 from seatctl.input.lines import read_text
@@ -29,10 +29,6 @@ WordsArg = Annotated[
 CsvOpt = Annotated[
     str | None,
     typer.Option("--csv", metavar="FILE|-", help="Run the command after -- once per row of this table."),
-]
-StopOpt = Annotated[bool, typer.Option("--stop-on-error", help="Stop at the first line that fails.")]
-MaxFailuresOpt = Annotated[
-    int | None, typer.Option("--max-failures", metavar="N", min=1, help="Stop when N lines have failed.")
 ]
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from seatctl.cli.framework.options import LAST_NUMBER, argument, context
+from seatctl.cli.framework.options import LAST_NUMBER, MaxFailuresOpt, StopOpt, argument, context
 from seatctl.models.report import Record, record_of
+from seatctl.models.run import RunState
 from seatctl.output.columns import columns
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ TABLE_CHANGES = columns("entity subject differences", titles={"subject": "What"}
 NumberArg = Annotated[int, argument("RUN", "A run's number.", max=LAST_NUMBER)]
 ActorOpt = Annotated[str | None, typer.Option("--actor", metavar="ACTOR", help="Only runs of this actor.")]
 StateOpt = Annotated[
-    str | None,
+    RunState | None,
     typer.Option("--state", metavar="STATE", help="Only runs in this state: pending, done or failed."),
 ]
 
@@ -37,24 +38,19 @@ def list_runs(typer_ctx: typer.Context, actor: ActorOpt = None, state: StateOpt 
       seatctl runs list
       seatctl runs list --state pending
     """
-    from seatctl.errors import UsageError
     from seatctl.ledger.record import runs
-    from seatctl.models.run import RunState
 
     ctx = context(typer_ctx)
-    if state is not None and state not in list(RunState):
-        raise UsageError(f"--state takes {', '.join(RunState)}; not {state!r}", hint="--state pending")
-    run_state = None if state is None else RunState(state)
     with ctx.ledger.reading() as reader:
         ctx.emit_list(
-            map(_record, runs.listing(reader, actor=actor, state=run_state)),
+            map(_record, runs.listing(reader, actor=actor, state=state)),
             columns(
                 "number started_at actor state summary command os_user",
                 machine="command os_user",
                 titles={"number": "Run"},
             ),
             handle="number",
-            total=lambda: runs.count(reader, actor=actor, state=run_state),
+            total=lambda: runs.count(reader, actor=actor, state=state),
         )
 
 
@@ -85,31 +81,26 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
             }
             ctx.emit_one(record, shown, handle="number")
             return
-        if ctx.style.format is Format.TABLE or ctx.style.quiet:
+        table = ctx.style.format is Format.TABLE
+        if table or ctx.style.quiet:
             ctx.emit_one(_record(run), shown, handle="number")
-        if not ctx.style.quiet:
-            table = ctx.style.format is Format.TABLE
-            whole = ctx.style.format is Format.JSONL
-            if (steps or table) and not audit.count_changes(reader, number):
-                # There are no changes to list, only calls to Stripe or not even those.
-                if steps:
-                    if table:
-                        ctx.emit_text("")
-                    ctx.emit_list(iter(steps), STEP_COLUMNS, handle="step")
-                return
+        if ctx.style.quiet:
+            return
+        # A run may have only calls to Stripe, or not even those.
+        lists_changes = not (steps or table) or audit.count_changes(reader, number) > 0
+        if lists_changes:
             if table:
                 ctx.emit_text("")
+            whole = ctx.style.format is Format.JSONL
             ctx.emit_list(
-                (
-                    _change_for_people(*change) if table else _change(*change, whole=whole)
-                    for change in changes
-                ),
+                (_change_for_people(*one) if table else _change(*one, whole=whole) for one in changes),
                 TABLE_CHANGES if table else CHANGE_COLUMNS,
                 handle="entity_id",
                 total=lambda: audit.count_changes(reader, number),
             )
-        if steps and ctx.style.format is Format.TABLE and not ctx.style.quiet:
-            ctx.emit_text("")
+        if steps and (table or not lists_changes):
+            if table:
+                ctx.emit_text("")
             ctx.emit_list(iter(steps), STEP_COLUMNS, handle="step")
 
 
@@ -174,10 +165,6 @@ def _change_for_people(subject: str | None, change: Change) -> dict[str, JsonVal
 
 
 BatchArg = Annotated[int, argument("RUN", "A batch's number.", max=LAST_NUMBER)]
-StopOpt = Annotated[bool, typer.Option("--stop-on-error", help="Stop at the first line that fails.")]
-MaxFailuresOpt = Annotated[
-    int | None, typer.Option("--max-failures", metavar="N", min=1, help="Stop when N lines have failed.")
-]
 
 
 @app.command()

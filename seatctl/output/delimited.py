@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from seatctl.output.style import Column, Format, Style, plain_cell
@@ -18,7 +18,11 @@ def lines(style: Style, rows: Iterator[Record], columns: Sequence[Column]) -> It
     if style.format is Format.MARKDOWN:
         return _markdown(style, rows, columns)
     keys = list(style.fields) or _keys(columns)
-    return _tsv(style, rows, keys) if style.format is Format.TSV else _csv(style, rows, keys)
+    if style.format is Format.CSV:
+        return _delimited(style, rows, keys, ",", _csv_cell)
+    # Misleading characters are spelled out only on a terminal; text in a file can be read back.
+    shown = visible if style.terminal else one_line
+    return _delimited(style, rows, keys, "\t", lambda value: shown(plain_cell(value)))
 
 
 def _keys(columns: Sequence[Column]) -> list[str]:
@@ -37,35 +41,26 @@ class _Line:
         return row[:-2]
 
 
-def _csv(style: Style, rows: Iterator[Record], keys: list[str]) -> Iterator[str]:
-    """Yield CSV with formulas disarmed. The writer uses CRLF, because only then it quotes a lone CR."""
+def _delimited(
+    style: Style,
+    rows: Iterator[Record],
+    keys: list[str],
+    delimiter: str,
+    cell: Callable[[JsonValue], str],
+) -> Iterator[str]:
+    """Yield one line per record. The writer uses CRLF, because only then it quotes a lone CR."""
     import csv
 
-    writer = csv.writer(_Line(), lineterminator="\r\n")
+    writer = csv.writer(_Line(), delimiter=delimiter, lineterminator="\r\n")
     if style.header:
         yield str(writer.writerow(keys))
     for row in rows:
-        yield str(writer.writerow([_csv_cell(row.get(key)) for key in keys]))
+        yield str(writer.writerow([cell(row.get(key)) for key in keys]))
 
 
 def _csv_cell(value: JsonValue) -> str:
+    """Return a cell in which no formula is left that a spreadsheet would run."""
     return guard_cell(value) if isinstance(value, str) else plain_cell(value)
-
-
-def _tsv(style: Style, rows: Iterator[Record], keys: list[str]) -> Iterator[str]:
-    """Yield exactly one line per record and one tab between cells, for cut and awk.
-
-    Misleading characters are spelled out only on a terminal; text in a file can be read back.
-    """
-    import csv
-
-    shown = visible if style.terminal else one_line
-
-    writer = csv.writer(_Line(), delimiter="\t", lineterminator="\r\n")
-    if style.header:
-        yield str(writer.writerow(keys))
-    for row in rows:
-        yield str(writer.writerow([shown(plain_cell(row.get(key))) for key in keys]))
 
 
 def _markdown(style: Style, rows: Iterator[Record], columns: Sequence[Column]) -> Iterator[str]:

@@ -74,6 +74,10 @@ PaymentMethodOpt = Annotated[
 ]
 
 
+StopOpt = Annotated[bool, typer.Option("--stop-on-error", help="Stop at the first line that fails.")]
+MaxFailuresOpt = Annotated[
+    int | None, typer.Option("--max-failures", metavar="N", min=1, help="Stop when N lines have failed.")
+]
 OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")]
 
 

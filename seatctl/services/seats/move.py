@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 
-from seatctl.errors import Code, ExitCode, JsonValue, UsageError, refuse
+from seatctl.errors import Code, ExitCode, JsonValue, SeatctlError, UsageError, refuse
 from seatctl.ledger import request_closures, seat_moves, seats, staging, users
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.ledger import Ledger
@@ -83,18 +83,22 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
 
 def _require_seated(tx: Transaction, people: People, source: Subscription) -> None:
     """Raise `not_seated` if an e-mail typed as an argument has no seat. In a file it is a bad row instead."""
-    if people.source is not None or people.skip_bad:
+    if not people.typed:
         return
     rows = staging.bad_rows(tx)
     unseated = [row["email"] for row in rows if isinstance(row, dict) and "no seat in" in str(row["error"])]
     if unseated:
-        have = "has" if len(unseated) == 1 else "have"
-        raise refuse(
-            Code.NOT_SEATED,
-            f"{', '.join(map(str, unseated))} {have} no seat in {source.name}",
-            hint=f"seatctl seats list {shlex.quote(source.name)}",
-            data={"subscription": source.name, "emails": unseated},
-        )
+        raise _not_seated(unseated, source)
+
+
+def _not_seated(emails: list[JsonValue], subscription: Subscription) -> SeatctlError:
+    have = "has" if len(emails) == 1 else "have"
+    return refuse(
+        Code.NOT_SEATED,
+        f"{', '.join(map(str, emails))} {have} no seat in {subscription.name}",
+        hint=f"seatctl seats list {shlex.quote(subscription.name)}",
+        data={"subscription": subscription.name, "emails": emails},
+    )
 
 
 def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Report:
@@ -133,12 +137,7 @@ def _require_swap(
     subscription: Subscription, old_user: User, new_user: User, *, seated: bool, already: bool
 ) -> None:
     if not seated:
-        raise refuse(
-            Code.NOT_SEATED,
-            f"{old_user.email} has no seat in {subscription.name}",
-            hint=f"seatctl seats list {shlex.quote(subscription.name)}",
-            data={"subscription": subscription.name, "emails": [old_user.email]},
-        )
+        raise _not_seated([old_user.email], subscription)
     if already:
         raise refuse(
             Code.ALREADY_SEATED,

@@ -21,7 +21,7 @@ from seatctl.ledger.mirror import sync_state
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.mirror import Gone, Kind, MirroredObject, Unreadable
-from seatctl.models.report import Record, Report
+from seatctl.models.report import Record, Report, record_of
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import in_packs
@@ -175,7 +175,7 @@ def _cannot_be_read(reason: str) -> Record:
 
 
 def _empty_row(kind: Kind, identifier: str) -> Record:
-    """A row about an object that is not a subscription of the ledger."""
+    """A row about an object in Stripe, before the ledger's facts are filled in."""
     return {
         "name": identifier,
         "kind": str(kind),
@@ -198,13 +198,9 @@ def _row(
     if isinstance(in_stripe, StripeSubscription) and item is not None:
         seats = state_of(reader, subscription, in_stripe, item, at).now.seats
     row: dict[str, JsonValue] = {
-        "name": subscription.name,
-        "kind": str(Kind.SUBSCRIPTION),
-        "stripe_subscription": subscription.stripe_subscription,
+        **_empty_row(Kind.SUBSCRIPTION, subscription.stripe_subscription),
         "stripe_seats": seats,
-        "capacity": subscription.capacity,
-        "assigned": subscription.assigned,
-        "last_assigned": [],
+        **record_of(subscription, "name capacity assigned"),
     }
     if isinstance(in_stripe, Unreadable):
         return {**row, **_cannot_be_read(in_stripe.reason)}
