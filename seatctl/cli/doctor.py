@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal, NamedTuple
 
 import typer
 
+from seatctl.app.context import Context
 from seatctl.cli.framework.options import context
 from seatctl.config.settings import Mode
 from seatctl.errors import SeatctlError
 from seatctl.models.report import Record, record_of
 from seatctl.output.columns import columns
-
-if TYPE_CHECKING:
-    from seatctl.app.context import Context
-
 
 app = typer.Typer()
 
@@ -38,7 +34,7 @@ def doctor(typer_ctx: typer.Context) -> None:
     ctx = context(typer_ctx)
     findings = list(examine(ctx))
     ctx.emit_list((finding.as_record() for finding in findings), COLUMNS, handle="check")
-    wrong = sum(finding.result == "problem" for finding in findings)
+    wrong = sum(finding.is_problem for finding in findings)
     if wrong:
         ctx.exit_code = ExitCode.NO
     ctx.note(f"{wrong} problem{'' if wrong == 1 else 's'} found" if wrong else "everything is in order")
@@ -47,60 +43,66 @@ def doctor(typer_ctx: typer.Context) -> None:
 _FEW = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """The result of one check and, if something is wrong, what to type."""
+class Verdict(NamedTuple):
+    """What a check says and, if something is wrong, what to type."""
 
-    check: str
     result: Literal["ok", "warning", "problem"]
     detail: str
     repair: str | None = None
 
+
+Check = Callable[[Context], Verdict]
+
+
+class Finding(NamedTuple):
+    """The verdict of one check, by its name."""
+
+    check: str
+    verdict: Verdict
+
+    @property
+    def is_problem(self) -> bool:
+        """Return whether something does not work; a warning is not a problem."""
+        return self.verdict.result == "problem"
+
     def as_record(self) -> Record:
         """Return the row that is printed."""
-        return record_of(self, "check result detail repair")
+        return {"check": self.check, **record_of(self.verdict, "result detail repair")}
 
 
 def examine(ctx: Context) -> Iterator[Finding]:
-    """Yield the result of every check; checks that rely on a failed one are skipped."""
+    """Yield the finding of every check; checks that rely on a failed one are skipped."""
     yield _guarded("sqlite", _sqlite, ctx)
-    for name, check in (("configuration", _configuration), ("profile", _profile)):
-        finding = _guarded(name, check, ctx)
-        yield finding
-        if finding.result == "problem":
-            return
+    if not (yield from _until_problem(ctx, {"configuration": _configuration, "profile": _profile})):
+        return
     yield _guarded("file permissions", _permissions, ctx)
-    ledger = _guarded("ledger", _ledger, ctx)
-    yield ledger
-    if ledger.result != "problem":
-        yield _guarded("file system", _file_system, ctx)
-        yield _guarded("integrity", _integrity, ctx)
-        yield _guarded("e-mails", _emails, ctx)
-        yield _guarded("actor", _actor, ctx)
-        yield _guarded("operations", _operations, ctx)
-        yield _guarded("plans", _plans, ctx)
-    if ctx.profile.mode is not Mode.SANDBOX:
-        key = _guarded("key", _key, ctx)
-        yield key
-        if key.result == "problem":
-            return
-        certificates = _guarded("certificates", _certificates, ctx)
-        yield certificates
-        if certificates.result == "problem":
-            return
-    stripe = _guarded("stripe", _stripe, ctx)
-    yield stripe
-    if ctx.profile.mode is not Mode.SANDBOX and stripe.result != "problem":
+    if (yield from _until_problem(ctx, {"ledger": _ledger})):
+        for name, check in LEDGER_CHECKS.items():
+            yield _guarded(name, check, ctx)
+    has_key = ctx.profile.mode is not Mode.SANDBOX
+    if has_key and not (yield from _until_problem(ctx, {"key": _key, "certificates": _certificates})):
+        return
+    if (yield from _until_problem(ctx, {"stripe": _stripe})) and has_key:
         yield _guarded("permissions", _key_permissions, ctx)
 
 
-def _guarded(name: str, check: Callable[[Context], Finding], ctx: Context) -> Finding:
+def _until_problem(ctx: Context, checks: Mapping[str, Check]) -> Generator[Finding, None, bool]:
+    """Yield the findings up to the first problem; return whether there was none."""
+    for name, check in checks.items():
+        finding = _guarded(name, check, ctx)
+        yield finding
+        if finding.is_problem:
+            return False
+    return True
+
+
+def _guarded(name: str, check: Check, ctx: Context) -> Finding:
     """Run a check; a refusal becomes a problem, with the refusal's hint as the repair."""
     try:
-        return check(ctx)
+        return Finding(name, check(ctx))
     except SeatctlError as error:
         repair = _instead_of_doctor(error, ctx) if error.hint == "seatctl doctor" else error.hint
-        return Finding(name, "problem", error.message, repair)
+        return Finding(name, Verdict("problem", error.message, repair))
 
 
 def _instead_of_doctor(error: SeatctlError, ctx: Context) -> str:
@@ -113,26 +115,26 @@ def _instead_of_doctor(error: SeatctlError, ctx: Context) -> str:
     return "check the network, any proxy, and seatctl config get stripe.api_base; then: seatctl doctor"
 
 
-def _sqlite(_ctx: Context) -> Finding:
+def _sqlite(_ctx: Context) -> Verdict:
     from seatctl.ledger.engines.sqlite import require_sqlite, sqlite_version
 
     require_sqlite()
-    return Finding("sqlite", "ok", f"SQLite {sqlite_version()}")
+    return Verdict("ok", f"SQLite {sqlite_version()}")
 
 
-def _configuration(ctx: Context) -> Finding:
+def _configuration(ctx: Context) -> Verdict:
     path = ctx.settings.path
     if not path.exists():
-        return Finding("configuration", "problem", f"{path} does not exist", "seatctl init")
-    return Finding("configuration", "ok", str(path))
+        return Verdict("problem", f"{path} does not exist", "seatctl init")
+    return Verdict("ok", str(path))
 
 
-def _profile(ctx: Context) -> Finding:
+def _profile(ctx: Context) -> Verdict:
     profile = ctx.profile
-    return Finding("profile", "ok", f"{profile.name}, {profile.mode} mode")
+    return Verdict("ok", f"{profile.name}, {profile.mode} mode")
 
 
-def _permissions(ctx: Context) -> Finding:
+def _permissions(ctx: Context) -> Verdict:
     """Names, e-mails and purchases are private on a shared machine.
 
     A group with read permission is how a service account runs `check`, so it is only a warning.
@@ -144,12 +146,12 @@ def _permissions(ctx: Context) -> Finding:
     to_others = [str(path) for path, mode in modes.items() if mode & (stat.S_IRWXO | stat.S_IWGRP)]
     if to_others:
         names = " ".join(to_others)
-        return Finding("file permissions", "problem", f"others can read {names}", f"chmod 600 {names}")
+        return Verdict("problem", f"others can read {names}", f"chmod 600 {names}")
     to_group = [str(path) for path, mode in modes.items() if mode & stat.S_IRWXG]
     if to_group:
         names = " ".join(to_group)
-        return Finding("file permissions", "warning", f"the group can read {names}", f"chmod 600 {names}")
-    return Finding("file permissions", "ok", "readable by their owner only")
+        return Verdict("warning", f"the group can read {names}", f"chmod 600 {names}")
+    return Verdict("ok", "readable by their owner only")
 
 
 def _mode(path: Path) -> int:
@@ -159,35 +161,34 @@ def _mode(path: Path) -> int:
         return 0
 
 
-def _ledger(ctx: Context) -> Finding:
-    return Finding("ledger", "ok", f"{ctx.ledger.path} ({ctx.ledger.id})")
+def _ledger(ctx: Context) -> Verdict:
+    return Verdict("ok", f"{ctx.ledger.path} ({ctx.ledger.id})")
 
 
-def _file_system(ctx: Context) -> Finding:
+def _file_system(ctx: Context) -> Verdict:
     from seatctl.ledger.engines.sqlite_files import network_file_system
 
     kind = network_file_system(ctx.ledger.path)
     if kind:
-        return Finding(
-            "file system",
+        return Verdict(
             "problem",
             f"the ledger is on a network file system ({kind}), where two machines can damage it",
             "move it to a local disk, then seatctl config set ledger PATH",
         )
-    return Finding("file system", "ok", "local")
+    return Verdict("ok", "local")
 
 
-def _integrity(ctx: Context) -> Finding:
+def _integrity(ctx: Context) -> Verdict:
     from seatctl.ledger.check import problems
 
     problems_found = [f"{subject}: {detail}" for _, subject, detail in problems(ctx.ledger)]
     if problems_found:
         more = f" and {len(problems_found) - 1} more" if len(problems_found) > 1 else ""
-        return Finding("integrity", "problem", f"{problems_found[0]}{more}", "seatctl ledger check")
-    return Finding("integrity", "ok", "the ledger is intact")
+        return Verdict("problem", f"{problems_found[0]}{more}", "seatctl ledger check")
+    return Verdict("ok", "the ledger is intact")
 
 
-def _emails(ctx: Context) -> Finding:
+def _emails(ctx: Context) -> Verdict:
     """Find users who shared a key under an earlier version's rule, or share an address under this one's."""
     from seatctl.ledger.schema import email_keys
     from seatctl.ledger.users import quoted
@@ -196,12 +197,12 @@ def _emails(ctx: Context) -> Finding:
         doubled, separated = list(email_keys.doubled(reader)), list(email_keys.separated(reader))
     if doubled:
         other = f"seatctl users edit {quoted(doubled[0][1])} --email EMAIL"
-        return Finding("e-mails", "problem", f"two users have the same address: {_named(doubled)}", other)
+        return Verdict("problem", f"two users have the same address: {_named(doubled)}", other)
     if separated:
         again = f"seatctl notify send --again {quoted(separated[0][0])}"
         detail = f"an earlier version sent mail to another address: {_named(separated)}"
-        return Finding("e-mails", "warning", detail, f"{again}, if their seat is not claimed")
-    return Finding("e-mails", "ok", "no two users have the same address")
+        return Verdict("warning", detail, f"{again}, if their seat is not claimed")
+    return Verdict("ok", "no two users have the same address")
 
 
 def _named(pairs: list[tuple[str, str]]) -> str:
@@ -210,32 +211,31 @@ def _named(pairs: list[tuple[str, str]]) -> str:
     return ", ".join(f"{email} ({other})" for email, other in pairs[:_FEW]) + more
 
 
-def _actor(ctx: Context) -> Finding:
+def _actor(ctx: Context) -> Verdict:
     from seatctl.ledger import roles
 
     with ctx.ledger.reading() as reader:
         held = roles.held(reader, ctx.actor)
     if not held:
-        return Finding(
-            "actor",
+        return Verdict(
             "warning",
             f"{ctx.actor} has no role in this ledger",
             "seatctl config set actor E-MAIL, or --as ACTOR",
         )
-    return Finding("actor", "ok", f"{ctx.actor}: {', '.join(sorted(held))}")
+    return Verdict("ok", f"{ctx.actor}: {', '.join(sorted(held))}")
 
 
-def _operations(ctx: Context) -> Finding:
+def _operations(ctx: Context) -> Verdict:
     from seatctl.ledger import operations
 
     with ctx.ledger.reading() as reader:
         unfinished = operations.unfinished(reader)
     if unfinished:
-        return Finding("operations", "warning", f"{len(unfinished)} unfinished", "seatctl sync")
-    return Finding("operations", "ok", "none unfinished")
+        return Verdict("warning", f"{len(unfinished)} unfinished", "seatctl sync")
+    return Verdict("ok", "none unfinished")
 
 
-def _plans(ctx: Context) -> Finding:
+def _plans(ctx: Context) -> Verdict:
     """Find plans, from an earlier version or the dashboard, to which seats could never be added."""
     from seatctl.ledger import plans
     from seatctl.rules.policies import BadPolicy, check_term
@@ -251,29 +251,27 @@ def _plans(ctx: Context) -> Finding:
             options = str(error.hint).removeprefix("use ")
             bad_plans.append((plan.slug, error.message, f"seatctl plans edit {plan.slug} {options}"))
     if not bad_plans:
-        return Finding("plans", "ok", "seats can be added to every plan")
+        return Verdict("ok", "seats can be added to every plan")
     detail = "; ".join(f"{slug}: {message}" for slug, message, _ in bad_plans)
-    return Finding("plans", "warning", detail, "; ".join(repair for *_, repair in bad_plans))
+    return Verdict("warning", detail, "; ".join(repair for *_, repair in bad_plans))
 
 
-def _key(ctx: Context) -> Finding:
+def _key(ctx: Context) -> Verdict:
     from seatctl.config.secrets import find_key
 
     key = find_key(ctx.settings, ctx.profile, ctx.environment)
-    return Finding("key", "ok", f"a {ctx.profile.mode} key from {key.source}")
+    return Verdict("ok", f"a {ctx.profile.mode} key from {key.source}")
 
 
-def _certificates(ctx: Context) -> Finding:
+def _certificates(ctx: Context) -> Verdict:
     """Return which certificates prove Stripe's identity."""
     from seatctl.app.connections import trusted_certificates
 
     named, _ = trusted_certificates(ctx.profile, ctx.environment)
-    return Finding(
-        "certificates", "ok", f"trusts {named}" if named else "trusts the certificates of Stripe's library"
-    )
+    return Verdict("ok", f"trusts {named}" if named else "trusts the certificates of Stripe's library")
 
 
-def _key_permissions(ctx: Context) -> Finding:
+def _key_permissions(ctx: Context) -> Verdict:
     """Check that a restricted key may read what a sync reads; writing cannot be tried."""
     from seatctl.billing.listings import permission_probes
     from seatctl.billing.port import KeyLacksPermission
@@ -285,17 +283,16 @@ def _key_permissions(ctx: Context) -> Finding:
         except KeyLacksPermission:
             missing.append(name)
     if missing:
-        return Finding(
-            "permissions",
+        return Verdict(
             "problem",
             f"this key may not read {', '.join(missing)}",
             "allow it in Stripe's dashboard, or give another key: "
             f"seatctl init {ctx.profile.name} --key-stdin",
         )
-    return Finding("permissions", "ok", "the key may read everything that a sync reads")
+    return Verdict("ok", "the key may read everything that a sync reads")
 
 
-def _stripe(ctx: Context) -> Finding:
+def _stripe(ctx: Context) -> Verdict:
     """Check that the account behind the key is the profile's and the ledger's."""
     from seatctl.billing.account import account_id
 
@@ -304,17 +301,25 @@ def _stripe(ctx: Context) -> Finding:
     account = account_id(stripe)
     if account is None:
         expected = f" (expected {named})" if named else ""
-        return Finding(
-            "stripe",
+        return Verdict(
             "warning",
             f"reachable, but it does not tell this key its account{expected}; permission: account read",
             None if named else "seatctl config set stripe_account ACCOUNT",
         )
     if named and account != named:
-        return Finding(
-            "stripe",
+        return Verdict(
             "problem",
             f"the key belongs to account {account}, but the profile to {named}",
             f"use a key of {named}: seatctl init {ctx.profile.name} --key-stdin",
         )
-    return Finding("stripe", "ok", f"account {account} answers")
+    return Verdict("ok", f"account {account} answers")
+
+
+LEDGER_CHECKS = {
+    "file system": _file_system,
+    "integrity": _integrity,
+    "e-mails": _emails,
+    "actor": _actor,
+    "operations": _operations,
+    "plans": _plans,
+}

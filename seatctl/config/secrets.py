@@ -21,7 +21,7 @@ _NO_KEYRING = (RuntimeError, ImportError, AttributeError, ValueError, OSError)
 
 
 class NoKey(NotAllowed):
-    """The profile needs a Stripe key and none was match."""
+    """The profile needs a Stripe key and none was found."""
 
     kind = Code.NO_KEY
 

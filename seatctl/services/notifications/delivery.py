@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -75,7 +74,7 @@ def send_due(
             return sent
         try:
             sender = _Sender(ledger, _setup(find_setup, deadline), now, deadline)
-            with sender.connected():
+            with sender.connection:
                 while waiting:
                     for number in waiting:
                         if deadline is not None and time.monotonic() >= deadline:
@@ -142,18 +141,9 @@ class _Sender:
 
     def __init__(self, ledger: Ledger, setup: MailSetup, now: datetime, deadline: float | None) -> None:
         self._ledger, self._setup, self._now = ledger, setup, now
-        self._connection = Connection(setup.server, deadline)
+        self.connection = Connection(setup.server, deadline)
         self._unused = True
         """Whether nothing was sent through this connection yet."""
-
-    @contextmanager
-    def connected(self) -> Iterator[None]:
-        """Connect, and close the connection on leaving. Raises NoConnection."""
-        self._connection.open()
-        try:
-            yield
-        finally:
-            self._connection.close()
 
     def send(self, number: int) -> Record:
         """Try to send one message and return the result. Raises NoConnection if the server is down."""
@@ -167,7 +157,7 @@ class _Sender:
         try:
             text = self._setup.texts.render(message.template, facts)
             email = Email(message_id(self._ledger.id, number), str(message.email), message.name, text)
-            self._connection.send(email, self._now)
+            self.connection.send(email, self._now)
         except BadTemplate as error:
             return self._end(message, MessageState.FAILED, error.message)
         except MessageRefused as error:
@@ -211,11 +201,11 @@ class _Sender:
 
     def _reconnect(self) -> None:
         """Connect again, as servers hang up after some messages. Raises NoConnection if none was sent."""
-        self._connection.close()
+        self.connection.close()
         if self._unused:
             raise NoConnection("the mail server hangs up", hint="seatctl notify test")
         self._unused = True
-        self._connection.open()
+        self.connection.open()
 
 
 def _row(message: Message, result: str, error: str | None) -> Record:

@@ -164,15 +164,8 @@ def _update(
     after = _apply_settings(tx, after, mirror, context.names)
     if after != subscription:
         difference = _difference(subscription, after)
-        yield {
-            "kind": "subscription",
-            "name": after.name,
-            "result": "changed",
-            "summary": difference
-            if item is not None
-            else f"taken off its subscription in Stripe: {difference}",
-            "error": None,
-        }
+        off = "" if item is not None else "taken off its subscription in Stripe: "
+        yield sync_row("subscription", after.name, "changed", f"{off}{difference}")
 
 
 def _add(
@@ -213,13 +206,13 @@ def _add(
         subscription = subscription_updates.apply_unrecorded(tx, subscription, update)
     subscriptions.record_added(tx, subscription)
     seats, status = counted(subscription.capacity, "seat"), subscription.status.replace("_", " ")
-    return {
-        "kind": "subscription",
-        "name": subscription.name,
-        "result": "added",
-        "summary": f"{seats} of {subscription.plan_slug}, {status}",
-        "error": None,
-    }
+    summary = f"{seats} of {subscription.plan_slug}, {status}"
+    return sync_row("subscription", subscription.name, "added", summary)
+
+
+def sync_row(kind: str, name: str, result: str, summary: str) -> Record:
+    """Return the row of an object in the report of a sync."""
+    return {"kind": str(kind), "name": name, "result": result, "summary": summary, "error": None}
 
 
 def _difference(before: Subscription, after: Subscription) -> str:
@@ -267,7 +260,7 @@ def _apply_settings(
     tx: Transaction, subscription: Subscription, mirror: StripeSubscription, names: set[str]
 ) -> Subscription:
     """Record what the metadata changes, and return the subscription with it. `names`: keys that are taken."""
-    item = next((item for item in mirror.items if item.id == subscription.stripe_item), None)
+    item = item_of(subscription, mirror)
     if item is None:
         return subscription
     metadata = metadata_of(mirror, item)

@@ -31,7 +31,7 @@ from seatctl.services.notifications.reminders import queue_notices
 from seatctl.services.operations.submit import is_open, perform, undo_if_too_old
 from seatctl.services.sync.apply_changes import AppliedChanges, apply_changes, delete_applied, outdated
 from seatctl.services.sync.apply_plans import products_not_stored
-from seatctl.services.sync.apply_subscription import ENDED
+from seatctl.services.sync.apply_subscription import ENDED, sync_row
 from seatctl.services.sync.events import ChangedObjects, by_dependence, changed_objects
 from seatctl.services.sync.reader import Page, ParallelReader, newest_event, parallel_reader
 from seatctl.services.sync.store import store
@@ -121,11 +121,7 @@ def _refund_rows(before: Mapping[str, StripeJson], after: Mapping[str, StripeJso
         currency = str(refund.get("currency") or "")
         money = plain_amount(amount if isinstance(amount, int) else 0, currency)
         summary = f"{money} {currency.upper()} given back: {status or 'of unknown status'}"
-        yield _row("refund", name, "read", summary)
-
-
-def _row(kind: str, name: str, result: str, summary: str) -> Record:
-    return {"kind": str(kind), "name": name, "result": result, "summary": summary, "error": None}
+        yield sync_row("refund", name, "read", summary)
 
 
 def _in_no_list(reader: Reader, call: Call) -> list[str]:
@@ -196,7 +192,7 @@ def _end_deleted(ledger: Ledger, call: Call, deleted: list[str]) -> list[Record]
             if subscription.status.value not in ENDED:
                 subscriptions.end(tx, subscription)
                 summary = "ended: Stripe no longer has it"
-                rows.append(_row("subscription", subscription.name, "changed", summary))
+                rows.append(sync_row("subscription", subscription.name, "changed", summary))
         tx.summarise("ended subscriptions that Stripe no longer has")
     return rows
 
@@ -250,7 +246,7 @@ def _report(
     rows = (
         *({**one.row, "name": f"run {one.row['run']}"} for one in recovered),
         *done.applied.rows,
-        *(_row(one.kind, one.id, "skipped", one.reason) for one in skipped),
+        *(sync_row(one.kind, one.id, "skipped", one.reason) for one in skipped),
     )
     return Report(
         None,

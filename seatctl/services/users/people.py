@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from seatctl.errors import Code, JsonValue, UsageError, refuse
+from seatctl.errors import Code, JsonValue, SeatctlError, UsageError, refuse
 from seatctl.ledger import staging, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.staging import RowVerdict
@@ -36,12 +36,16 @@ def require_active_user(user: User) -> None:
     """Raise `user_not_active` if the user is suspended or removed; the hint makes the user active again."""
     if user.status is not UserStatus.ACTIVE:
         command = "reactivate" if user.status is UserStatus.SUSPENDED else "add"
-        raise refuse(
-            Code.USER_NOT_ACTIVE,
-            f"{user.email} is {user.status}",
-            hint=f"seatctl users {command} {user.email}",
-            data={"emails": [user.email], "status": user.status.value},
-        )
+        raise _not_active([user.email], user.status.value, command)
+
+
+def _not_active(emails: list[str], status: str, command: str) -> SeatctlError:
+    return refuse(
+        Code.USER_NOT_ACTIVE,
+        f"{', '.join(emails)} {'is' if len(emails) == 1 else 'are'} {status}",
+        hint=f"seatctl users {command} {emails[0]}",
+        data={"emails": [*emails], "status": status},
+    )
 
 
 def stage(ledger: Ledger, people: People) -> int:
@@ -125,12 +129,7 @@ def require_active(tx: Transaction, people: People) -> None:
         if _only_problem(tx, people, others):
             emails = staging.emails(tx, verdict)
             if emails:
-                raise refuse(
-                    Code.USER_NOT_ACTIVE,
-                    f"{', '.join(emails)} {'is' if len(emails) == 1 else 'are'} {verdict}",
-                    hint=f"seatctl users {command} {emails[0]}",
-                    data={"emails": [*emails], "status": verdict.value},
-                )
+                raise _not_active(emails, verdict.value, command)
         staging.refuse_bad_rows(
             tx, verdict, f"the user is {verdict}; to bring them back: seatctl users {command} EMAIL"
         )
