@@ -13,12 +13,12 @@ from seatctl.app.context import Context
 from seatctl.cli.framework.options import context
 from seatctl.config.settings import Mode
 from seatctl.errors import SeatctlError
-from seatctl.models.report import Record, record_of
+from seatctl.models.report import record_of
 from seatctl.output.columns import columns
 
 app = typer.Typer()
 
-COLUMNS = columns("check result detail repair")
+_KEYS = "check result detail repair"
 
 
 @app.command("doctor")
@@ -33,8 +33,8 @@ def doctor(typer_ctx: typer.Context) -> None:
 
     ctx = context(typer_ctx)
     findings = list(examine(ctx))
-    ctx.emit_list((finding.as_record() for finding in findings), COLUMNS, handle="check")
-    wrong = sum(finding.is_problem for finding in findings)
+    ctx.emit_list((record_of(finding, _KEYS) for finding in findings), columns(_KEYS), handle="check")
+    wrong = sum(finding.result == "problem" for finding in findings)
     if wrong:
         ctx.exit_code = ExitCode.NO
     ctx.note(f"{wrong} problem{'' if wrong == 1 else 's'} found" if wrong else "everything is in order")
@@ -43,31 +43,16 @@ def doctor(typer_ctx: typer.Context) -> None:
 _FEW = 10
 
 
-class Verdict(NamedTuple):
-    """What a check says and, if something is wrong, what to type."""
+class Finding(NamedTuple):
+    """The result of one check and, if something is wrong, what to type. `examine` names the check."""
 
     result: Literal["ok", "warning", "problem"]
     detail: str
     repair: str | None = None
+    check: str = ""
 
 
-Check = Callable[[Context], Verdict]
-
-
-class Finding(NamedTuple):
-    """The verdict of one check, by its name."""
-
-    check: str
-    verdict: Verdict
-
-    @property
-    def is_problem(self) -> bool:
-        """Return whether something does not work; a warning is not a problem."""
-        return self.verdict.result == "problem"
-
-    def as_record(self) -> Record:
-        """Return the row that is printed."""
-        return {"check": self.check, **record_of(self.verdict, "result detail repair")}
+Check = Callable[[Context], Finding]
 
 
 def examine(ctx: Context) -> Iterator[Finding]:
@@ -91,7 +76,7 @@ def _until_problem(ctx: Context, checks: Mapping[str, Check]) -> Generator[Findi
     for name, check in checks.items():
         finding = _guarded(name, check, ctx)
         yield finding
-        if finding.is_problem:
+        if finding.result == "problem":
             return False
     return True
 
@@ -99,10 +84,10 @@ def _until_problem(ctx: Context, checks: Mapping[str, Check]) -> Generator[Findi
 def _guarded(name: str, check: Check, ctx: Context) -> Finding:
     """Run a check; a refusal becomes a problem, with the refusal's hint as the repair."""
     try:
-        return Finding(name, check(ctx))
+        return check(ctx)._replace(check=name)
     except SeatctlError as error:
         repair = _instead_of_doctor(error, ctx) if error.hint == "seatctl doctor" else error.hint
-        return Finding(name, Verdict("problem", error.message, repair))
+        return Finding("problem", error.message, repair, name)
 
 
 def _instead_of_doctor(error: SeatctlError, ctx: Context) -> str:
@@ -115,26 +100,26 @@ def _instead_of_doctor(error: SeatctlError, ctx: Context) -> str:
     return "check the network, any proxy, and seatctl config get stripe.api_base; then: seatctl doctor"
 
 
-def _sqlite(_ctx: Context) -> Verdict:
+def _sqlite(_ctx: Context) -> Finding:
     from seatctl.ledger.engines.sqlite import require_sqlite, sqlite_version
 
     require_sqlite()
-    return Verdict("ok", f"SQLite {sqlite_version()}")
+    return Finding("ok", f"SQLite {sqlite_version()}")
 
 
-def _configuration(ctx: Context) -> Verdict:
+def _configuration(ctx: Context) -> Finding:
     path = ctx.settings.path
     if not path.exists():
-        return Verdict("problem", f"{path} does not exist", "seatctl init")
-    return Verdict("ok", str(path))
+        return Finding("problem", f"{path} does not exist", "seatctl init")
+    return Finding("ok", str(path))
 
 
-def _profile(ctx: Context) -> Verdict:
+def _profile(ctx: Context) -> Finding:
     profile = ctx.profile
-    return Verdict("ok", f"{profile.name}, {profile.mode} mode")
+    return Finding("ok", f"{profile.name}, {profile.mode} mode")
 
 
-def _permissions(ctx: Context) -> Verdict:
+def _permissions(ctx: Context) -> Finding:
     """Names, e-mails and purchases are private on a shared machine.
 
     A group with read permission is how a service account runs `check`, so it is only a warning.
@@ -146,12 +131,12 @@ def _permissions(ctx: Context) -> Verdict:
     to_others = [str(path) for path, mode in modes.items() if mode & (stat.S_IRWXO | stat.S_IWGRP)]
     if to_others:
         names = " ".join(to_others)
-        return Verdict("problem", f"others can read {names}", f"chmod 600 {names}")
+        return Finding("problem", f"others can read {names}", f"chmod 600 {names}")
     to_group = [str(path) for path, mode in modes.items() if mode & stat.S_IRWXG]
     if to_group:
         names = " ".join(to_group)
-        return Verdict("warning", f"the group can read {names}", f"chmod 600 {names}")
-    return Verdict("ok", "readable by their owner only")
+        return Finding("warning", f"the group can read {names}", f"chmod 600 {names}")
+    return Finding("ok", "readable by their owner only")
 
 
 def _mode(path: Path) -> int:
@@ -161,34 +146,34 @@ def _mode(path: Path) -> int:
         return 0
 
 
-def _ledger(ctx: Context) -> Verdict:
-    return Verdict("ok", f"{ctx.ledger.path} ({ctx.ledger.id})")
+def _ledger(ctx: Context) -> Finding:
+    return Finding("ok", f"{ctx.ledger.path} ({ctx.ledger.id})")
 
 
-def _file_system(ctx: Context) -> Verdict:
+def _file_system(ctx: Context) -> Finding:
     from seatctl.ledger.engines.sqlite_files import network_file_system
 
     kind = network_file_system(ctx.ledger.path)
     if kind:
-        return Verdict(
+        return Finding(
             "problem",
             f"the ledger is on a network file system ({kind}), where two machines can damage it",
             "move it to a local disk, then seatctl config set ledger PATH",
         )
-    return Verdict("ok", "local")
+    return Finding("ok", "local")
 
 
-def _integrity(ctx: Context) -> Verdict:
+def _integrity(ctx: Context) -> Finding:
     from seatctl.ledger.check import problems
 
     problems_found = [f"{subject}: {detail}" for _, subject, detail in problems(ctx.ledger)]
     if problems_found:
         more = f" and {len(problems_found) - 1} more" if len(problems_found) > 1 else ""
-        return Verdict("problem", f"{problems_found[0]}{more}", "seatctl ledger check")
-    return Verdict("ok", "the ledger is intact")
+        return Finding("problem", f"{problems_found[0]}{more}", "seatctl ledger check")
+    return Finding("ok", "the ledger is intact")
 
 
-def _emails(ctx: Context) -> Verdict:
+def _emails(ctx: Context) -> Finding:
     """Find users who shared a key under an earlier version's rule, or share an address under this one's."""
     from seatctl.ledger.schema import email_keys
     from seatctl.ledger.users import quoted
@@ -197,12 +182,12 @@ def _emails(ctx: Context) -> Verdict:
         doubled, separated = list(email_keys.doubled(reader)), list(email_keys.separated(reader))
     if doubled:
         other = f"seatctl users edit {quoted(doubled[0][1])} --email EMAIL"
-        return Verdict("problem", f"two users have the same address: {_named(doubled)}", other)
+        return Finding("problem", f"two users have the same address: {_named(doubled)}", other)
     if separated:
         again = f"seatctl notify send --again {quoted(separated[0][0])}"
         detail = f"an earlier version sent mail to another address: {_named(separated)}"
-        return Verdict("warning", detail, f"{again}, if their seat is not claimed")
-    return Verdict("ok", "no two users have the same address")
+        return Finding("warning", detail, f"{again}, if their seat is not claimed")
+    return Finding("ok", "no two users have the same address")
 
 
 def _named(pairs: list[tuple[str, str]]) -> str:
@@ -211,31 +196,31 @@ def _named(pairs: list[tuple[str, str]]) -> str:
     return ", ".join(f"{email} ({other})" for email, other in pairs[:_FEW]) + more
 
 
-def _actor(ctx: Context) -> Verdict:
+def _actor(ctx: Context) -> Finding:
     from seatctl.ledger import roles
 
     with ctx.ledger.reading() as reader:
         held = roles.held(reader, ctx.actor)
     if not held:
-        return Verdict(
+        return Finding(
             "warning",
             f"{ctx.actor} has no role in this ledger",
             "seatctl config set actor E-MAIL, or --as ACTOR",
         )
-    return Verdict("ok", f"{ctx.actor}: {', '.join(sorted(held))}")
+    return Finding("ok", f"{ctx.actor}: {', '.join(sorted(held))}")
 
 
-def _operations(ctx: Context) -> Verdict:
+def _operations(ctx: Context) -> Finding:
     from seatctl.ledger import operations
 
     with ctx.ledger.reading() as reader:
         unfinished = operations.unfinished(reader)
     if unfinished:
-        return Verdict("warning", f"{len(unfinished)} unfinished", "seatctl sync")
-    return Verdict("ok", "none unfinished")
+        return Finding("warning", f"{len(unfinished)} unfinished", "seatctl sync")
+    return Finding("ok", "none unfinished")
 
 
-def _plans(ctx: Context) -> Verdict:
+def _plans(ctx: Context) -> Finding:
     """Find plans, from an earlier version or the dashboard, to which seats could never be added."""
     from seatctl.ledger import plans
     from seatctl.rules.policies import BadPolicy, check_term
@@ -251,27 +236,27 @@ def _plans(ctx: Context) -> Verdict:
             options = str(error.hint).removeprefix("use ")
             bad_plans.append((plan.slug, error.message, f"seatctl plans edit {plan.slug} {options}"))
     if not bad_plans:
-        return Verdict("ok", "seats can be added to every plan")
+        return Finding("ok", "seats can be added to every plan")
     detail = "; ".join(f"{slug}: {message}" for slug, message, _ in bad_plans)
-    return Verdict("warning", detail, "; ".join(repair for *_, repair in bad_plans))
+    return Finding("warning", detail, "; ".join(repair for *_, repair in bad_plans))
 
 
-def _key(ctx: Context) -> Verdict:
+def _key(ctx: Context) -> Finding:
     from seatctl.config.secrets import find_key
 
     key = find_key(ctx.settings, ctx.profile, ctx.environment)
-    return Verdict("ok", f"a {ctx.profile.mode} key from {key.source}")
+    return Finding("ok", f"a {ctx.profile.mode} key from {key.source}")
 
 
-def _certificates(ctx: Context) -> Verdict:
+def _certificates(ctx: Context) -> Finding:
     """Return which certificates prove Stripe's identity."""
     from seatctl.app.connections import trusted_certificates
 
     named, _ = trusted_certificates(ctx.profile, ctx.environment)
-    return Verdict("ok", f"trusts {named}" if named else "trusts the certificates of Stripe's library")
+    return Finding("ok", f"trusts {named}" if named else "trusts the certificates of Stripe's library")
 
 
-def _key_permissions(ctx: Context) -> Verdict:
+def _key_permissions(ctx: Context) -> Finding:
     """Check that a restricted key may read what a sync reads; writing cannot be tried."""
     from seatctl.billing.listings import permission_probes
     from seatctl.billing.port import KeyLacksPermission
@@ -283,16 +268,16 @@ def _key_permissions(ctx: Context) -> Verdict:
         except KeyLacksPermission:
             missing.append(name)
     if missing:
-        return Verdict(
+        return Finding(
             "problem",
             f"this key may not read {', '.join(missing)}",
             "allow it in Stripe's dashboard, or give another key: "
             f"seatctl init {ctx.profile.name} --key-stdin",
         )
-    return Verdict("ok", "the key may read everything that a sync reads")
+    return Finding("ok", "the key may read everything that a sync reads")
 
 
-def _stripe(ctx: Context) -> Verdict:
+def _stripe(ctx: Context) -> Finding:
     """Check that the account behind the key is the profile's and the ledger's."""
     from seatctl.billing.account import account_id
 
@@ -301,18 +286,18 @@ def _stripe(ctx: Context) -> Verdict:
     account = account_id(stripe)
     if account is None:
         expected = f" (expected {named})" if named else ""
-        return Verdict(
+        return Finding(
             "warning",
             f"reachable, but it does not tell this key its account{expected}; permission: account read",
             None if named else "seatctl config set stripe_account ACCOUNT",
         )
     if named and account != named:
-        return Verdict(
+        return Finding(
             "problem",
             f"the key belongs to account {account}, but the profile to {named}",
             f"use a key of {named}: seatctl init {ctx.profile.name} --key-stdin",
         )
-    return Verdict("ok", f"account {account} answers")
+    return Finding("ok", f"account {account} answers")
 
 
 LEDGER_CHECKS = {
