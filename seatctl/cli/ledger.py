@@ -157,19 +157,11 @@ def check(typer_ctx: typer.Context) -> None:
         over = [] if problems else ledger_check.over_assigned(ledger)
         shared = [] if problems else ledger_check.shared_addresses(ledger)
     bad = {name for name, _, _ in problems}
-    rows = [
-        {"check": name, "ok": True, "subject": None, "detail": None} for name in ledger_check.check_names()
-    ]
-    rows = [row for row in rows if row["check"] not in bad]
-    rows += [
-        {"check": name, "ok": False, "subject": subject, "detail": detail}
-        for name, subject, detail in problems
-    ]
-    ctx.emit_list(
-        rows,
-        columns("check ok subject detail"),
-        handle="check",
-    )
+    passed = [(name, True, None, None) for name in ledger_check.check_names() if name not in bad]
+    failed = [(name, False, subject, detail) for name, subject, detail in problems]
+    keys = ("check", "ok", "subject", "detail")
+    rows = [dict(zip(keys, values, strict=True)) for values in (*passed, *failed)]
+    ctx.emit_list(rows, columns(" ".join(keys)), handle="check")
     for sentence in over:
         ctx.note(f"over-assigned: {sentence}")
     for sentence in shared:

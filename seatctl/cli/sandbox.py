@@ -116,9 +116,7 @@ def reset(
         recreate_ledger(ctx)
     row: dict[str, JsonValue] = {"profile": profile.name, "objects": objects, "ledger": not keep_ledger}
     many = "what was left" if objects is None else f"{objects} objects"
-    ctx.emit(
-        change_report(f"emptied {what}: {many}", [{**row, "result": "emptied"}], dry_run=ctx.options.dry_run)
-    )
+    _report(ctx, f"emptied {what}: {many}", {**row, "result": "emptied"}, sync=False)
 
 
 @app.command("advance")
@@ -161,7 +159,7 @@ def advance(
         )
     )
     if events:
-        ctx.note("to bring the ledger up to date: seatctl sync")
+        ctx.note(_SYNC)
 
 
 @app.command("fail")
@@ -205,11 +203,7 @@ def fail(
         else:
             armed = control.fail(twin, kind, times, method, path, retry_after)
     calls = f"the next {times} calls" if times > 1 else "the next call"
-    ctx.emit(
-        change_report(
-            f"armed a fault for {calls}: {FAULTS[kind]}", [_fault(armed)], dry_run=ctx.options.dry_run
-        )
-    )
+    _report(ctx, f"armed a fault for {calls}: {FAULTS[kind]}", _fault(armed), sync=False)
 
 
 @app.command("complete")
@@ -234,7 +228,7 @@ def complete(
     with opened(ctx) as twin, _refusals():
         if not ctx.options.dry_run:
             status = control.complete_checkout(twin, identifier, card)
-    _told(ctx, f"completed the page {identifier} with {card}", {"session": identifier, "status": status})
+    _report(ctx, f"completed the page {identifier} with {card}", {"session": identifier, "status": status})
 
 
 @app.command("authenticate")
@@ -258,7 +252,7 @@ def authenticate(
         identifier = _the_one(control.open_invoices(twin), invoice)
         status = "open" if ctx.options.dry_run else control.authenticate(twin, identifier, succeeds=not fail)
     done = "failed authentication" if fail else "authenticated the payment"
-    _told(ctx, f"{done} of {identifier} as its cardholder", {"invoice": identifier, "status": status})
+    _report(ctx, f"{done} of {identifier} as its cardholder", {"invoice": identifier, "status": status})
 
 
 @app.command("retries")
@@ -281,7 +275,7 @@ def retries(
     with opened(ctx) as twin:
         if not ctx.options.dry_run:
             control.after_retries(twin, outcome)
-    _told(ctx, f"set the end of the last retry to {outcome}", {"after_retries": outcome}, sync=False)
+    _report(ctx, f"set the end of the last retry to {outcome}", {"after_retries": outcome}, sync=False)
 
 
 @app.command("serve")
@@ -390,7 +384,7 @@ def _refusals() -> Iterator[None]:
         raise refuse(Code.NOTHING_WAITS, str(error), hint="seatctl invoices list") from None
 
 
-def _told(ctx: Context, sentence: str, row: dict[str, JsonValue], *, sync: bool = True) -> None:
+def _report(ctx: Context, sentence: str, row: dict[str, JsonValue], *, sync: bool = True) -> None:
     """`sentence` begins with a participle, so that "would have" can precede it."""
     dry = ctx.options.dry_run
     ctx.emit(change_report(sentence, [row], dry_run=dry))
