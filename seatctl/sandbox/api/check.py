@@ -302,14 +302,11 @@ def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], 
 
 def _check_metadata(metadata: Obj) -> None:
     for key, value in metadata.items():
-        if len(key) > _LONGEST_KEY:
-            raise malformed(
-                f"Invalid key: {key} must be a string under {_LONGEST_KEY} characters", "metadata"
-            )
-        if len(str(value)) > _LONGEST_VALUE:
-            raise malformed(
-                f"Invalid val: {value} must be a string under {_LONGEST_VALUE} characters", "metadata"
-            )
+        for noun, text, longest in (("key", key, _LONGEST_KEY), ("val", str(value), _LONGEST_VALUE)):
+            if len(text) > longest:
+                raise malformed(
+                    f"Invalid {noun}: {text} must be a string under {longest} characters", "metadata"
+                )
     if len(metadata) > MOST_KEYS:
         raise too_many_keys(len(metadata))
 

@@ -96,6 +96,14 @@ def create_inline_price(session: Session, data: Obj, param: str) -> Obj:
     return create_price(session, data, active=False)
 
 
+def wrong_type(actual: str, expected: str) -> str:
+    """Return the message of the refusal of a price of another type than an endpoint takes."""
+    return (
+        f"The price specified is set to `type={actual}` but this field only accepts prices with "
+        f"`type={expected}`."
+    )
+
+
 def legacy_plan(price: Obj) -> Obj:
     """Return the price in the older form that subscriptions still show as `plan`."""
     recurring = price["recurring"] or {}

@@ -39,20 +39,15 @@ def price_of(session: Session, entry: Obj, param: str) -> Obj:
     if not entry.get(name):
         raise missing_param(f"{param}[price]")
     price = session.find("price", entry[name], f"{param}[{name}]")
+    refusal = ""
     if not price["active"]:
-        raise invalid(
-            "The price specified is inactive. This field only accepts active prices.", f"{param}[{name}]"
-        )
-    if price["billing_scheme"] == "tiered" or price["transform_quantity"]:
-        raise invalid(
-            "The sandbox takes tiered and packed prices, but does not bill them.", f"{param}[{name}]"
-        )
-    if price["recurring"] is None:
-        message = (
-            "The price specified is set to `type=one_time` but this field only accepts prices with "
-            "`type=recurring`."
-        )
-        raise invalid(message, f"{param}[{name}]")
+        refusal = "The price specified is inactive. This field only accepts active prices."
+    elif price["billing_scheme"] == "tiered" or price["transform_quantity"]:
+        refusal = "The sandbox takes tiered and packed prices, but does not bill them."
+    elif price["recurring"] is None:
+        refusal = catalog.wrong_type("one_time", "recurring")
+    if refusal:
+        raise invalid(refusal, f"{param}[{name}]")
     return price
 
 

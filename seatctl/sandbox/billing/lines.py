@@ -22,39 +22,20 @@ def interval_text(price: Obj) -> str:
     return f"/ {interval}" if count == 1 else f"/ every {count} {interval}s"
 
 
-def new_line(
-    invoice: str,
-    *,
-    amount: int,
-    currency: str,
-    description: str | None,
-    period: tuple[int, int],
-    quantity: int,
-    parent: Obj | None,
-    pricing: Obj | None,
-    discountable: bool = True,
-    discounts: list[str] | None = None,
-    metadata: Obj | None = None,
-) -> Obj:
+def new_line(invoice: str, *, amount: int, period: tuple[int, int], quantity: int, **fields: Any) -> Obj:
     """Return a line of an invoice; `amount` in minor units, `period` in epoch seconds."""
     return new_object(
         "line_item",
         new_id("il"),
-        empty="discount_amounts pretax_credit_amounts taxes",
+        empty="discount_amounts discounts pretax_credit_amounts taxes",
         amount=amount,
-        currency=currency,
-        description=description,
-        discountable=discountable,
-        discounts=discounts or [],
         invoice=invoice,
         livemode=False,
-        metadata=metadata or {},
-        parent=parent,
         period={"end": period[1], "start": period[0]},
-        pricing=pricing,
         quantity=quantity,
         quantity_decimal=str(quantity),
         subtotal=amount,
+        **{"discountable": True, **fields},
     )
 
 
@@ -116,39 +97,30 @@ def new_invoice_item(
     customer: str,
     *,
     amount: int,
-    currency: str,
     now: int,
-    description: str | None,
     period: tuple[int, int],
-    quantity: int = 1,
-    pricing: Obj | None = None,
-    invoice: str | None = None,
+    quantity: int,
     subscription: str | None = None,
     subscription_item: str | None = None,
     proration: bool = False,
     credited: Obj | None = None,
     discountable: bool = True,
-    metadata: Obj | None = None,
+    **fields: Any,
 ) -> Obj:
     """Return an invoice item; a proration is dated at its period's start and has frozen fields."""
     item: Obj = new_object(
         "invoiceitem",
         new_id("ii"),
-        null="customer_account parent test_clock",
+        null="customer_account invoice parent test_clock",
         empty="discounts tax_rates",
         amount=amount,
-        currency=currency,
         customer=customer,
         date=period[0] if proration else now,
-        description=description,
         discountable=discountable,
         frozen_fields=["pricing", "quantity", "discounts"] if proration else [],
-        invoice=invoice,
         livemode=False,
-        metadata=metadata or {},
         net_amount=net_amount(amount, discountable=discountable),
         period={"end": period[1], "start": period[0]},
-        pricing=pricing,
         proration=proration,
         quantity=quantity,
         quantity_decimal=str(quantity),
@@ -156,6 +128,7 @@ def new_invoice_item(
         _subscription=subscription,
         _subscription_item=subscription_item,
         _credited=credited,
+        **{"metadata": {}, **fields},
     )
     if subscription:
         details = {"subscription": subscription}

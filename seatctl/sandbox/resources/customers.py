@@ -6,7 +6,7 @@ from seatctl.sandbox.billing.balance import record_transaction
 from seatctl.sandbox.changes import delete_and_emit, deleted, save_and_emit, save_changed
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, address, nulls, set_fields, shipping, token, unset
-from seatctl.sandbox.resources.payment_methods import own_method
+from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create, own_method
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.views import view
 
@@ -31,8 +31,6 @@ def _attach(session: Session, customer: Obj, params: Obj) -> dict[str, str]:
     """Attach the payment method of the request. Return its id by the id that was sent, a test id perhaps."""
     if not params.get("payment_method"):
         return {}
-    from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create
-
     method = find_or_create(session, params["payment_method"], "payment_method")
     attach_to(session, method, customer["id"])
     return {params["payment_method"]: method["id"]}

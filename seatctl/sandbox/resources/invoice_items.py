@@ -73,9 +73,7 @@ def build_item(session: Session, customer: Obj, params: Obj, invoice: Obj | None
         )
         raise invalid(message, "currency")
     period = params.get("period") or {"start": session.now, "end": session.now}
-    name = None
-    if price is not None:
-        name = product_name(session, price)
+    name = product_name(session, price) if price else None
     item = new_invoice_item(
         customer["id"],
         amount=amount,
@@ -103,11 +101,7 @@ def _price(session: Session, params: Obj) -> Obj | None:
         return None
     price = session.find("price", identifier, "pricing[price]")
     if price["recurring"] is not None:
-        message = (
-            "The price specified is set to `type=recurring` but this field only accepts prices "
-            "with `type=one_time`."
-        )
-        raise invalid(message, "pricing[price]")
+        raise invalid(catalog.wrong_type("recurring", "one_time"), "pricing[price]")
     return price
 
 

@@ -291,15 +291,12 @@ def mark_uncollectible(session: Session, params: Obj, identifier: str) -> Obj:
 
 def list_payments(session: Session, params: Obj) -> Obj:
     """GET /v1/invoice_payments: which payment intent pays which invoice."""
-    invoice = params.get("invoice")
-    if invoice:
-        session.find("invoice", invoice, "invoice")
+    if params.get("invoice"):
+        session.find("invoice", params["invoice"], "invoice")
     intent = (params.get("payment") or {}).get("payment_intent")
 
     def is_match(payment: Any) -> bool:
         return intent is None or payment["payment"]["payment_intent"] == intent
 
-    url = "/v1/invoice_payments"
-    return page_of(
-        session, "invoice_payment", params, url, parent=invoice, filters=["status"], is_match=is_match
-    )
+    url, filters = "/v1/invoice_payments", ["invoice", "status"]
+    return page_of(session, "invoice_payment", params, url, filters=filters, is_match=is_match)

@@ -68,12 +68,5 @@ def list_page(session: Session, params: Obj) -> Obj:
             price["recurring"] and matches(price["recurring"], recurring, *recurring)
         )
 
-    return page_of(
-        session,
-        "price",
-        params,
-        "/v1/prices",
-        parent=params.get("product"),
-        filters=["active", "currency", "type"],
-        is_match=is_match,
-    )
+    filters = ["active", "currency", "product", "type"]
+    return page_of(session, "price", params, "/v1/prices", filters=filters, is_match=is_match)

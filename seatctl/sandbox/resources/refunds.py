@@ -68,8 +68,7 @@ def _charged_back(session: Session, charge: Obj) -> bool:
 
 
 def _new_refund(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:
-    card = {"reference_status": "pending", "reference_type": "acquirer_reference_number",
-            "type": "refund"}  # fmt: skip
+    reference = {"reference_status": "pending", "reference_type": "acquirer_reference_number"}
     return new_object(
         "refund",
         new_id("re"),
@@ -79,7 +78,7 @@ def _new_refund(now: int, charge: Obj, amount: int, reason: str | None) -> Obj:
         charge=charge["id"],
         created=now,
         **pick(charge, "currency", "customer", "payment_intent", "payment_method"),
-        destination_details={"card": card, "type": "card"},
+        destination_details={"card": {**reference, "type": "refund"}, "type": "card"},
         metadata={},
         reason=reason,
         status="succeeded",
