@@ -16,19 +16,9 @@ def create_product(session: Session, params: Obj) -> Obj:
     """Create a product, and its default price if the request describes one; both are written."""
     if params.get("id") and session.store.get_any(params["id"]):
         raise invalid("Product already exists.", "id", code="resource_already_exists")
-    product = _new_product(session, params.get("id"))
-    set_product_fields(product, params)
-    session.save(product)
-    if params.get("default_price_data"):
-        price = create_price(session, {**params["default_price_data"], "product": product["id"]})
-        product["default_price"] = price["id"]
-    return save_and_emit(session, product, "product.created")
-
-
-def _new_product(session: Session, identifier: str | None = None) -> Obj:
-    return session.new(
+    product = session.new(
         "product",
-        identifier or f"prod_{token(14)}",
+        params.get("id") or f"prod_{token(14)}",
         null=(
             "default_price description package_dimensions shippable statement_descriptor tax_code "
             "tax_details unit_label url"
@@ -40,6 +30,12 @@ def _new_product(session: Session, identifier: str | None = None) -> Obj:
         type="service",
         updated=session.now,
     )
+    set_product_fields(product, params)
+    session.save(product)
+    if params.get("default_price_data"):
+        price = create_price(session, {**params["default_price_data"], "product": product["id"]})
+        product["default_price"] = price["id"]
+    return save_and_emit(session, product, "product.created")
 
 
 def set_product_fields(product: Obj, params: Obj) -> None:

@@ -28,6 +28,7 @@ from seatctl.sandbox.billing.subscription_states import (
     period_start,
     save_subscription,
     save_subscription_and_emit,
+    save_updated,
     set_status,
 )
 from seatctl.sandbox.changes import save_changed
@@ -46,10 +47,8 @@ def subscription_due(session: Session, subscription: Obj) -> None:
     elif _is_pending_update_expired(session, subscription):
         _drop_pending_update(session, subscription)
     elif _is_pause_over(session, subscription):
-        before = view(session, subscription)
         subscription["pause_collection"] = None
-        save_subscription(session, subscription)
-        emit_updated(session, subscription, before)
+        save_updated(session, subscription)
     else:
         _renew(session, subscription)
 

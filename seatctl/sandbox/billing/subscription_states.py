@@ -5,7 +5,7 @@ An update may wait for a payment: the change is taken back, and applied once its
 
 from __future__ import annotations
 
-from seatctl.sandbox.changes import save_and_emit
+from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.clock import HOUR
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session, changed
@@ -61,14 +61,17 @@ def emit_updated(session: Session, subscription: Obj, before: Obj) -> None:
         session.emit("customer.subscription.updated", shown, before)
 
 
+def save_updated(session: Session, subscription: Obj) -> None:
+    """Write a changed subscription and emit the event."""
+    save_changed(session, subscription, "customer.subscription.updated", save=save_subscription)
+
+
 def set_status(session: Session, subscription: Obj, status: str) -> None:
     """Set the status of a subscription, which is written, and emit the event."""
     if subscription["status"] == status:
         return
-    before = view(session, subscription)
     subscription["status"] = status
-    save_subscription(session, subscription)
-    emit_updated(session, subscription, before)
+    save_updated(session, subscription)
 
 
 class Snapshot:

@@ -15,7 +15,22 @@ _PLAIN = ("address", "description", "email", "name", "phone", "preferred_locales
 
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/customers. If the bank refuses the card, no customer is created."""
-    customer = _new_customer(session)
+    customer = session.new(
+        "customer",
+        f"cus_{token(14)}",
+        null=(
+            "address currency customer_account default_source description discount email name phone "
+            "shipping test_clock"
+        ),
+        balance=0,
+        delinquent=False,
+        invoice_prefix=token(8, capitals=True),
+        invoice_settings=nulls("custom_fields default_payment_method footer rendering_options"),
+        metadata={},
+        next_invoice_sequence=1,
+        preferred_locales=[],
+        tax_exempt="none",
+    )
     _apply(customer, params)
     customer["balance"] = params.get("balance", 0)
     session.save(customer)
@@ -52,25 +67,6 @@ def _set_invoice_settings(session: Session, customer: Obj, params: Obj, test_ids
     param = "invoice_settings[default_payment_method]"
     method = own_method(session, customer["id"], test_ids.get(identifier, identifier), param)
     customer["invoice_settings"]["default_payment_method"] = method["id"]
-
-
-def _new_customer(session: Session) -> Obj:
-    return session.new(
-        "customer",
-        f"cus_{token(14)}",
-        null=(
-            "address currency customer_account default_source description discount email name phone "
-            "shipping test_clock"
-        ),
-        balance=0,
-        delinquent=False,
-        invoice_prefix=token(8, capitals=True),
-        invoice_settings=nulls("custom_fields default_payment_method footer rendering_options"),
-        metadata={},
-        next_invoice_sequence=1,
-        preferred_locales=[],
-        tax_exempt="none",
-    )
 
 
 def _apply(customer: Obj, params: Obj) -> None:
