@@ -254,3 +254,12 @@ def test_what_bills_an_incomplete_subscription_cannot_change(stripe):
     assert stripe.refused("POST", path, {"items": [{"id": item, "quantity": 2}]})["param"] == "items"
     assert stripe.refused("POST", f"subscription_items/{item}", {"quantity": 2})["status"] == 400
     assert stripe.post(path, {"metadata": {"a": "1"}})["metadata"] == {"a": "1"}
+
+
+def test_automatic_tax_alone_is_turned_on_once_the_customer_has_a_location(stripe):
+    customer = stripe.customer()
+    path, tax = f"subscriptions/{stripe.subscribe(customer, stripe.price())['id']}", {"enabled": True}
+    error = stripe.refused("POST", path, {"automatic_tax": tax})
+    assert error["code"] == "customer_tax_location_invalid"
+    stripe.post(f"customers/{customer}", {"address": {"country": "DE"}})
+    assert stripe.post(path, {"automatic_tax": tax})["automatic_tax"]["enabled"] is True
