@@ -388,7 +388,11 @@ def _end(ctx: Context, until: str | None, span: str | None) -> str | None:
 def _people(
     emails: list[str] | None, source: str | None, mapping: list[str] | None, *, skip_bad: bool
 ) -> People:
-    from seatctl.input.columns import renames
     from seatctl.services.users.people import People
 
-    return People(tuple(emails or ()), source, renames(mapping or ()), skip_bad)
+    columns: dict[str, str] = {}
+    if mapping:
+        from seatctl.input.columns import renames
+
+        columns = renames(mapping)
+    return People(tuple(emails or ()), source, columns, skip_bad)
