@@ -22,7 +22,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from seatctl.__main__ import main
-from tests.support.in_process import commands_built_once, environment
+from tests.support.in_process import commands_built_once, connections_closed, environment
 from tests.support.needs import need
 from tests.support.scenes import made_once
 from tests.support.warm import Process, program
@@ -172,6 +172,7 @@ class Seatctl:
         out, err = Stream(tty=tty), Stream(tty=tty)
         with ExitStack() as stack:
             stack.enter_context(commands_built_once())
+            stack.enter_context(connections_closed())
             stack.enter_context(environment(self.environment(env)))
             for name, stream in (("stdin", given), ("stdout", out), ("stderr", err)):
                 stack.enter_context(mock.patch.object(sys, name, stream))

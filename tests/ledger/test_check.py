@@ -3,7 +3,6 @@
 The check finds it, no command takes it for a bug, and a restore puts it right.
 """
 
-import gc
 import shutil
 import sqlite3
 from contextlib import closing
@@ -67,7 +66,6 @@ def made(tmp_path_factory):
 @pytest.fixture
 def ledger(made, tmp_path):
     """A copy of it: what is damaged here is whole again for the next test."""
-    gc.collect()  # what an earlier run has left open would hold the file of another ledger
     shutil.copytree(made.home, tmp_path / "seatctl")
     return Seatctl(tmp_path / "seatctl")
 
