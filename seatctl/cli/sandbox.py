@@ -98,7 +98,7 @@ def reset(
         typer.Option("--keep-ledger", help="Empty the Stripe side only; the ledger will disagree with it."),
     ] = False,
 ) -> None:
-    """Begin anew: empty the sandbox and its ledger. Asks first.
+    """Start again: empty the sandbox and its ledger. Asks first.
 
     Examples:
       seatctl sandbox reset --yes

@@ -54,13 +54,6 @@ NOT_ENGLISH = {
 }
 """What reads as translated, and what to write instead."""
 
-NOT_YET = {
-    "__init__.py",
-    "cli",
-    "services",
-}
-"""Where the old language is still being replaced."""
-
 MEANT = re.compile(r"connection pool|thread pool|ThreadPool|spool", re.IGNORECASE)
 
 
@@ -92,11 +85,6 @@ def offences(path: Path, texts: Iterator[tuple[int, str]]) -> Iterator[str]:
                 yield f"{path.relative_to(ROOT)}:{line}: …{around}… ({instead})"
 
 
-def require_done(place: str) -> None:
-    if place in NOT_YET:
-        pytest.skip("the language of this place is still being replaced")
-
-
 def modules() -> list[Path]:
     return sorted(PACKAGE.rglob("*.py"))
 
@@ -107,18 +95,15 @@ def pages() -> list[Path]:
 
 @pytest.mark.parametrize("package", sorted({path.relative_to(PACKAGE).parts[0] for path in modules()}))
 def test_messages_help_docstrings_and_comments_are_plain_english(package):
-    require_done(package)
     inside = [path for path in modules() if path.relative_to(PACKAGE).parts[0] == package]
     assert [one for path in inside for one in offences(path, texts_of(path))] == []
 
 
 def test_mails_are_plain_english():
-    require_done("mails")
     for path in sorted(PACKAGE.rglob("templates/*")):
         assert list(offences(path, enumerate(path.read_text(encoding="utf-8").splitlines(), 1))) == []
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda path: path.name)
 def test_pages_are_plain_english(page):
-    require_done(page.name)
     assert list(offences(page, enumerate(page.read_text(encoding="utf-8").splitlines(), 1))) == []
