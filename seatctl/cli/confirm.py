@@ -9,7 +9,7 @@ from seatctl.rules.whole_numbers import whole_number
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
-    from seatctl.models.seat import DepartureRule
+    from seatctl.models.departure import DepartureRule
     from seatctl.services.operations.proposal import Proposal
     from seatctl.services.subscriptions.departures import Departures
 

@@ -19,7 +19,7 @@ from seatctl.cli.framework.options import (
 from seatctl.cli.subs_billing import billing
 from seatctl.cli.subs_buy import buy
 from seatctl.cli.subs_cancel import cancel, resume, transfer
-from seatctl.models.seat import DepartureRule
+from seatctl.models.departure import DepartureRule
 from seatctl.output.columns import columns
 
 app = typer.Typer()

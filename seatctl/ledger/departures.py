@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from seatctl.ledger.transaction import Reader
-from seatctl.models.seat import DepartureRule
+from seatctl.models.departure import DepartureRule
 
 _ORDER = {
     DepartureRule.NEWEST: "t.assigned_at DESC, t.id DESC",

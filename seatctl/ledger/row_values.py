@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from enum import Enum
 from functools import lru_cache
@@ -66,6 +66,11 @@ def column_value(value: object) -> SqlValue:
 def compact_json(value: Mapping[str, JsonValue]) -> str:
     """Return an object as compact JSON."""
     return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def json_list(values: Iterable[str]) -> str:
+    """Return texts as one parameter for `json_each`."""
+    return json.dumps(list(values))
 
 
 class StoredObject(dict[str, JsonValue]):

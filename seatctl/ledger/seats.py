@@ -1,4 +1,4 @@
-"""Assigning and revoking seats. Files come through `incoming` (staging.py); lists are in `seat_lists.py`.
+"""Assigning and revoking seats, and changing their ends. Lists are in `seat_lists.py`.
 
 The schema's triggers enforce the capacity against any writer; this module only decides who gets a seat.
 """
@@ -8,22 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from seatctl.errors import JsonValue
 from seatctl.ledger import change_rows
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.transaction import Journal, Reader, Transaction
-
-SEATED = "seated"
-ALREADY = "already seated"
-NO_SEAT_FREE = "no seat free"
-REVOKED = "revoked"
-NOT_SEATED = "not seated"
-
-_WANTS_SEAT = "verdict IN ('known', 'unknown') AND (result IS NULL OR result = 'added')"
-"""Rows of `incoming` that are to get a seat; `unknown` ones remain only if users may be created."""
-
-ASSIGNED = {"known": SEATED, "added": "added and seated"}
-"""The results of rows that got a seat, by verdict; deriving them saves a write per row."""
+from seatctl.ledger.transaction import Reader, Transaction
 
 _OF_USERS = (
     "subscription_id = :subscription AND revoked_at IS NULL"
@@ -32,53 +19,6 @@ _OF_USERS = (
 
 
 # -- assigning ----------------------------------------------------------------------------------
-
-
-def mark_seated(tx: Journal, subscription_id: int) -> int:
-    """Mark the rows of `incoming` whose user has an active seat, suspended or not; return how many."""
-    return tx.execute(
-        "UPDATE incoming SET result = ?, verdict = 'known'"
-        " WHERE verdict IN ('known', 'suspended') AND EXISTS (SELECT 1 FROM seats t"
-        " WHERE t.subscription_id = ? AND t.user_id = incoming.user_id AND t.revoked_at IS NULL)",
-        (ALREADY, subscription_id),
-    )
-
-
-def count_wanted(reader: Reader) -> int:
-    """Return how many rows of `incoming` are to get a seat."""
-    return reader.count(f"SELECT count(*) FROM incoming WHERE {_WANTS_SEAT}")
-
-
-def rows_without_seat(reader: Reader, seats: int) -> list[dict[str, JsonValue]]:
-    """Return the rows that are to get a seat, beyond the first `seats` in file order."""
-    rows = reader.rows(
-        f"SELECT line, email FROM incoming WHERE {_WANTS_SEAT} ORDER BY line LIMIT -1 OFFSET ?", (seats,)
-    )
-    return [{"line": row["line"], "email": row["email"], "error": NO_SEAT_FREE} for row in rows]
-
-
-def mark_without_seat(tx: Journal, seats: int) -> int:
-    """Mark the rows beyond the first `seats` in file order as without a seat; return how many."""
-    return tx.execute(
-        f"UPDATE incoming SET result = :result WHERE line IN (SELECT line FROM incoming WHERE {_WANTS_SEAT}"
-        " ORDER BY line LIMIT -1 OFFSET :seats)",
-        {"result": NO_SEAT_FREE, "seats": seats},
-    )
-
-
-def assign_incoming(tx: Transaction, subscription_id: int) -> int:
-    """Assign seats to the rows of `incoming` that are to get one, record and notify; return how many.
-
-    All of them must be users by now.
-    """
-    return assign_each(
-        tx,
-        f"incoming WHERE {_WANTS_SEAT} ORDER BY line",
-        {"subscription": subscription_id},
-        subscription=":subscription",
-        user="user_id",
-        until="until",
-    )
 
 
 def assign_each(
@@ -141,23 +81,6 @@ def _record_new(tx: Transaction, last: int) -> None:
 
 
 # -- revoking -----------------------------------------------------------------------------------
-
-_OF_INCOMING = (
-    "subscription_id = :subscription AND revoked_at IS NULL"
-    " AND user_id IN (SELECT user_id FROM incoming WHERE user_id IS NOT NULL AND verdict <> 'bad')"
-)
-
-
-def revoke_incoming(tx: Transaction, subscription_id: int) -> int:
-    """Revoke the seats of the people in `incoming`, and set the result of each row; return how many."""
-    params: dict[str, SqlValue] = {"subscription": subscription_id}
-    tx.execute(
-        "UPDATE incoming SET result = CASE WHEN EXISTS (SELECT 1 FROM seats t"
-        " WHERE t.subscription_id = :subscription AND t.user_id = incoming.user_id AND t.revoked_at IS NULL)"
-        f" THEN '{REVOKED}' ELSE '{NOT_SEATED}' END WHERE user_id IS NOT NULL AND verdict <> 'bad'",
-        params,
-    )
-    return revoke_where(tx, _OF_INCOMING, params, ":now")
 
 
 def revoke_all(tx: Transaction, user_id: int) -> int:
@@ -286,3 +209,12 @@ def is_seated(reader: Reader, subscription_id: int, user_id: int, now: str) -> b
         )
         is not None
     )
+
+
+def until_of(reader: Reader, subscription_id: int, user_id: int) -> str | None:
+    """Return when the user's active seat there ends, in the written form; None: never."""
+    until = reader.value(
+        "SELECT until FROM seats WHERE subscription_id = ? AND user_id = ? AND revoked_at IS NULL",
+        (subscription_id, user_id),
+    )
+    return until if isinstance(until, str) else None

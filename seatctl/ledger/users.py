@@ -1,4 +1,4 @@
-"""Users: queries and lists, and changes of single users. `imports.py` imports files of people."""
+"""Users: queries and lists, and changes of single users. Many at once: `bulk_users.py`."""
 
 from __future__ import annotations
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 ZERO_DECIMAL = frozenset(
     ("bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "vnd", "vuv", "xaf", "xof", "xpf")
 )
@@ -20,14 +18,6 @@ MOST = 999_999_999_999
 """The highest amount that Stripe accepts in any currency: twelve digits. Most currencies allow eight."""
 
 _LONGEST_AMOUNT = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Money:
-    """An amount in minor units of `currency` (lower case, as Stripe writes it)."""
-
-    amount: int
-    currency: str
 
 
 def exponent(currency: str) -> int:

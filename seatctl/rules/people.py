@@ -1,7 +1,7 @@
 """Checks the values of a row about a person, before anything is written.
 
 A row of a file (seatctl/input/tables.py) or an address typed as an argument becomes an `PersonRow`, which
-`ledger/staging.py` stores. Checks against the ledger are done there, in SQL.
+`ledger/incoming/staging.py` stores. Checks against the ledger are done there, in SQL.
 """
 
 from __future__ import annotations

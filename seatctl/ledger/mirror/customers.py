@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from seatctl.errors import JsonValue
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.insert_many import insert_all
 from seatctl.ledger.row_values import compact_json
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.stripe_objects import StripeCustomer
@@ -40,7 +39,7 @@ def store(journal: Journal, customer: StripeCustomer) -> int:
 
     A deleted customer keeps the known name and e-mail, because Stripe returns only its id.
     """
-    insert_all(journal, _INTO, "(?, ?, ?, ?, ?)", [_row(customer)], _REFRESH)
+    journal.insert_all(_INTO, "(?, ?, ?, ?, ?)", [_row(customer)], _REFRESH)
     return find(journal, customer.id) or 0
 
 
@@ -51,7 +50,7 @@ def store_all(journal: Journal, customers: Iterable[StripeCustomer]) -> None:
         for customer in customers
         if not customer.deleted or find(journal, customer.id) is not None
     ]
-    insert_all(journal, _INTO, "(?, ?, ?, ?, ?)", rows, _REFRESH)
+    journal.insert_all(_INTO, "(?, ?, ?, ?, ?)", rows, _REFRESH)
 
 
 def find(reader: Reader, stripe_id: str) -> int | None:
@@ -66,7 +65,7 @@ def store_mentions(journal: Journal, mentions: Iterable[CustomerMention]) -> Non
     The objects may know a name and an e-mail, which Stripe no longer returns for a deleted customer. The
     first mention that has them counts.
     """
-    insert_all(journal, _INTO, "(?, ?, ?, 0, '{}')", list(dict.fromkeys(mentions)), _MENTION)
+    journal.insert_all(_INTO, "(?, ?, ?, 0, '{}')", list(dict.fromkeys(mentions)), _MENTION)
 
 
 def never_read(reader: Reader) -> list[str]:

@@ -7,10 +7,9 @@ from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.insert_many import insert_all, json_list
 from seatctl.ledger.mirror import customers
 from seatctl.ledger.mirror.customers import CustomerMention
-from seatctl.ledger.row_values import column_value
+from seatctl.ledger.row_values import column_value, json_list
 from seatctl.ledger.transaction import Journal
 from seatctl.models.call import format_time
 from seatctl.models.invoice import InvoiceLine
@@ -106,13 +105,13 @@ def _write(
 ) -> None:
     rows = [_row(invoice, customer_id, subscription_id) for invoice in invoices]
     lines = [_line(invoice.id, n, line) for invoice in invoices for n, line in enumerate(invoice.lines, 1)]
-    insert_all(journal, _INTO, _ROW, rows, _THEN)
+    journal.insert_all(_INTO, _ROW, rows, _THEN)
     journal.execute(
         "DELETE FROM invoice_lines WHERE invoice_id IN (SELECT id FROM invoices WHERE stripe_id IN"
         " (SELECT value FROM json_each(?)))",
         (json_list(invoice.id for invoice in invoices),),
     )
-    insert_all(journal, _INTO_LINES, _LINE_ROW, lines)
+    journal.insert_all(_INTO_LINES, _LINE_ROW, lines)
 
 
 def _mentions(invoices: Sequence[StripeInvoice]) -> Iterator[CustomerMention]:

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
-from seatctl.ledger.insert_many import insert_all, json_list
-from seatctl.ledger.row_values import compact_json, mapper
+from seatctl.ledger.row_values import compact_json, json_list, mapper
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import format_time
 from seatctl.models.mirror import Kind, MirroredObject
@@ -32,7 +31,7 @@ def store_all(journal: Journal, objects: Iterable[MirroredObject], now: datetime
         (stored.id, stored.kind.value, stored.parent, stored.created, compact_json(stored.data), read_at)
         for stored in objects
     ]
-    insert_all(journal, _INTO, "(?, ?, ?, ?, ?, ?)", rows, _REFRESH)
+    journal.insert_all(_INTO, "(?, ?, ?, ?, ?, ?)", rows, _REFRESH)
 
 
 def delete(journal: Journal, identifiers: Iterable[str]) -> None:

@@ -15,7 +15,20 @@ from seatctl.ledger.hashes import NO_HASH, change_hash, entry_hash, sha256, text
 from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Reader
 from seatctl.models.run import AuditEntry, Change
-from seatctl.models.verification import Verification
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The result of verifying the hash chain. `problem` describes the first bad entry; None: no problem."""
+
+    entries: int
+    changes: int
+    erased: int
+    """Change rows with erased contents, of which only the hashes were verified."""
+    head: str
+    """`SEQ:HASH` of the last entry; `0:000…` for an empty audit."""
+    problem: str | None = None
+    bad_entry: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,12 +1,34 @@
-"""DDL of the ledger's schema: STRICT tables, named constraints, and the triggers that protect seats.
+"""DDL of the ledger: STRICT tables, named constraints, and triggers that protect seats and the audit.
 
 `migrate.py` applies it. docs/ledger.md explains each table.
 """
 
 from __future__ import annotations
 
-from seatctl.ledger.schema.column_kinds import JSON_DEFAULT, flag, one_of, time_of
-from seatctl.ledger.schema.record import RECORD, RECORD_GUARDS
+_DATE = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]"
+_CLOCK = "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
+
+
+def time_of(column: str, *, null: bool = False) -> str:
+    """Return a time column: exactly YYYY-MM-DDTHH:MM:SSZ, so that text order is time order."""
+    required = "" if null else "NOT NULL "
+    return f"{column} TEXT {required}CONSTRAINT {column}_is_a_time CHECK ({column} GLOB '{_DATE}T{_CLOCK}Z')"
+
+
+def choice(column: str, *values: str, default: str | None = None) -> str:
+    """Return a text column for one of `values`."""
+    listed = ", ".join(f"'{value}'" for value in values)
+    preset = f" DEFAULT '{default}'" if default else ""
+    return f"{column} TEXT NOT NULL{preset} CONSTRAINT {column}_is_known CHECK ({column} IN ({listed}))"
+
+
+def flag(column: str, default: int = 0) -> str:
+    """Return a column for 0 or 1."""
+    check = f"CONSTRAINT {column}_is_a_flag CHECK ({column} IN (0, 1))"
+    return f"{column} INTEGER NOT NULL DEFAULT {default} {check}"
+
+
+JSON_DEFAULT = "TEXT NOT NULL DEFAULT '{}'"
 
 CATALOGUE = (
     f"""CREATE TABLE plans (
@@ -17,7 +39,7 @@ CATALOGUE = (
         price_id TEXT NOT NULL,
         currency TEXT NOT NULL,
         unit_amount INTEGER NOT NULL CONSTRAINT unit_amount_is_not_negative CHECK (unit_amount >= 0),
-        {one_of("interval", "day", "week", "month", "year")},
+        {choice("interval", "day", "week", "month", "year")},
         interval_count INTEGER NOT NULL DEFAULT 1,
         policy TEXT,
         {flag("active", 1)},
@@ -37,7 +59,7 @@ CATALOGUE = (
         email_key TEXT NOT NULL CONSTRAINT user_email_is_unique UNIQUE,
         name TEXT,
         group_name TEXT,
-        {one_of("status", "active", "suspended", "removed", default="active")},
+        {choice("status", "active", "suspended", "removed", default="active")},
         {time_of("last_active", null=True)},
         {flag("reclaim_exempt")},
         {time_of("created_at")}
@@ -57,7 +79,7 @@ SUBSCRIPTIONS = (
         stripe_subscription TEXT NOT NULL,
         stripe_item TEXT NOT NULL CONSTRAINT subscription_item_is_unique UNIQUE,
         {
-        one_of(
+        choice(
             "status",
             "incomplete",
             "incomplete_expired",
@@ -73,7 +95,7 @@ SUBSCRIPTIONS = (
         price_id TEXT NOT NULL,
         currency TEXT NOT NULL,
         unit_amount INTEGER NOT NULL,
-        {one_of("collection_method", "charge_automatically", "send_invoice", default="charge_automatically")},
+        {choice("collection_method", "charge_automatically", "send_invoice", default="charge_automatically")},
         {time_of("term_start")},
         {time_of("term_end")},
         quantity INTEGER NOT NULL CONSTRAINT quantity_is_not_negative CHECK (quantity >= 0),
@@ -123,7 +145,7 @@ SUBSCRIPTIONS = (
         user_id INTEGER NOT NULL REFERENCES users (id),
         subscription_id INTEGER REFERENCES subscriptions (id),
         features TEXT NOT NULL DEFAULT '[]',
-        {one_of("status", "pending", "waitlisted", "approved", "denied", "canceled", "expired")},
+        {choice("status", "pending", "waitlisted", "approved", "denied", "canceled", "expired")},
         priority INTEGER NOT NULL DEFAULT 0,
         note TEXT,
         {time_of("created_at")},
@@ -146,7 +168,7 @@ MONEY = (
         id INTEGER PRIMARY KEY,
         stripe_id TEXT NOT NULL CONSTRAINT invoice_stripe_id_is_unique UNIQUE,
         number TEXT,
-        {one_of("status", "draft", "open", "paid", "uncollectible", "void")},
+        {choice("status", "draft", "open", "paid", "uncollectible", "void")},
         currency TEXT NOT NULL,
         subtotal INTEGER NOT NULL,
         total INTEGER NOT NULL,
@@ -198,7 +220,7 @@ MONEY = (
         run INTEGER NOT NULL REFERENCES runs (number),
         kind TEXT NOT NULL,
         payload TEXT NOT NULL,
-        {one_of("state", "pending", "waiting", "done", "failed", default="pending")},
+        {choice("state", "pending", "waiting", "done", "failed", default="pending")},
         subscription_id INTEGER REFERENCES subscriptions (id),
         reserved_name TEXT,
         request_id TEXT,
@@ -275,6 +297,116 @@ SEAT_GUARDS = (
     """CREATE TRIGGER no_seats_left BEFORE UPDATE OF assigned ON subscriptions
         WHEN NEW.assigned > OLD.assigned AND NEW.assigned > NEW.capacity BEGIN
         SELECT RAISE(ABORT, 'no_seats_left');
+    END""",
+)
+
+RECORD = (
+    f"""CREATE TABLE runs (
+        number INTEGER PRIMARY KEY AUTOINCREMENT,
+        command TEXT NOT NULL,
+        actor TEXT NOT NULL,
+        os_user TEXT NOT NULL,
+        {choice("state", "pending", "done", "failed", default="pending")},
+        {time_of("started_at")},
+        {time_of("finished_at", null=True)},
+        summary TEXT,
+        undo_of INTEGER REFERENCES runs (number)
+    ) STRICT""",
+    f"""CREATE TABLE batch_rows (
+        run INTEGER NOT NULL REFERENCES runs (number),
+        n INTEGER NOT NULL,
+        command TEXT NOT NULL,
+        {choice("state", "waiting", "done", "failed", default="waiting")},
+        entry_id INTEGER,
+        error TEXT,
+        PRIMARY KEY (run, n)
+    ) STRICT""",
+    f"""CREATE TABLE audit (
+        seq INTEGER PRIMARY KEY,
+        run INTEGER NOT NULL REFERENCES runs (number),
+        {time_of("at")},
+        actor TEXT NOT NULL,
+        os_user TEXT NOT NULL,
+        command_hash TEXT NOT NULL,
+        digest TEXT NOT NULL,
+        prev_hash TEXT NOT NULL,
+        hash TEXT NOT NULL
+    ) STRICT""",
+    f"""CREATE TABLE changes (
+        entry INTEGER NOT NULL REFERENCES audit (seq) DEFERRABLE INITIALLY DEFERRED,
+        n INTEGER NOT NULL,
+        entity TEXT NOT NULL,
+        entity_id INTEGER NOT NULL,
+        before TEXT,
+        after TEXT,
+        salt TEXT,
+        {time_of("erased_at", null=True)},
+        hash TEXT NOT NULL,
+        PRIMARY KEY (entry, n)
+    ) STRICT, WITHOUT ROWID""",
+    "CREATE INDEX changes_by_entity ON changes (entity, entity_id)",
+    f"""CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY,
+        entry_id INTEGER NOT NULL REFERENCES audit (seq) DEFERRABLE INITIALLY DEFERRED,
+        n INTEGER NOT NULL,
+        template TEXT NOT NULL,
+        ids {JSON_DEFAULT},
+        recipient_id INTEGER REFERENCES users (id),
+        recipient_actor TEXT,
+        {choice("state", "waiting", "sent", "failed", "held", default="waiting")},
+        attempts INTEGER NOT NULL DEFAULT 0,
+        {time_of("next_attempt", null=True)},
+        {time_of("sent_at", null=True)},
+        last_error TEXT,
+        CONSTRAINT message_is_unique UNIQUE (entry_id, n)
+    ) STRICT""",
+    "CREATE INDEX outbox_due ON outbox (next_attempt) WHERE state = 'waiting'",
+    f"""CREATE TABLE roles (
+        id INTEGER PRIMARY KEY,
+        actor TEXT NOT NULL,
+        subscription_id INTEGER REFERENCES subscriptions (id),
+        {choice("role", "owner", "admin", "assignor", "viewer")},
+        CONSTRAINT owner_is_of_a_subscription CHECK (role <> 'owner' OR subscription_id IS NOT NULL)
+    ) STRICT""",
+    "CREATE UNIQUE INDEX one_grant_of_a_role ON roles (actor, coalesce(subscription_id, 0), role)",
+    f"""CREATE TABLE activation_codes (
+        id INTEGER PRIMARY KEY,
+        seat_id INTEGER NOT NULL REFERENCES seats (id),
+        code_hash TEXT NOT NULL CONSTRAINT code_is_unique UNIQUE,
+        {time_of("created_at")},
+        {time_of("expires_at")},
+        {time_of("used_at", null=True)}
+    ) STRICT""",
+    f"CREATE TABLE sync_state (key TEXT PRIMARY KEY, value TEXT NOT NULL, {time_of('updated_at')}) STRICT",
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT",
+)
+
+RECORD_GUARDS = (
+    """CREATE TRIGGER audit_goes_on_at_its_end BEFORE INSERT ON audit
+        WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM audit) BEGIN
+        SELECT RAISE(ABORT, 'the audit is append-only');
+    END""",
+    # The entry is written last, so that its changes cannot be replaced or added to afterwards.
+    """CREATE TRIGGER changes_come_before_their_entry BEFORE INSERT ON changes
+        WHEN EXISTS (SELECT 1 FROM audit WHERE seq = NEW.entry) BEGIN
+        SELECT RAISE(ABORT, 'the audit is append-only');
+    END""",
+    """CREATE TRIGGER audit_is_append_only_update BEFORE UPDATE ON audit BEGIN
+        SELECT RAISE(ABORT, 'the audit is append-only');
+    END""",
+    """CREATE TRIGGER audit_is_append_only_delete BEFORE DELETE ON audit BEGIN
+        SELECT RAISE(ABORT, 'the audit is append-only');
+    END""",
+    """CREATE TRIGGER changes_are_append_only_delete BEFORE DELETE ON changes BEGIN
+        SELECT RAISE(ABORT, 'the audit is append-only');
+    END""",
+    # The only update allowed: an erasure blanks the data of a person and sets the time; the hash stays.
+    """CREATE TRIGGER changes_are_append_only_update BEFORE UPDATE ON changes
+        WHEN NOT (OLD.erased_at IS NULL AND NEW.erased_at IS NOT NULL
+            AND NEW.before IS NULL AND NEW.after IS NULL AND NEW.salt IS NULL
+            AND NEW.entry = OLD.entry AND NEW.n = OLD.n AND NEW.entity = OLD.entity
+            AND NEW.entity_id = OLD.entity_id AND NEW.hash = OLD.hash) BEGIN
+        SELECT RAISE(ABORT, 'the audit is append-only');
     END""",
 )
 

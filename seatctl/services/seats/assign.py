@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from functools import partial
 
 from seatctl.errors import ExitCode
-from seatctl.ledger import imports, request_closures, seat_moves, seats, staging, subscriptions
+from seatctl.ledger import request_closures, subscriptions
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
+from seatctl.ledger.incoming import seat_changes, staging, user_import
+from seatctl.ledger.incoming.staging import RowVerdict
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.staging import RowVerdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.models.report import Report
@@ -48,19 +49,19 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, options:
         subscription = assignable(tx, ledger, name)
         require_usable(subscription)
         staging.set_verdicts(tx)
-        if options.create_users and imports.mark_undone(tx):
+        if options.create_users and user_import.mark_undone(tx):
             allow(tx, call.actor, Action.MANAGE_USERS)
-        seats.mark_seated(tx, subscription.id)
+        seat_changes.mark_seated(tx, subscription.id)
         bad = _require_good(tx, people, options)
-        needed = seats.count_wanted(tx)
+        needed = seat_changes.count_wanted(tx)
         take = _seats_to_take(tx, subscription, needed, fill=options.fill)
         if take < needed:
-            seats.mark_without_seat(tx, take)
+            seat_changes.mark_without_seat(tx, take)
         added = _create_users(tx) if options.create_users else 0
-        seated = seats.assign_incoming(tx, subscription.id)
-        changed = seat_moves.change_ends(tx, subscription.id)
+        seated = seat_changes.assign(tx, subscription.id)
+        changed = seat_changes.change_ends(tx, subscription.id)
         request_closures.approve_seated(tx, subscription.id)
-        already = staging.count_results(tx).get(seats.ALREADY, 0)
+        already = staging.count_results(tx).get(seat_changes.ALREADY, 0)
         free = subscription.free - seated
         done = [f"seated {seated:,}"] if seated else []
         done += [f"changed the end of {counted(changed, 'seat')}"] if changed else []
@@ -71,7 +72,7 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, options:
         parts += [f"skipped {counted(bad, 'bad row')}"] if bad else []
         return tx.report(
             f"{', '.join(parts)}; {free:,} free",
-            tx.report_rows(partial(staging.results, tx, seats.ASSIGNED)),
+            tx.report_rows(partial(staging.results, tx, seat_changes.ASSIGNED)),
             report_columns(people),
             unchanged=not done,
             exit_code=ExitCode.PARTIAL if bad or take < needed else ExitCode.DONE,
@@ -87,7 +88,7 @@ def revoke_seats(ledger: Ledger, call: Call, name: str, people: People) -> Repor
         staging.set_verdicts(tx)
         require_known(tx, people)
         bad = require_good(tx, people)
-        revoked = seats.revoke_incoming(tx, subscription.id)
+        revoked = seat_changes.revoke(tx, subscription.id)
         rows = tx.report_rows(partial(staging.results, tx))
         summary = _revoked_summary(subscription, revoked, bad) + waitlist_note(tx, fill_waitlists(tx))
         return tx.report(
@@ -130,7 +131,7 @@ def report_columns(people: People) -> tuple[str, ...]:
 
 def _create_users(tx: Transaction) -> int:
     """Create the unknown users, and those whose creation was undone; return how many."""
-    return imports.bring_back_undone(tx) + imports.create_from_incoming(tx)
+    return user_import.bring_back_undone(tx) + user_import.create_from_incoming(tx)
 
 
 def _require_good(tx: Transaction, people: People, options: AssignOptions) -> int:
@@ -151,5 +152,5 @@ def _seats_to_take(tx: Transaction, subscription: Subscription, needed: int, *, 
         return seats_to_take(subscription, needed, fill=fill)
     except NoSeatsLeft as refusal:
         raise shortage(
-            subscription, needed, seats.rows_without_seat(tx, subscription.free), tx.call.now
+            subscription, needed, seat_changes.rows_without_seat(tx, subscription.free), tx.call.now
         ) from refusal

@@ -8,8 +8,9 @@ from datetime import timedelta
 from functools import partial
 
 from seatctl.errors import Code, ExitCode, JsonValue, SeatctlError, UsageError, refuse
-from seatctl.ledger import request_closures, seat_moves, seats, staging, users
+from seatctl.ledger import idle_seats, request_closures, seats, users
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
+from seatctl.ledger.incoming import seat_changes, staging
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call, format_time
@@ -55,16 +56,13 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
         staging.set_verdicts(tx)
         require_known(tx, people)
         require_active(tx, people)
-        needed = seat_moves.mark_moves(tx, source.id, target.id)
+        needed = seat_changes.mark_moves(tx, source.id, target.id)
         _require_seated(tx, people, source)
         bad = require_good(tx, people)
         if needed > target.free and target.assigned <= target.capacity:
-            without: list[dict[str, JsonValue]] = [
-                {**row} for row in seat_moves.rows_without_seat(tx, target.free)
-            ]
-            raise shortage(target, needed, without, tx.call.now)
+            raise shortage(target, needed, seat_changes.rows_without_seat(tx, target.free), tx.call.now)
         seats_to_take(target, needed, fill=False)
-        moved = seat_moves.move(tx, source.id, target.id)
+        moved = seat_changes.move(tx, source.id, target.id)
         request_closures.approve_seated(tx, target.id)
         rows = tx.report_rows(partial(staging.results, tx))
         people_moved = "1 person" if moved == 1 else f"{moved:,} people"
@@ -117,7 +115,7 @@ def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Rep
                 call, f"{new_user.email} already has a seat in {subscription.name}; nothing to do"
             )
         _require_swap(subscription, old_user, new_user, seated=seated, already=already)
-        until = seat_moves.until_of(tx, subscription.id, old_user.id)
+        until = seats.until_of(tx, subscription.id, old_user.id)
         seats.revoke_users(tx, subscription.id, [old_user.id])
         seat = seats.assign(tx, subscription.id, new_user.id, until)
         tx.mail(Template.SEAT_ASSIGNED, {"seat": seat}, recipient_id=new_user.id)
@@ -125,8 +123,8 @@ def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Rep
         return tx.report(
             f"moved the seat of {old_user.email} in {subscription.name} to {new_user.email}",
             [
-                {"email": old_user.email, "result": seats.REVOKED, "error": None},
-                {"email": new_user.email, "result": seats.SEATED, "error": None},
+                {"email": old_user.email, "result": seat_changes.REVOKED, "error": None},
+                {"email": new_user.email, "result": seat_changes.SEATED, "error": None},
             ],
             _SWAP_COLUMNS,
             data={"subscription": subscription.name},
@@ -174,25 +172,25 @@ def reclaim_seats(ledger: Ledger, call: Call, name: str, options: ReclaimOptions
         )
     with ledger.change(call) as tx:
         subscription = assignable(tx, ledger, name)
-        idle = seat_moves.Idle(
+        idle = idle_seats.Idle(
             unclaimed_since=_days_before(call, options.unclaimed),
             inactive_since=_days_before(call, options.inactive),
             suspended=options.suspended,
         )
         grace = options.grace or timedelta()
-        seat_moves.stage_idle(tx, subscription.id, idle, format_time(call.now - grace - _WARNING_HOLDS))
+        idle_seats.stage(tx, subscription.id, idle, format_time(call.now - grace - _WARNING_HOLDS))
         warned = 0
         if options.grace is not None:
-            warned = seat_moves.warn_idle(tx, format_time(call.now + grace))
+            warned = idle_seats.warn(tx, format_time(call.now + grace))
         due = None if options.grace is None else format_time(call.now - grace)
-        revoked = seat_moves.choose_idle(tx, due)
+        revoked = idle_seats.choose(tx, due)
         check_revocations(
             options.max_revoke,
             [RevocationCount(subscription.name, subscription.assigned, revoked)],
             "--dry-run --max-revoke 100%",
         )
-        seat_moves.revoke_idle(tx)
-        rows = tx.report_rows(partial(seat_moves.idle_rows, tx))
+        idle_seats.revoke(tx)
+        rows = tx.report_rows(partial(idle_seats.records, tx))
         summary = _reclaim_summary(subscription, revoked, warned)
         summary += waitlist_note(tx, fill_waitlists(tx))
         data: dict[str, JsonValue] = {"subscription": subscription.name, "revoked": revoked, "warned": warned}

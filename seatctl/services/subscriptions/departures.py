@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seatctl.errors import JsonValue
-from seatctl.ledger import departures, seats, staging
+from seatctl.ledger import departures, seats
+from seatctl.ledger.incoming import staging
+from seatctl.ledger.incoming.staging import RowVerdict
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.staging import RowVerdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.subscription import Subscription
 from seatctl.services.subscriptions.finish import After

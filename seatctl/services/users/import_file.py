@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from functools import partial
 
 from seatctl.errors import ExitCode
-from seatctl.ledger import imports, staging
+from seatctl.ledger.incoming import staging, user_import
+from seatctl.ledger.incoming.staging import RowVerdict
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.staging import RowVerdict
 from seatctl.models.call import Call
 from seatctl.models.report import Report
 from seatctl.models.role import Action
@@ -30,13 +30,13 @@ def import_users(ledger: Ledger, call: Call, rows: Iterable[PersonRow], *, skip_
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
         staging.set_verdicts(tx)
-        imports.mark_undone(tx)
+        user_import.mark_undone(tx)
         bad = staging.require_good(tx, skip_bad)
-        imported = imports.apply(tx)
+        imported = user_import.apply(tx)
         removed = staging.count(tx, RowVerdict.REMOVED)
         return tx.report(
             _summary(imported, removed, bad),
-            tx.report_rows(partial(staging.results, tx, imports.RESULTS)),
+            tx.report_rows(partial(staging.results, tx, user_import.RESULTS)),
             ("line", "email", "result", "error"),
             unchanged=not (imported.added or imported.updated),
             exit_code=ExitCode.PARTIAL if bad else ExitCode.DONE,
@@ -44,7 +44,7 @@ def import_users(ledger: Ledger, call: Call, rows: Iterable[PersonRow], *, skip_
         )
 
 
-def _summary(imported: imports.Imported, removed: int, bad: int) -> str:
+def _summary(imported: user_import.Imported, removed: int, bad: int) -> str:
     """Return `added 97, updated 2 users; 1 removed user not changed: …; skipped 3 bad rows`."""
     counts = ((imported.added, "added"), (imported.updated, "updated"))
     done = ", ".join(f"{verb} {number:,}" for number, verb in counts if number)

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from seatctl.errors import Code, JsonValue, SeatctlError, UsageError, refuse
-from seatctl.ledger import staging, users
+from seatctl.ledger import users
+from seatctl.ledger.incoming import staging
+from seatctl.ledger.incoming.staging import RowVerdict
 from seatctl.ledger.ledger import Ledger
-from seatctl.ledger.staging import RowVerdict
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.people import FIELDS, checked_rows, typed

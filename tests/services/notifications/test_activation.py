@@ -112,7 +112,7 @@ def test_who_never_claimed_goes_first(sandbox, design, postbox):
     claim(sandbox, code_in(postbox.to(BOB)[0]))
     from seatctl.ledger import departures
     from seatctl.ledger.ledger import open_ledger
-    from seatctl.models.seat import DepartureRule
+    from seatctl.models.departure import DepartureRule
 
     ledger = open_ledger(ledger_path(sandbox))
     with ledger.reading() as reader:
