@@ -11,7 +11,7 @@ import pytest
 
 import seatctl
 from bench.questions import put_invoices
-from seatctl.ledger.schema.indexes import INDEXES
+from seatctl.ledger.schema.migrate import INDEXES
 from tests.support.steps import steps
 from tests.support.subscriptions import ledger_path, query
 

@@ -27,7 +27,7 @@ APPLICATION_ID = 0x73656174
 _UNSETTLED = "status IN ('draft', 'open', 'uncollectible')"
 """As in `ledger/collection.py`; repeated here, because a released migration is never edited."""
 
-_INDEXES_AND_SEARCH = (
+INDEXES = (
     "CREATE INDEX invoices_by_status ON invoices (status, created_at)",
     f"CREATE INDEX invoices_unsettled ON invoices (subscription_id) WHERE {_UNSETTLED}",
     f"CREATE INDEX invoices_unsettled_in_stripe ON invoices (stripe_subscription) WHERE {_UNSETTLED}",
@@ -41,6 +41,10 @@ _INDEXES_AND_SEARCH = (
     "CREATE INDEX requests_by_subscription ON requests (subscription_id)",
     "CREATE INDEX requests_by_user ON requests (user_id)",
     "CREATE INDEX outbox_by_state ON outbox (state)",
+)
+"""Indexes for queries that scanned whole tables before: docs/ledger.md."""
+
+_SEARCH = (
     "DROP TABLE users_search",
     # With a space before and after the name, the two letters at the beginning or end of a word, and a whole
     # name of two letters, are part of a trigram.
@@ -50,7 +54,6 @@ _INDEXES_AND_SEARCH = (
     )""",
     "INSERT INTO users_search (users_search) VALUES ('rebuild')",
 )
-"""Indexes for queries that scanned whole tables, and the search index over padded names: docs/ledger.md."""
 
 
 def is_current(engine: SqliteEngine) -> bool:
@@ -126,7 +129,7 @@ def _migrations() -> Migrations:
 
     @migrations()
     def indexes_of_questions(database: Database) -> None:
-        for statement in _INDEXES_AND_SEARCH:
+        for statement in (*INDEXES, *_SEARCH):
             database.execute(statement)
 
     return migrations
