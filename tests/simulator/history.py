@@ -91,7 +91,7 @@ class History:
         after = self._after("command", before, _amount(shown))
         if reading:
             invariants.check_untouched(step, result, was, self._dump())
-        invariants.check_exit(step, result)
+        invariants.check_exit(step, result, before)
         invariants.check_seats(before, after)
         became = invariants.facts_of(self.world.ledger)
         invariants.check_refusal(step, result, before, after, (facts, became))

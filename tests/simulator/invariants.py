@@ -27,8 +27,11 @@ class Violation(Exception):
         self.name, self.detail = name, detail
 
 
-def check_exit(step: Step, result: Result) -> None:
-    """No bug, no traceback, and a code that means something."""
+def check_exit(step: Step, result: Result, before: Books | None = None) -> None:
+    """No bug, no traceback, and a code that means something.
+
+    A repetition of a purchase that Stripe had not accepted may end that one, and say what stopped it.
+    """
     told = result.out + result.err
     if "Traceback (most recent" in told or "this is a bug" in told:
         raise Violation("a bug was told", told[-600:])
@@ -43,7 +46,14 @@ def check_exit(step: Step, result: Result) -> None:
             raise Violation("a question nobody can answer", told[-600:])
     if result.code == 74 and not any("disk full" in hit for hit in result.hit):
         raise Violation("exit 74 with a sound ledger", told[-600:])
-    if result.code == 75 and not result.hit and result.error.get("code") not in PENDING:
+    earlier = set() if before is None else {operation.run for operation in before.open_operations}
+    told_of_earlier = result.error.get("run") in earlier
+    if (
+        result.code == 75
+        and not result.hit
+        and not told_of_earlier
+        and result.error.get("code") not in PENDING
+    ):
         raise Violation("exit 75 with nothing in the way", told[-600:])
 
 
