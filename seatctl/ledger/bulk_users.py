@@ -48,7 +48,7 @@ def update(tx: Transaction, source: str, **values: str) -> int:
     `values` are SQL expressions by key of the change row. If they change names, `source` must select the same
     users afterwards.
     """
-    if tx.value(f"SELECT 1 FROM {source} LIMIT 1") is None:
+    if not tx.exists(source):
         return 0
     before, after = change_rows.user("u"), change_rows.user("u", **values)
     updated = tx.record_many(

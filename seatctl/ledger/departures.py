@@ -25,32 +25,32 @@ def choose(reader: Reader, subscription_id: int, rule: DepartureRule, seats: int
 
     People whose seat ends anyway are selected first, so that fewer others lose theirs.
     """
-    rows = reader.rows(
+    rows = reader.column(
         f"SELECT t.user_id FROM seats t JOIN users u ON u.id = t.user_id"
         f" WHERE t.subscription_id = :subscription AND t.revoked_at IS NULL {_ONLY.get(rule, '')}"
         f" ORDER BY t.until IS NULL, {_ORDER[rule]} LIMIT :seats",
         {"subscription": subscription_id, "seats": max(0, seats)},
     )
-    return tuple(row["user_id"] for row in rows)
+    return tuple(rows)
 
 
 def emails(reader: Reader, users: Sequence[int]) -> tuple[str, ...]:
     """Return the e-mail addresses of these users, in the same order."""
-    rows = reader.rows(
+    rows = reader.column(
         "SELECT u.email FROM json_each(?) AS named JOIN users u ON u.id = named.value ORDER BY named.key",
         (json.dumps([*users]),),
     )
-    return tuple(row["email"] for row in rows)
+    return tuple(rows)
 
 
 def ending_between(reader: Reader, subscription_id: int, after: str, until: str) -> tuple[int, ...]:
     """Return the ids of users whose seat ends after `after` and no later than `until` (written form, UTC)."""
-    rows = reader.rows(
+    rows = reader.column(
         "SELECT user_id FROM seats WHERE subscription_id = ? AND revoked_at IS NULL"
         " AND until > ? AND until <= ?",
         (subscription_id, after, until),
     )
-    return tuple(row["user_id"] for row in rows)
+    return tuple(rows)
 
 
 def selected_by_decrease(reader: Reader, subscription_id: int, until: str) -> tuple[int, ...]:
@@ -58,7 +58,7 @@ def selected_by_decrease(reader: Reader, subscription_id: int, until: str) -> tu
 
     `until` is in the written form (UTC).
     """
-    rows = reader.rows(
+    rows = reader.column(
         "SELECT DISTINCT t.user_id FROM operations o, json_each(o.payload, '$.leaving') named"
         " JOIN seats t ON t.user_id = named.value AND t.subscription_id = o.subscription_id"
         " WHERE o.subscription_id = :subscription AND o.kind = 'change' AND o.state = 'done'"
@@ -66,34 +66,36 @@ def selected_by_decrease(reader: Reader, subscription_id: int, until: str) -> tu
         " ORDER BY o.id, named.key",
         {"subscription": subscription_id, "until": until},
     )
-    return tuple(row["user_id"] for row in rows)
+    return tuple(rows)
 
 
 def seated_in_file(reader: Reader, subscription_id: int) -> tuple[int, ...]:
     """Return the ids of users in the staged file (`incoming`) who have an active seat in the subscription."""
-    rows = reader.rows(
+    rows = reader.column(
         "SELECT t.user_id FROM seats t JOIN incoming i ON i.user_id = t.user_id"
         " WHERE t.subscription_id = ? AND t.revoked_at IS NULL ORDER BY i.line",
         (subscription_id,),
     )
-    return tuple(row["user_id"] for row in rows)
+    return tuple(rows)
 
 
 def in_file(reader: Reader) -> tuple[str, ...]:
     """Return the e-mail addresses of the users in the staged file (`incoming`), in alphabetical order."""
-    rows = reader.rows("SELECT u.email FROM incoming i JOIN users u ON u.id = i.user_id ORDER BY u.email_key")
-    return tuple(row["email"] for row in rows)
+    rows = reader.column(
+        "SELECT u.email FROM incoming i JOIN users u ON u.id = i.user_id ORDER BY u.email_key"
+    )
+    return tuple(rows)
 
 
 def not_seated_in_file(reader: Reader, subscription_id: int) -> tuple[str, ...]:
     """Return the addresses in the staged file (`incoming`) without an active seat there, in file order."""
-    rows = reader.rows(
+    rows = reader.column(
         "SELECT u.email FROM incoming i JOIN users u ON u.id = i.user_id WHERE NOT EXISTS ("
         " SELECT 1 FROM seats t WHERE t.user_id = i.user_id AND t.subscription_id = ?"
         " AND t.revoked_at IS NULL) ORDER BY i.line",
         (subscription_id,),
     )
-    return tuple(row["email"] for row in rows)
+    return tuple(rows)
 
 
 def next_seats(reader: Reader, subscription_id: int) -> int:
@@ -103,10 +105,9 @@ def next_seats(reader: Reader, subscription_id: int) -> int:
 
 def assigned_last(reader: Reader, subscription_id: int, seats: int) -> list[str]:
     """Return the e-mail addresses of the `seats` people assigned last, the latest first."""
-    rows = reader.rows(
+    return reader.column(
         "SELECT u.email FROM seats t JOIN users u ON u.id = t.user_id"
         " WHERE t.subscription_id = :subscription AND t.revoked_at IS NULL"
         " ORDER BY t.assigned_at DESC, t.id DESC LIMIT :seats",
         {"subscription": subscription_id, "seats": max(0, seats)},
     )
-    return [row["email"] for row in rows]

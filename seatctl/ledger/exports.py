@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from seatctl.ledger.invoices import REMAINING
+from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Reader
 from seatctl.models.report import Record
 
@@ -58,6 +59,5 @@ def columns(reader: Reader, table: str) -> list[str]:
 
 
 def rows(reader: Reader, table: str) -> Iterator[Record]:
-    """Yield the rows of a file."""
-    for row in reader.rows(TABLES[table]):
-        yield dict(zip(row.keys(), row, strict=True))
+    """Return the rows of a file."""
+    return map(record, reader.rows(TABLES[table]))

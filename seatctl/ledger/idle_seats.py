@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from seatctl.ledger import change_rows, seats
 from seatctl.ledger.conditions import where
+from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.report import Record
 
@@ -87,17 +88,9 @@ def revoke(tx: Transaction) -> int:
 
 
 def records(reader: Reader) -> Iterator[Record]:
-    """Yield an output record per idle seat."""
+    """Return an output record per idle seat."""
     rows = reader.rows(
-        "SELECT u.email, i.why, u.last_active, t.assigned_at, i.warned_at, i.result FROM idle i"
+        "SELECT u.email, i.why, t.assigned_at, u.last_active, i.result, NULL AS error FROM idle i"
         " JOIN seats t ON t.id = i.seat_id JOIN users u ON u.id = t.user_id ORDER BY i.seat_id"
     )
-    for row in rows:
-        yield {
-            "email": row["email"],
-            "why": row["why"],
-            "assigned_at": row["assigned_at"],
-            "last_active": row["last_active"],
-            "result": row["result"],
-            "error": None,
-        }
+    return map(record, rows)

@@ -65,8 +65,7 @@ def drafts_of(reader: Reader, customers_in_stripe: Iterable[str]) -> list[str]:
 
 def subscription_of(reader: Reader, invoice_id: int) -> int | None:
     """Return the id of the subscription that an invoice is for, or None."""
-    subscription_id = reader.value("SELECT subscription_id FROM invoices WHERE id = ?", (invoice_id,))
-    return subscription_id if isinstance(subscription_id, int) else None
+    return reader.number("SELECT subscription_id FROM invoices WHERE id = ?", (invoice_id,))
 
 
 def lines(reader: Reader, invoice_id: int) -> list[InvoiceLine]:

@@ -9,6 +9,7 @@ from datetime import datetime
 from seatctl.errors import JsonValue
 from seatctl.ledger import invoices, requests
 from seatctl.ledger.reminders import END_IS_OPEN
+from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
 from seatctl.models.invoice import Invoice, InvoiceLine
@@ -162,7 +163,7 @@ def _money(amount: int, currency: str) -> str:
 
 def _row_facts(reader: Reader, sql: str, number: int) -> Facts | None:
     row = reader.row(sql, (number,))
-    return None if row is None else dict(zip(row.keys(), row, strict=True))
+    return None if row is None else record(row)
 
 
 _READERS: Mapping[str, Callable[[Reader, int], Facts | None]] = {

@@ -91,12 +91,11 @@ def has_unexpanded(reader: Reader, now: str) -> bool:
 
 def due(reader: Reader, now: str, most: int, first_entry: int = 0) -> list[int]:
     """Return the ids of due messages to one; those of `first_entry` and later come first."""
-    rows = reader.rows(
+    return reader.column(
         f"SELECT o.id FROM outbox o WHERE {_IS_DUE} AND {_MANY} IS NULL"
         " ORDER BY o.entry_id >= :first DESC, o.id LIMIT :most",
         {"now": now, "first": first_entry, "most": most},
     )
-    return [row["id"] for row in rows]
 
 
 def server_is_down(reader: Reader, now: str) -> bool:

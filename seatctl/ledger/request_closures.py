@@ -90,7 +90,7 @@ def _close(
     """
     by, reason = decided
     params = {"subscription": None, **params, "now": tx.now}
-    if tx.value(f"SELECT 1 FROM requests WHERE {where} LIMIT 1", params) is None:
+    if not tx.exists(f"requests WHERE {where}", params):
         return 0
     params |= {"status": status.value, "by": by, "reason": reason}
     before, after = change_rows.request(), change_rows.request(**_NEW_VALUES)

@@ -14,7 +14,7 @@ from seatctl.errors import Code, JsonValue, NotFound
 from seatctl.ledger import change_rows
 from seatctl.ledger.conditions import one_of, where
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.row_values import mapper
+from seatctl.ledger.row_values import mapper, record
 from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, optional_text
@@ -101,15 +101,13 @@ def open_of(reader: Reader, user_id: int, subscription_id: int | None, now: date
 def open_of_user(reader: Reader, user_id: int, now: datetime) -> list[dict[str, JsonValue]]:
     """Return the user's open requests at `now` (UTC): number, subscription (None: any), status, created."""
     rows = reader.rows(
-        "SELECT r.number, p.name, r.status, r.created_at FROM requests AS r"
+        "SELECT r.number, p.name AS subscription, r.status, r.created_at FROM requests AS r"
         " LEFT JOIN subscriptions AS p ON p.id = r.subscription_id"
         f" WHERE r.user_id = ? AND r.{IS_OPEN}"
         " AND (r.expires_at IS NULL OR r.expires_at > ?) ORDER BY r.number",
         (user_id, format_time(now)),
     )
-    return [
-        {"number": row[0], "subscription": row[1], "status": row[2], "created_at": row[3]} for row in rows
-    ]
+    return [*map(record, rows)]
 
 
 def decide(
@@ -171,16 +169,15 @@ def waiting(reader: Reader, subscription_id: int) -> Iterator[SeatRequest]:
 
 def anybody_waits(reader: Reader) -> bool:
     """Return whether any request is waitlisted."""
-    return reader.value("SELECT 1 FROM requests WHERE status = 'waitlisted' LIMIT 1") is not None
+    return reader.exists("requests WHERE status = 'waitlisted'")
 
 
 def place(reader: Reader, request: SeatRequest, now: datetime) -> int | None:
     """Return the place of a request on its waitlist at `now` (UTC), from 1; None if it is not on one."""
-    found = reader.value(
+    return reader.number(
         f"SELECT place FROM ({_PLACES} AND subscription_id IS :subscription) WHERE number = :number",
         {"subscription": request.subscription_id, "number": request.number, "now": format_time(now)},
     )
-    return found if isinstance(found, int) else None
 
 
 def places(reader: Reader, now: datetime) -> dict[int, int]:

@@ -68,6 +68,11 @@ def compact_json(value: Mapping[str, JsonValue]) -> str:
     return json.dumps(dict(value), ensure_ascii=False, separators=(",", ":"))
 
 
+def record(row: Row) -> dict[str, JsonValue]:
+    """Return a row as an output record, whose keys are its columns."""
+    return dict(zip(row.keys(), row, strict=True))
+
+
 def json_list(values: Iterable[str]) -> str:
     """Return texts as one parameter for `json_each`."""
     return json.dumps(list(values))

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
-from seatctl.ledger.engines.port import Row, SqlValue
+from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Reader
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def listing(reader: Reader, selection: SeatFilter) -> Iterator[Record]:
         f" WHERE {where}{order}",
         params,
     )
-    return map(_record, rows)
+    return map(record, rows)
 
 
 def count(reader: Reader, selection: SeatFilter) -> int:
@@ -104,8 +105,4 @@ def history(reader: Reader, selection: SeatFilter) -> Iterator[Record]:
         f" LEFT JOIN audit taken ON taken.seq = t.revoked_entry WHERE {where} ORDER BY t.id",
         params,
     )
-    return map(_record, rows)
-
-
-def _record(row: Row) -> Record:
-    return dict(zip(row.keys(), row, strict=True))
+    return map(record, rows)

@@ -123,7 +123,7 @@ def set_ends(
     `until` is an SQL expression for a row of `source`. Returns how many ends were changed.
     """
     params = params or {}
-    if tx.value(f"SELECT 1 FROM {source} LIMIT 1", params) is None:
+    if not tx.exists(source, params):
         return 0
     before, after = change_rows.seat("t"), change_rows.seat("t", until=until)
     changed = tx.record_many(
@@ -149,7 +149,7 @@ def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], momen
     changes are recorded first, while the condition still selects the seats.
     """
     params = {**params, "now": tx.now}
-    if tx.value(f"SELECT 1 FROM seats WHERE {where} LIMIT 1", params) is None:
+    if not tx.exists(f"seats WHERE {where}", params):
         return 0
     is_revocation = moment == ":now"
     if is_revocation:
@@ -192,11 +192,10 @@ def _count_freed(tx: Transaction, where: str, params: dict[str, SqlValue]) -> No
 
 def active_id(reader: Reader, subscription_id: int, user_id: int) -> int | None:
     """Return the id of the user's active seat, or None. For transactions: they record expired seats first."""
-    seat_id = reader.value(
+    return reader.number(
         "SELECT id FROM seats WHERE subscription_id = ? AND user_id = ? AND revoked_at IS NULL",
         (subscription_id, user_id),
     )
-    return seat_id if isinstance(seat_id, int) else None
 
 
 def is_seated(reader: Reader, subscription_id: int, user_id: int, now: str) -> bool:
@@ -213,8 +212,7 @@ def is_seated(reader: Reader, subscription_id: int, user_id: int, now: str) -> b
 
 def until_of(reader: Reader, subscription_id: int, user_id: int) -> str | None:
     """Return when the user's active seat there ends, in the written form; None: never."""
-    until = reader.value(
+    return reader.text(
         "SELECT until FROM seats WHERE subscription_id = ? AND user_id = ? AND revoked_at IS NULL",
         (subscription_id, user_id),
     )
-    return until if isinstance(until, str) else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger.engines.port import Engine, Params, Row, SqlValue
@@ -42,10 +42,27 @@ class Reader:
         row = self.row(sql, params)
         return None if row is None else cast("SqlValue", row[0])
 
+    def column(self, sql: str, params: Params = ()) -> list[Any]:
+        """Return the first column of all rows."""
+        return [row[0] for row in self.engine.rows(sql, params)]
+
+    def text(self, sql: str, params: Params = ()) -> str | None:
+        """Return the first column of the first row if it is a text, else None."""
+        value = self.value(sql, params)
+        return value if isinstance(value, str) else None
+
+    def number(self, sql: str, params: Params = ()) -> int | None:
+        """Return the first column of the first row if it is a number, else None."""
+        value = self.value(sql, params)
+        return value if isinstance(value, int) else None
+
+    def exists(self, source: str, params: Params = ()) -> bool:
+        """Return whether `source`, a FROM clause with its conditions, selects any row."""
+        return self.row(f"SELECT 1 FROM {source} LIMIT 1", params) is not None
+
     def count(self, sql: str, params: Params = ()) -> int:
         """Return the first column of the first row as a number; 0 if there is none."""
-        number = self.value(sql, params)
-        return number if isinstance(number, int) else 0
+        return self.number(sql, params) or 0
 
 
 class Journal(Reader):

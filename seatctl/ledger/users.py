@@ -9,7 +9,7 @@ from datetime import datetime
 from seatctl.errors import Code, JsonValue, NotFound, refuse
 from seatctl.ledger import change_rows, groups, roles, user_search
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.row_values import mapper
+from seatctl.ledger.row_values import mapper, record
 from seatctl.ledger.schema import email_keys
 from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Reader, Transaction
@@ -41,8 +41,7 @@ def find(reader: Reader, email: str) -> User | None:
 
 def email_of(reader: Reader, user_id: int) -> str | None:
     """Return the e-mail of the user with this id, or None."""
-    email = reader.value("SELECT email FROM users WHERE id = ?", (user_id,))
-    return email if isinstance(email, str) else None
+    return reader.text("SELECT email FROM users WHERE id = ?", (user_id,))
 
 
 def require(reader: Reader, email: str) -> User:
@@ -83,28 +82,19 @@ def records(
     group: str | None = None,
     now: datetime,
 ) -> Iterator[Record]:
-    """Yield users as output records; without `status`, all except removed ones.
+    """Return users as output records; without `status`, all except removed ones.
 
     They are sorted by e-mail; results of a search are not sorted. `seats` counts active seats at `now` (UTC).
     """
     groups.define_group_key(reader)
     source, where, params = _selection(text, status, group)
     rows = reader.rows(
-        f"SELECT {_COLUMNS}, (SELECT count(*) FROM seats AS s WHERE s.user_id = u.id AND s.revoked_at IS NULL"
-        "  AND (s.until IS NULL OR s.until > :now)) AS seats"
-        f" FROM {source} WHERE {where} {'' if text else 'ORDER BY u.email_key'}",
+        'SELECT u.email, u.name, u.group_name AS "group", u.status, (SELECT count(*) FROM seats AS s'
+        " WHERE s.user_id = u.id AND s.revoked_at IS NULL AND (s.until IS NULL OR s.until > :now)) AS seats,"
+        f" u.last_active, u.created_at FROM {source} WHERE {where} {'' if text else 'ORDER BY u.email_key'}",
         {**params, "now": format_time(now)},
     )
-    for row in rows:
-        yield {
-            "email": row[1],
-            "name": row[2],
-            "group": row[3],
-            "status": row[4],
-            "seats": row["seats"],
-            "last_active": row[5],
-            "created_at": row[6],
-        }
+    return map(record, rows)
 
 
 def total(
@@ -204,23 +194,22 @@ def had_email(reader: Reader, user_id: int, email: str) -> bool:
 
 def owned_subscriptions(reader: Reader, user: User) -> list[str]:
     """Return the names of subscriptions that the user owns and that have not ended."""
-    rows = reader.rows(
+    return reader.column(
         f"SELECT name FROM subscriptions WHERE owner_id = ? AND NOT {HAS_ENDED} ORDER BY name_key",
         (user.id,),
     )
-    return [row["name"] for row in rows]
 
 
 def active_seats(reader: Reader, user: User, now: datetime) -> list[dict[str, JsonValue]]:
     """Return the active seats of a user at `now` (UTC): subscription, assigned_at, until."""
     rows = reader.rows(
-        "SELECT p.name, s.assigned_at, s.until FROM seats AS s"
+        "SELECT p.name AS subscription, s.assigned_at, s.until FROM seats AS s"
         " JOIN subscriptions AS p ON p.id = s.subscription_id"
         " WHERE s.user_id = ? AND s.revoked_at IS NULL AND (s.until IS NULL OR s.until > ?)"
         " ORDER BY p.name_key",
         (user.id, format_time(now)),
     )
-    return [{"subscription": row[0], "assigned_at": row[1], "until": row[2]} for row in rows]
+    return [*map(record, rows)]
 
 
 _user = mapper(User)

@@ -15,6 +15,7 @@ from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import groups, subscriptions
 from seatctl.ledger.bulk_users import REMOVED_BY_UNDO
 from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.row_values import record
 from seatctl.ledger.subscription_handles import UnknownSubscription
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import parse_time
@@ -222,12 +223,10 @@ def require_good(reader: Reader, *, skip_bad: bool, prune: bool) -> int:
     unreadable = prune and bad and reader.count(f"SELECT count(*) FROM desired WHERE {_UNREADABLE}")
     if bad and (unreadable or not skip_bad):
         total = reader.count("SELECT count(*) FROM desired")
-        rows: list[JsonValue] = [
-            {"line": row["line"], "email": row["email"], "error": row["problem"]}
-            for row in reader.rows(
-                "SELECT line, email, problem FROM desired WHERE verdict = 'bad' ORDER BY n"
-            )
-        ]
+        bad_rows = reader.rows(
+            "SELECT line, email, problem AS error FROM desired WHERE verdict = 'bad' ORDER BY n"
+        )
+        rows: list[JsonValue] = [*map(record, bad_rows)]
         raise refuse(
             Code.BAD_ROWS,
             f"{bad:,} of {total:,} rows {'is' if bad == 1 else 'are'} bad; nothing was written",

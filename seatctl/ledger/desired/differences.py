@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from seatctl.errors import JsonValue
 from seatctl.ledger.desired.compare import WANTS, DesiredVerdict
+from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.report import Record
 from seatctl.models.subscription import Subscription
@@ -108,35 +109,19 @@ def mark_without_seat(journal: Journal, short: Iterable[SubscriptionComparison])
 def records(reader: Reader) -> Iterator[Record]:
     """Yield an output record per difference: revoked seats first, then rows that change something."""
     revoked = reader.rows(
-        "SELECT l.line, u.email, s.name AS subscription, t.until FROM leaving l"
-        " JOIN seats t ON t.id = l.seat_id JOIN users u ON u.id = t.user_id"
-        " JOIN subscriptions s ON s.id = t.subscription_id"
-        " ORDER BY l.subscription, l.seat_id"
+        "SELECT l.line, u.email, s.name AS subscription, 'revoked' AS result, t.until, NULL AS error"
+        " FROM leaving l JOIN seats t ON t.id = l.seat_id JOIN users u ON u.id = t.user_id"
+        " JOIN subscriptions s ON s.id = t.subscription_id ORDER BY l.subscription, l.seat_id"
     )
-    for row in revoked:
-        yield _record(row["line"], row["email"], row["subscription"], "revoked", row["until"], None)
+    yield from map(record, revoked)
     changed = reader.rows(
-        "SELECT d.line, d.email, s.name AS subscription, d.verdict, d.until, d.problem FROM desired d"
-        " LEFT JOIN desired_subscriptions w ON w.n = d.subscription"
+        "SELECT d.line, d.email, s.name AS subscription, d.verdict AS result, d.until, d.problem AS error"
+        " FROM desired d LEFT JOIN desired_subscriptions w ON w.n = d.subscription"
         " LEFT JOIN subscriptions s ON s.id = w.subscription_id"
         " WHERE d.verdict IN ('assign', 'unknown', 'back', 'ends', 'no seat free', 'bad')"
         " OR d.differs AND d.verdict IN ('seated', 'over') ORDER BY d.n"
     )
-    for row in changed:
-        yield _record(row[0], row[1], row[2], RESULTS[row[3]], row[4], row[5])
-
-
-def _record(
-    line: int | None, email: str, subscription: str | None, result: str, until: str | None, error: str | None
-) -> Record:
-    return {
-        "line": line,
-        "email": email,
-        "subscription": subscription,
-        "result": result,
-        "until": until,
-        "error": error,
-    }
+    yield from ({**record(row), "result": RESULTS[row["result"]]} for row in changed)
 
 
 def audit_head(reader: Reader) -> str:
@@ -156,4 +141,4 @@ def good_rows(reader: Reader) -> Iterator[DesiredRow]:
 
 def handles(reader: Reader) -> list[str]:
     """Return the handles by which the file names its subscriptions."""
-    return [row["handle"] for row in reader.rows("SELECT handle FROM desired_subscriptions ORDER BY n")]
+    return reader.column("SELECT handle FROM desired_subscriptions ORDER BY n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from seatctl.errors import JsonValue
 from seatctl.ledger import seats
 from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 
 SEATED = "seated"
@@ -52,9 +53,11 @@ def count_wanted(reader: Reader) -> int:
 def rows_without_seat(reader: Reader, room: int) -> list[dict[str, JsonValue]]:
     """Return the rows that are to get a seat, beyond the first `room` in file order."""
     rows = reader.rows(
-        f"SELECT line, email FROM incoming WHERE {_WANTS_SEAT} ORDER BY line LIMIT -1 OFFSET ?", (room,)
+        "SELECT line, email, :error AS error FROM incoming"
+        f" WHERE {_WANTS_SEAT} ORDER BY line LIMIT -1 OFFSET :room",
+        {"error": NO_SEAT_FREE, "room": room},
     )
-    return [{"line": row["line"], "email": row["email"], "error": NO_SEAT_FREE} for row in rows]
+    return [*map(record, rows)]
 
 
 def mark_without_seat(tx: Journal, room: int) -> int:

@@ -23,6 +23,7 @@ from enum import StrEnum
 
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import groups
+from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.report import Record
 from seatctl.rules.people import PersonRow
@@ -154,8 +155,10 @@ def require_good(reader: Reader, skip_bad: bool) -> int:
 
 def bad_rows(reader: Reader) -> list[JsonValue]:
     """Return all bad rows in file order: line, email, error."""
-    rows = reader.rows("SELECT line, email, problem FROM incoming WHERE verdict = 'bad' ORDER BY line")
-    return [{"line": row["line"], "email": row["email"], "error": row["problem"]} for row in rows]
+    rows = reader.rows(
+        "SELECT line, email, problem AS error FROM incoming WHERE verdict = 'bad' ORDER BY line"
+    )
+    return [*map(record, rows)]
 
 
 def count(reader: Reader, verdict: RowVerdict) -> int:
@@ -165,8 +168,7 @@ def count(reader: Reader, verdict: RowVerdict) -> int:
 
 def emails(reader: Reader, verdict: RowVerdict) -> list[str]:
     """Return the e-mail addresses of the rows with a verdict, in file order. For arguments, which are few."""
-    rows = reader.rows("SELECT email FROM incoming WHERE verdict = ? ORDER BY line", (verdict.value,))
-    return [row["email"] for row in rows]
+    return reader.column("SELECT email FROM incoming WHERE verdict = ? ORDER BY line", (verdict.value,))
 
 
 def count_results(reader: Reader) -> dict[str, int]:

@@ -55,8 +55,7 @@ def store_all(journal: Journal, customers: Iterable[StripeCustomer]) -> None:
 
 def find(reader: Reader, stripe_id: str) -> int | None:
     """Return the ledger's id of a Stripe customer, or None if it is not in the ledger."""
-    customer_id = reader.value("SELECT id FROM customers WHERE stripe_id = ?", (stripe_id,))
-    return customer_id if isinstance(customer_id, int) else None
+    return reader.number("SELECT id FROM customers WHERE stripe_id = ?", (stripe_id,))
 
 
 def store_mentions(journal: Journal, mentions: Iterable[CustomerMention]) -> None:
@@ -70,8 +69,7 @@ def store_mentions(journal: Journal, mentions: Iterable[CustomerMention]) -> Non
 
 def never_read(reader: Reader) -> list[str]:
     """Return the Stripe ids of customers that were mentioned but never read: deleted ones are in no list."""
-    rows = reader.rows("SELECT stripe_id FROM customers WHERE data = '{}' ORDER BY stripe_id")
-    return [row["stripe_id"] for row in rows]
+    return reader.column("SELECT stripe_id FROM customers WHERE data = '{}' ORDER BY stripe_id")
 
 
 def stripe_id(reader: Reader, customer_id: int) -> str:
@@ -81,8 +79,7 @@ def stripe_id(reader: Reader, customer_id: int) -> str:
 
 def billing_email(reader: Reader, customer_id: int) -> str | None:
     """Return the address that invoices and receipts are sent to."""
-    email = reader.value("SELECT email FROM customers WHERE id = ?", (customer_id,))
-    return email if isinstance(email, str) else None
+    return reader.text("SELECT email FROM customers WHERE id = ?", (customer_id,))
 
 
 def snapshot(reader: Reader, customer_id: int) -> dict[str, JsonValue]:
@@ -101,7 +98,7 @@ def snapshot(reader: Reader, customer_id: int) -> dict[str, JsonValue]:
 def subscriptions_of(reader: Reader, customer_id: int) -> list[str]:
     """Return the names of the subscriptions that a customer is billed for."""
     query = "SELECT name FROM subscriptions WHERE customer_id = ? ORDER BY name_key"
-    return [row["name"] for row in reader.rows(query, (customer_id,))]
+    return reader.column(query, (customer_id,))
 
 
 def name_and_email(journal: Journal, stripe_id: str) -> tuple[int, str | None, str | None]:

@@ -39,13 +39,12 @@ def last_id(reader: Reader) -> int:
 
 def with_due_change(reader: Reader, now: datetime) -> list[str]:
     """Return the Stripe subscriptions with a planned change that is due: Stripe sends no event for it."""
-    rows = reader.rows(
+    return reader.column(
         "SELECT DISTINCT stripe_subscription FROM subscriptions WHERE term_end <= :now"
         f" AND {IS_RUNNING} AND metadata LIKE :waiting"
         " ORDER BY stripe_subscription",
         {"now": format_time(now), "waiting": f'%"{PAID_UNTIL}"%'},
     )
-    return [row["stripe_subscription"] for row in rows]
 
 
 def taken_name_keys(reader: Reader) -> set[str]:

@@ -115,12 +115,11 @@ def by_ids(reader: Reader, identifiers: Sequence[str]) -> Iterator[MirroredObjec
 
 def waiting_subscriptions(reader: Reader, last: Iterable[str]) -> list[str]:
     """Return the ids of waiting subscriptions, oldest first; those with a status in `last` come last."""
-    rows = reader.rows(
+    return reader.column(
         "SELECT stripe_id FROM stripe_objects WHERE kind = 'subscription' ORDER BY"
         " json_extract(data, '$.status') IN (SELECT value FROM json_each(?)), created, stripe_id",
         (json_list(last),),
     )
-    return [row["stripe_id"] for row in rows]
 
 
 def prices_of(reader: Reader, product: str) -> list[MirroredObject]:
@@ -138,13 +137,12 @@ def outdated(reader: Reader) -> list[str]:
 
     The same second counts as later: an older copy must not overwrite what the operation stored.
     """
-    rows = reader.rows(
+    return reader.column(
         "SELECT DISTINCT o.stripe_id FROM stripe_objects o"
         " JOIN subscriptions s ON s.stripe_subscription = o.stripe_id"
         " JOIN operations p ON p.subscription_id = s.id"
         " WHERE o.kind = 'subscription' AND p.finished_at >= o.read_at"
     )
-    return [row["stripe_id"] for row in rows]
 
 
 def count(reader: Reader, kind: Kind) -> int:

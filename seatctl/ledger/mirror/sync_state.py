@@ -143,8 +143,7 @@ def skipped(reader: Reader) -> list[Unreadable]:
 
 
 def _get(reader: Reader, key: str) -> str | None:
-    text = reader.value("SELECT value FROM sync_state WHERE key = ?", (key,))
-    return text if isinstance(text, str) else None
+    return reader.text("SELECT value FROM sync_state WHERE key = ?", (key,))
 
 
 def _put(journal: Journal, key: str, value: str, now: datetime) -> None:

@@ -46,8 +46,7 @@ def find(reader: Reader, number: int) -> Run:
 
 def undone_by(reader: Reader, number: int) -> int | None:
     """Return the run that undid this run, or None."""
-    undoing_run = reader.value("SELECT max(number) FROM runs WHERE undo_of = ?", (number,))
-    return undoing_run if isinstance(undoing_run, int) else None
+    return reader.number("SELECT max(number) FROM runs WHERE undo_of = ?", (number,))
 
 
 def note_undo(tx: Transaction, number: int) -> None:

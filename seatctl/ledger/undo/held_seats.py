@@ -113,7 +113,7 @@ def _is_bulk(tx: Transaction) -> bool:
         return False
     if tx.call.run is None:
         return len(tx.freed_users) > 1
-    return tx.value("SELECT 1 FROM batch_rows WHERE run = ? LIMIT 1", (tx.call.run,)) is not None
+    return tx.exists("batch_rows WHERE run = ?", (tx.call.run,))
 
 
 def _limit(tx: Transaction, holds: Holds) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seatctl.ledger.requests import IS_OPEN, OPEN
+from seatctl.ledger.row_values import record
 from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.report import Record
@@ -184,7 +185,7 @@ def seats_needed(reader: Reader, subscription_id: int) -> int:
 
 
 def results(reader: Reader) -> Iterator[Record]:
-    """Yield an output record per entity: entity, subject, result."""
+    """Return an output record per entity: entity, subject, result."""
     rows = reader.rows(
         "SELECT u.entity, CASE u.entity WHEN 'user' THEN (SELECT email FROM users WHERE id = u.entity_id)"
         " WHEN 'seat' THEN (SELECT p.email || ' in ' || s.name FROM seats t JOIN users p ON p.id = t.user_id"
@@ -197,5 +198,4 @@ def results(reader: Reader) -> Iterator[Record]:
         " WHEN 'ends' THEN 'ends as before' WHEN 'asked' THEN 'canceled' ELSE 'as before' END AS result"
         " FROM undoing u WHERE u.kind <> 'nothing' ORDER BY u.entity, u.entity_id"
     )
-    for row in rows:
-        yield {"entity": row["entity"], "subject": row["subject"], "result": row["result"]}
+    return map(record, rows)
