@@ -7,7 +7,7 @@ from pathlib import Path
 
 from seatctl.sandbox.api import control
 from seatctl.sandbox.api.twin import Twin
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_path, queries
 
 ENDED = {"canceled", "incomplete_expired"}
 
@@ -60,41 +60,41 @@ def contents(seatctl) -> dict[str, object]:
     """
     found: dict[str, object] = {}
     for path in (ledger_path(seatctl), sandbox_path(seatctl)):
-        tables = query(
-            path, "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
-        )
-        found |= {f"{path.name}:{table}": query(path, f'SELECT * FROM "{table}"') for (table,) in tables}
+        with queries(path) as rows:
+            tables = rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+            found |= {f"{path.name}:{table}": rows(f'SELECT * FROM "{table}"') for (table,) in tables}
     del found["sandbox.db:answers"]
     return found
 
 
 def assert_agree(seatctl) -> None:
     """Nothing is left open, and both sides hold the same subscriptions, customers, plans and invoices."""
-    ledger = ledger_path(seatctl)
-    assert query(ledger, "SELECT run FROM operations WHERE state IN ('pending', 'waiting')") == []
-    assert query(ledger, "SELECT number FROM runs WHERE state = 'pending'") == []
-    items = {item["subscription"]: item for item in objects(seatctl, "subscription_item")}
-    assert query(
-        ledger, "SELECT stripe_subscription, capacity, name, status FROM subscriptions ORDER BY id"
-    ) == [
-        (one["id"], items[one["id"]]["quantity"], one["metadata"]["seatctl_name"], one["status"])
-        for one in live_subscriptions(seatctl)
-    ]
-    assert set(query(ledger, "SELECT stripe_id FROM customers WHERE deleted = 0")) == {
-        (customer["id"],) for customer in objects(seatctl, "customer")
-    }
-    assert sorted(
-        query(ledger, "SELECT stripe_id, amount_paid FROM invoices WHERE status = 'paid'")
-    ) == sorted(
-        (invoice["id"], invoice["amount_paid"])
-        for invoice in objects(seatctl, "invoice")
-        if invoice["status"] == "paid"
-    )
-    prices = {price["lookup_key"]: price for price in objects(seatctl, "price") if price["lookup_key"]}
-    assert query(ledger, "SELECT slug, price_id, unit_amount, product_id FROM plans ORDER BY slug") == [
-        (slug, price["id"], price["unit_amount"], price["product"]) for slug, price in sorted(prices.items())
-    ]
-    assert {product["id"] for product in objects(seatctl, "product")} == {
+    kinds = ("subscription", "subscription_item", "customer", "invoice", "price", "product")
+    with twin(seatctl) as stripe:
+        stripes = {kind: list(stripe.store.walk(kind, oldest_first=True)) for kind in kinds}
+    items = {item["subscription"]: item for item in stripes["subscription_item"]}
+    prices = {price["lookup_key"]: price for price in stripes["price"] if price["lookup_key"]}
+    with queries(ledger_path(seatctl)) as rows:
+        assert rows("SELECT run FROM operations WHERE state IN ('pending', 'waiting')") == []
+        assert rows("SELECT number FROM runs WHERE state = 'pending'") == []
+        assert rows("SELECT stripe_subscription, capacity, name, status FROM subscriptions ORDER BY id") == [
+            (one["id"], items[one["id"]]["quantity"], one["metadata"]["seatctl_name"], one["status"])
+            for one in stripes["subscription"]
+            if one["status"] not in ENDED
+        ]
+        assert set(rows("SELECT stripe_id FROM customers WHERE deleted = 0")) == {
+            (customer["id"],) for customer in stripes["customer"]
+        }
+        assert sorted(rows("SELECT stripe_id, amount_paid FROM invoices WHERE status = 'paid'")) == sorted(
+            (invoice["id"], invoice["amount_paid"])
+            for invoice in stripes["invoice"]
+            if invoice["status"] == "paid"
+        )
+        assert rows("SELECT slug, price_id, unit_amount, product_id FROM plans ORDER BY slug") == [
+            (slug, price["id"], price["unit_amount"], price["product"])
+            for slug, price in sorted(prices.items())
+        ]
+    assert {product["id"] for product in stripes["product"]} == {
         price["product"] for price in prices.values()
     }
     assert seatctl("audit", "verify").code == 0

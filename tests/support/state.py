@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from seatctl.rules.metadata import OPERATION, REQUEST
 from seatctl.rules.subscription_state import NEXT_QUANTITY, PAID_SEATS, PAID_UNTIL, RENEWED
 from tests.support.both_sides import ENDED, twin
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_path, queries
 
 KINDS = (
     *("subscription", "subscription_item", "invoice", "invoiceitem", "charge", "refund", "credit_note"),
@@ -37,8 +37,8 @@ STATEMENTS = {
 
 def state(seatctl) -> dict[str, list]:
     """Everything that counts, in the ledger and in Stripe."""
-    path = ledger_path(seatctl)
-    ledger = {f"ledger: {what}": query(path, text) for what, text in STATEMENTS.items()}
+    with queries(ledger_path(seatctl)) as rows:
+        ledger = {f"ledger: {what}": rows(text) for what, text in STATEMENTS.items()}
     with twin(seatctl) as stripe:
         found = {kind: list(stripe.store.walk(kind, oldest_first=True)) for kind in KINDS}
     return _numbered(ledger | {f"stripe: {what}": rows for what, rows in _stripe(found).items()}, {})
@@ -105,16 +105,17 @@ def _subscription(one: dict, item: dict) -> tuple:
 
 def assert_in_step(seatctl) -> None:
     """Nothing is left open, and the ledger says what Stripe says: seats, terms, cards, owners, bills."""
-    path = ledger_path(seatctl)
-    assert query(path, "SELECT run, kind FROM operations WHERE state IN ('pending', 'waiting')") == []
-    assert query(path, "SELECT number FROM runs WHERE state = 'pending'") == []
-    subscriptions = query(
-        path,
-        "SELECT stripe_subscription, s.name, s.status, quantity, capacity, coalesce(u.email, ''), cancel_at,"
-        " coalesce(json_extract(pause_collection, '$[0]'), '')"
-        " FROM subscriptions s LEFT JOIN users u ON u.id = owner_id WHERE s.status NOT IN"
-        " ('canceled', 'incomplete_expired') ORDER BY s.id",
-    )
+    with queries(ledger_path(seatctl)) as rows:
+        assert rows("SELECT run, kind FROM operations WHERE state IN ('pending', 'waiting')") == []
+        assert rows("SELECT number FROM runs WHERE state = 'pending'") == []
+        subscriptions = rows(
+            "SELECT stripe_subscription, s.name, s.status, quantity, capacity, coalesce(u.email, ''),"
+            " cancel_at, coalesce(json_extract(pause_collection, '$[0]'), '')"
+            " FROM subscriptions s LEFT JOIN users u ON u.id = owner_id WHERE s.status NOT IN"
+            " ('canceled', 'incomplete_expired') ORDER BY s.id",
+        )
+        invoices = set(rows("SELECT stripe_id, status, total, amount_paid FROM invoices"))
+        customers = set(rows("SELECT stripe_id, email, name FROM customers WHERE deleted = 0"))
     with twin(seatctl) as stripe:
         now = _written(stripe.now())
         found = {kind: list(stripe.store.walk(kind, oldest_first=True)) for kind in KINDS}
@@ -122,14 +123,12 @@ def assert_in_step(seatctl) -> None:
     assert subscriptions == [
         _as_row(one, items[one["id"]], now) for one in found["subscription"] if one["status"] not in ENDED
     ]
-    assert set(query(path, "SELECT stripe_id, status, total, amount_paid FROM invoices")) >= {
+    assert invoices >= {
         (one["id"], one["status"], one["total"], one["amount_paid"])
         for one in found["invoice"]
         if one["status"] in {"open", "paid"}
     }
-    assert set(query(path, "SELECT stripe_id, email, name FROM customers WHERE deleted = 0")) == {
-        (one["id"], one["email"], one["name"]) for one in found["customer"]
-    }
+    assert customers == {(one["id"], one["email"], one["name"]) for one in found["customer"]}
 
 
 def assert_sound(seatctl) -> None:
