@@ -24,7 +24,7 @@ from hypothesis import HealthCheck, settings
 from seatctl.__main__ import main
 from tests.support.in_process import commands_built_once, connections_closed, environment
 from tests.support.needs import need
-from tests.support.scenes import made_once
+from tests.support.scenes import initialised, with_plan, with_subscription
 from tests.support.warm import Process, program
 
 SETTING_VARIABLES = (
@@ -205,27 +205,6 @@ class Seatctl:
     def process(self, *argv, env=None, **streams) -> Process:
         """Start a real process, for races and kills; the caller waits for it."""
         return program(*map(str, argv), env=self.environment(env), **streams)
-
-
-@made_once
-def initialised(seatctl: Seatctl) -> None:
-    made = seatctl("init", "--no-input", "--actor", "ann@example.com")
-    assert made.code == 0, made.err
-
-
-@made_once
-def with_plan(sandbox: Seatctl) -> None:
-    added = sandbox("plans", "add", "pro", "--price", "12.00", "--currency", "usd")
-    assert added.code == 0, added.err
-
-
-@made_once
-def with_subscription(sandbox: Seatctl) -> None:
-    words = "subs buy --plan pro --seats 5 --name design --owner ann@example.com"
-    bought = sandbox(
-        *words.split(), "--billing-email", "pay@example.com", "--payment-method", "pm_card_visa", "--yes"
-    )
-    assert bought.code == 0, bought.err
 
 
 @pytest.fixture

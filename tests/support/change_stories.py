@@ -16,6 +16,7 @@ from tests.sandbox.seed import send
 from tests.support.both_sides import charges, objects, twin
 from tests.support.killing import Killed, Killing
 from tests.support.office import RENEWED, TEN_DAYS_LEFT, change_card, done, freeze, until
+from tests.support.scenes import Scene, initialised, made_once
 from tests.support.second_ledger import SecondLedger
 from tests.support.state import assert_in_step, assert_sound, counts, differences, state
 from tests.support.subscriptions import ledger_path, query
@@ -32,6 +33,7 @@ BUY = (
 # Scenes -----------------------------------------------------------------------------------------------
 
 
+@made_once
 def flexible(seatctl: Seatctl) -> None:
     """`design`: five seats of 12.00 a month, four of them taken; ten days of June are left."""
     freeze(seatctl, START)
@@ -50,9 +52,11 @@ def flexible(seatctl: Seatctl) -> None:
     until(seatctl, TEN_DAYS_LEFT)
 
 
-def after(command: str, scene: Callable[[Seatctl], None]) -> Callable[[Seatctl], None]:
+@cache
+def after(command: str, scene: Scene) -> Scene:
     """A scene in which something was done already."""
 
+    @made_once
     def prepare(seatctl: Seatctl) -> None:
         scene(seatctl)
         done(seatctl, command)
@@ -60,6 +64,7 @@ def after(command: str, scene: Callable[[Seatctl], None]) -> Callable[[Seatctl],
     return prepare
 
 
+@made_once
 def contract(seatctl: Seatctl) -> None:
     """`acme`: twenty seats of 5.00 for a year, in packs of five, renewed by hand."""
     freeze(seatctl, START)
@@ -69,6 +74,7 @@ def contract(seatctl: Seatctl) -> None:
     until(seatctl, "2040-09-01T00:00:00Z")
 
 
+@made_once
 def prorated_contract(seatctl: Seatctl) -> None:
     """`acme` renewed by hand, in the term that was: added seats are prorated, and may be on account."""
     freeze(seatctl, START)
@@ -80,15 +86,18 @@ def prorated_contract(seatctl: Seatctl) -> None:
     until(seatctl, "2041-06-11T00:00:00Z")
 
 
+@made_once
 def in_window(seatctl: Seatctl) -> None:
     """The contract, ten days before it ends."""
     contract(seatctl)
     until(seatctl, "2041-05-22T00:00:00Z")
 
 
-def with_card(card: str, scene: Callable[[Seatctl], None]) -> Callable[[Seatctl], None]:
+@cache
+def with_card(card: str, scene: Scene) -> Scene:
     """A scene in which another card has become the one that is charged."""
 
+    @made_once
     def prepare(seatctl: Seatctl) -> None:
         scene(seatctl)
         change_card(seatctl, PAYER, card)
@@ -97,6 +106,7 @@ def with_card(card: str, scene: Callable[[Seatctl], None]) -> Callable[[Seatctl]
     return prepare
 
 
+@made_once
 def foreign(seatctl: Seatctl) -> None:
     """`design` was bought by another ledger of the same account."""
     freeze(seatctl, START)
@@ -106,12 +116,14 @@ def foreign(seatctl: Seatctl) -> None:
     assert other(*BUY.format("pro", 5, "design").split(), "--yes").code == 0
 
 
+@made_once
 def failed(seatctl: Seatctl) -> None:
     """The card of `design` failed at the renewal; its invoice is open."""
     with_card(REFUSED, flexible)(seatctl)
     until(seatctl, RENEWED)
 
 
+@made_once
 def unpaid(seatctl: Seatctl) -> None:
     """Stripe has given up on `design`: its oldest invoice is open, its newest stays a draft."""
     assert seatctl("sandbox", "retries", "unpaid").code == 0
@@ -119,6 +131,7 @@ def unpaid(seatctl: Seatctl) -> None:
     until(seatctl, "2040-08-01T03:00:00Z")
 
 
+@made_once
 def paused(seatctl: Seatctl) -> None:
     """`acme`, two seats of 12.00 a month, made elsewhere: its trial ended without a card, it has one now."""
     freeze(seatctl, START)
@@ -141,6 +154,7 @@ def paused(seatctl: Seatctl) -> None:
     done(seatctl, "subs billing acme --payment-method pm_card_visa")
 
 
+@made_once
 def not_collecting(seatctl: Seatctl) -> None:
     """Somebody has paused the collection of `design` in the dashboard."""
     flexible(seatctl)
@@ -169,7 +183,7 @@ class Story:
     """
 
     kind: str
-    scene: Callable[[Seatctl], None]
+    scene: Scene
     command: str
     charged: tuple[int, ...] = ()
     code: int = 0
@@ -334,7 +348,7 @@ class Proofs:
     def __post_init__(self) -> None:
         self.prepared, self.of = cache(self._prepare), cache(self._prove)
 
-    def of_scene(self, scene: Callable[[Seatctl], None]) -> Seatctl:
+    def of_scene(self, scene: Scene) -> Seatctl:
         """A copy of a scene, to do with as one likes."""
         return self.copy(self.prepared(scene))
 
@@ -342,9 +356,8 @@ class Proofs:
         """A copy of a profile."""
         return Killing(self.directory("copy"), self.whole).copy(seatctl)
 
-    def _prepare(self, scene: Callable[[Seatctl], None]) -> Seatctl:
-        seatctl = Seatctl(self.directory("scene") / "seatctl")
-        assert seatctl("init", "--no-input", "--actor", "ann@example.com").code == 0
+    def _prepare(self, scene: Scene) -> Seatctl:
+        seatctl = initialised(Seatctl(self.directory("scene") / "seatctl"))
         scene(seatctl)
         assert seatctl("sync").code == 0
         return seatctl

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,17 +12,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from tests.conftest import Seatctl
 
-SECONDS = 20.0
-
 Contents = dict[str, tuple[int, bytes | None]]
 """The mode and the bytes of everything in a folder, by its path there; a folder has no bytes."""
 
+Scene = Callable[["Seatctl"], object]
 
-def made_once(scene: Callable[[Seatctl], object]) -> Callable[[Seatctl], Seatctl]:
-    """The scene, whose result is copied if it was made of the same contents before.
 
-    It may depend on nothing but the profile, and may leave nothing open. After a while it is made again: of
-    a subscription that was bought too long ago, Stripe prorates less than the whole.
+def made_once(scene: Scene, *, seconds: float = math.inf) -> Callable[[Seatctl], Seatctl]:
+    """The scene, whose result is copied if it was made of the same contents before, for so many seconds.
+
+    It may depend on nothing but the profile, and may leave nothing open. `__wrapped__` makes it anew.
     """
     results: dict[frozenset[tuple[str, tuple[int, bytes | None]]], tuple[float, Contents]] = {}
 
@@ -29,18 +29,40 @@ def made_once(scene: Callable[[Seatctl], object]) -> Callable[[Seatctl], Seatctl
     def prepare(seatctl: Seatctl) -> Seatctl:
         before = _contents(seatctl.home)
         key = frozenset(before.items())
-        made, after = results.get(key, (-SECONDS, {}))
-        if time.monotonic() - made < SECONDS:
+        made, after = results.get(key, (-math.inf, {}))
+        if time.monotonic() - made < seconds:
             _put(seatctl.home, before, after)
         else:
             started = time.monotonic()
             scene(seatctl)
-            for stale in [one for one, (made, _) in results.items() if started - made > SECONDS]:
-                del results[stale]
             results[key] = started, _contents(seatctl.home)
         return seatctl
 
     return prepare
+
+
+@made_once
+def initialised(seatctl: Seatctl) -> None:
+    """A default profile; its admin is ann@example.com."""
+    made = seatctl("init", "--no-input", "--actor", "ann@example.com")
+    assert made.code == 0, made.err
+
+
+@made_once
+def with_plan(seatctl: Seatctl) -> None:
+    """The flexible plan `pro`, 12.00 USD a seat and month."""
+    added = seatctl("plans", "add", "pro", "--price", "12.00", "--currency", "usd")
+    assert added.code == 0, added.err
+
+
+# Of a subscription that was bought longer ago, Stripe prorates less than a month.
+@functools.partial(made_once, seconds=20)
+def with_subscription(seatctl: Seatctl) -> None:
+    """`design`: five free seats of `pro`, bought by card."""
+    words = "subs buy --plan pro --seats 5 --name design --owner ann@example.com"
+    paid = "--billing-email pay@example.com --payment-method pm_card_visa --yes"
+    bought = seatctl(*words.split(), *paid.split())
+    assert bought.code == 0, bought.err
 
 
 def _contents(home: Path) -> Contents:
