@@ -100,13 +100,14 @@ def _handler(front: Front) -> type[BaseHTTPRequestHandler]:
 
 
 class Account:
-    """Runs `seatctl` with the profile in test mode."""
+    """Runs `seatctl` with the profile in test mode, which is made unless there is one."""
 
     def __init__(self, seatctl, front: Front) -> None:
         self.seatctl, self.front = seatctl, front
-        made = self("init", "--mode", "test", "--no-input", "--actor", "ann@example.com")
-        assert made.code == 0, made.err
-        self.set("sync.requests_per_second", "1000")
+        if not (seatctl.home / "config.toml").exists():
+            made = self("init", "--mode", "test", "--no-input", "--actor", "ann@example.com")
+            assert made.code == 0, made.err
+            self.set("sync.requests_per_second", "1000")
 
     @property
     def environment(self) -> dict[str, str]:

@@ -11,6 +11,7 @@ import pytest
 
 from tests.sandbox.seed import seed, send
 from tests.support.front import account, spread
+from tests.support.scenes import made_once
 from tests.support.subscriptions import query
 
 MIRROR = {
@@ -41,13 +42,18 @@ def mirror(ledger):
     return found
 
 
-@pytest.fixture
-def acme(seatctl, tmp_path):
-    """A test-mode account of 300 customers, 300 subscriptions and 600 invoices."""
-    with account(seatctl, tmp_path / "stripe.db") as made:
+@made_once
+def seeded(seatctl):
+    """A profile in test mode, and its account: 300 customers, 300 subscriptions, 600 invoices."""
+    with account(seatctl, seatctl.home / "stripe.db") as made:
         seed(made.front.twin, customers=300, months=1)
         spread(made.front.twin)
-        made.front.forget()
+
+
+@pytest.fixture
+def acme(seatctl):
+    """A profile with an account of 300 customers."""
+    with account(seeded(seatctl), seatctl.home / "stripe.db") as made:
         yield made
 
 
@@ -141,7 +147,7 @@ def test_fifty_changed_objects_are_fifty_requests_and_a_handful(acme):
     assert sum(acme.front.counts().values()) <= 2
 
 
-def test_an_event_that_comes_late_is_found_behind_a_page_of_others(acme, tmp_path):
+def test_an_event_that_comes_late_is_found_behind_a_page_of_others(acme):
     assert acme("sync").code == 0
     found = query(acme.ledger, "SELECT stripe_id FROM customers ORDER BY 1 LIMIT 60")
     late, *busy = (customer for (customer,) in found)
@@ -149,12 +155,12 @@ def test_an_event_that_comes_late_is_found_behind_a_page_of_others(acme, tmp_pat
     send(twin, f"customers/{late}", {"name": "Late"})
     event = next(twin.store.walk("event"))["id"]
     move = "UPDATE objects SET created = created + ? WHERE id = ?"
-    query(tmp_path / "stripe.db", move, -(10**8), event)
+    query(acme.seatctl.home / "stripe.db", move, -(10**8), event)
     for number in range(3):
         for customer in busy:
             send(twin, f"customers/{customer}", {"name": f"Busy {number}"})
     assert acme("sync").code == 0
-    query(tmp_path / "stripe.db", move, 10**8, event)
+    query(acme.seatctl.home / "stripe.db", move, 10**8, event)
     assert acme("sync").code == 0
     send(twin, f"customers/{busy[0]}", {"name": "Busy again"})
     assert acme("sync").code == 0
