@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Seatctl
+from tests.support.scenes import initialised, made_once
 from tests.support.subscriptions import add_subscription, ledger_path, query
 
 KNOWN = [f"p{n}@example.com" for n in range(5)]
@@ -91,25 +92,28 @@ commands = st.one_of(
 )
 
 
+@made_once
+def staffed(seatctl: Seatctl) -> None:
+    """People with a name, a group, a last activity and an exemption, some seated, some who asked."""
+    # An hour passes before each undo: for a day the waitlist leaves alone what is given back.
+    assert seatctl("config", "set", "undo_window", "1440").code == 0
+    for name, seats in SUBSCRIPTIONS.items():
+        add_subscription(ledger_path(seatctl), name, seats=seats)
+    people = "".join(f"{email},Person,staff,2026-01-01\n" for email in KNOWN)
+    assert seatctl("users", "import", "-", stdin=f"email,name,group,last_active\n{people}").code == 0
+    assert seatctl("users", "edit", KNOWN[0], "--exempt").code == 0
+    assert seatctl("seats", "assign", "design", *KNOWN[:2], "--until", "2033-01-31").code == 0
+    assert seatctl("seats", "assign", "video", *KNOWN[:2]).code == 0
+    assert seatctl("requests", "create", KNOWN[2], "-s", "video").code == 0
+    assert seatctl("requests", "approve", "1", "--yes").code == 10, "it waits for a seat"
+    assert seatctl("requests", "create", KNOWN[3], "-s", "design", "--priority", "3").code == 0
+
+
 @contextmanager
 def organisation() -> Iterator[Seatctl]:
-    """People with a name, a group, a last activity and an exemption, some seated, some who asked."""
+    """A profile in a folder of its own, as `staffed` leaves it."""
     with tempfile.TemporaryDirectory() as home:
-        seatctl = Seatctl(Path(home) / "seatctl")
-        assert seatctl("init", "--no-input", "--actor", "ann@example.com").code == 0
-        # An hour passes before each undo: for a day the waitlist leaves alone what is given back.
-        assert seatctl("config", "set", "undo_window", "1440").code == 0
-        for name, seats in SUBSCRIPTIONS.items():
-            add_subscription(ledger_path(seatctl), name, seats=seats)
-        people = "".join(f"{email},Person,staff,2026-01-01\n" for email in KNOWN)
-        assert seatctl("users", "import", "-", stdin=f"email,name,group,last_active\n{people}").code == 0
-        assert seatctl("users", "edit", KNOWN[0], "--exempt").code == 0
-        assert seatctl("seats", "assign", "design", *KNOWN[:2], "--until", "2033-01-31").code == 0
-        assert seatctl("seats", "assign", "video", *KNOWN[:2]).code == 0
-        assert seatctl("requests", "create", KNOWN[2], "-s", "video").code == 0
-        assert seatctl("requests", "approve", "1", "--yes").code == 10, "it waits for a seat"
-        assert seatctl("requests", "create", KNOWN[3], "-s", "design", "--priority", "3").code == 0
-        yield seatctl
+        yield staffed(initialised(Seatctl(Path(home) / "seatctl")))
 
 
 def facts(seatctl: Seatctl) -> dict[tuple[str, object], tuple]:

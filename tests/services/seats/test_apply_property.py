@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import Seatctl
+from tests.support.scenes import initialised, made_once
 from tests.support.subscriptions import add_subscription, ledger_path
 
 PEOPLE = [f"p{n}@example.com" for n in range(6)]
@@ -29,15 +30,17 @@ states = st.dictionaries(pairs, st.sampled_from(ENDS), max_size=9).filter(
 )
 
 
+@made_once
+def staffed(seatctl):
+    for name, seats in SUBSCRIPTIONS.items():
+        add_subscription(ledger_path(seatctl), name, seats=seats)
+    assert seatctl("users", "add", *PEOPLE).code == 0
+
+
 @contextlib.contextmanager
 def organisation():
     with tempfile.TemporaryDirectory() as home:
-        seatctl = Seatctl(Path(home) / "seatctl")
-        assert seatctl("init", "--no-input", "--actor", "ann@example.com").code == 0
-        for name, seats in SUBSCRIPTIONS.items():
-            add_subscription(ledger_path(seatctl), name, seats=seats)
-        assert seatctl("users", "add", *PEOPLE).code == 0
-        yield seatctl
+        yield staffed(initialised(Seatctl(Path(home) / "seatctl")))
 
 
 def apply(seatctl, state, *options):
