@@ -15,6 +15,7 @@ from seatctl.models.call import format_time
 from seatctl.models.invoice import Invoice, InvoiceLine
 from seatctl.models.message import Message
 from seatctl.models.money import format_money
+from seatctl.models.report import record_of
 
 Facts = dict[str, JsonValue]
 
@@ -80,16 +81,8 @@ def _request(reader: Reader, number: int, now: datetime) -> Facts | None:
         return None
     name = reader.value("SELECT name FROM users WHERE id = ?", (request.user_id,))
     return {
-        "number": request.number,
-        "status": request.status.value,
-        "note": request.note,
-        "reason": request.reason,
-        "expires_at": None if request.expires_at is None else format_time(request.expires_at),
-        "features": [*request.features],
-        "decided_by": request.decided_by,
-        "email": request.email,
+        **record_of(request, "number status note reason expires_at features decided_by email subscription"),
         "name": None if name is None else str(name),
-        "subscription": request.subscription,
         "place": requests.place(reader, request, now),
     }
 

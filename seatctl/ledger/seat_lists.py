@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple
 
+from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Reader
@@ -45,40 +46,42 @@ class SeatFilter(NamedTuple):
     """Only seats that were active at this moment of the past, in the written form."""
 
     def where(self) -> tuple[str, dict[str, SqlValue]]:
-        """Return the condition on `seats AS t` and `users AS u`."""
+        """Return the WHERE clause on `seats AS t` and `users AS u`."""
         parts: list[str] = []
-        params: dict[str, SqlValue] = {"now": self.now, "as_of": self.as_of}
+        params: dict[str, SqlValue] = {
+            "now": self.now,
+            "as_of": self.as_of,
+            "subscription": self.subscription_id,
+            "user": self.user_id,
+        }
         if self.as_of is not None:
             parts.append(_ACTIVE_THEN)
         elif not self.over:
             parts.append("t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)")
         if self.unclaimed:
             parts.append(f"{_CLAIMED_AT} IS NULL")
-        if self.subscription_id is not None:
-            parts.append("t.subscription_id = :subscription")
-            params["subscription"] = self.subscription_id
-        if self.user_id is not None:
-            parts.append("t.user_id = :user")
-            params["user"] = self.user_id
         if self.text is not None:
             from seatctl.ledger.user_search import matching
 
             search = matching(self.text)
             parts.append(search.condition)
             params.update(search.params)
-        return " AND ".join(parts) or "1", params
+        clause = where(
+            params, *parts, subscription="t.subscription_id = :subscription", user="t.user_id = :user"
+        )
+        return clause, params
 
 
 def listing(reader: Reader, selection: SeatFilter) -> Iterator[Record]:
     """Return seats as output records, in order of assignment; results of a search are not sorted."""
-    where, params = selection.where()
+    clause, params = selection.where()
     order = "" if selection.text else " ORDER BY t.id"
     rows = reader.rows(
         "SELECT s.name AS subscription, u.email, u.name, t.assigned_at,"
         f" {_UNTIL} AS until, {_CLAIMED_AT} AS claimed_at,"
         f" CASE WHEN :as_of IS NULL THEN {_REVOKED_AT} END AS revoked_at FROM seats t"
         " JOIN subscriptions s ON s.id = t.subscription_id JOIN users u ON u.id = t.user_id"
-        f" WHERE {where}{order}",
+        f"{clause}{order}",
         params,
     )
     return map(record, rows)
@@ -86,15 +89,13 @@ def listing(reader: Reader, selection: SeatFilter) -> Iterator[Record]:
 
 def count(reader: Reader, selection: SeatFilter) -> int:
     """Return how many seats `listing` yields."""
-    where, params = selection.where()
-    return reader.count(
-        f"SELECT count(*) FROM seats t JOIN users u ON u.id = t.user_id WHERE {where}", params
-    )
+    clause, params = selection.where()
+    return reader.count(f"SELECT count(*) FROM seats t JOIN users u ON u.id = t.user_id{clause}", params)
 
 
 def history(reader: Reader, selection: SeatFilter) -> Iterator[Record]:
     """Return all seats with the actors who assigned and revoked them, oldest first."""
-    where, params = selection.where()
+    clause, params = selection.where()
     rows = reader.rows(
         "SELECT s.name AS subscription, u.email, t.assigned_at, given.actor AS assigned_by,"
         f" given.run AS assigned_run, t.until, {_REVOKED_AT} AS revoked_at,"
@@ -102,7 +103,7 @@ def history(reader: Reader, selection: SeatFilter) -> Iterator[Record]:
         " taken.run AS revoked_run FROM seats t"
         " JOIN subscriptions s ON s.id = t.subscription_id JOIN users u ON u.id = t.user_id"
         " LEFT JOIN audit given ON given.seq = t.assigned_entry"
-        f" LEFT JOIN audit taken ON taken.seq = t.revoked_entry WHERE {where} ORDER BY t.id",
+        f" LEFT JOIN audit taken ON taken.seq = t.revoked_entry{clause} ORDER BY t.id",
         params,
     )
     return map(record, rows)

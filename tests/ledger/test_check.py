@@ -1,6 +1,6 @@
-"""Damage that SQLite does not see, and tampering by whoever owns the file.
+"""Damage that SQLite does not see, and tampering by the owner of the file.
 
-The check finds it, no command takes it for a bug, and a restore puts it right.
+The check finds it, no command takes it for a bug, and a restore repairs it.
 """
 
 import shutil
@@ -43,7 +43,7 @@ HISTORY = (
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A ledger with a past, its backup, and the ledger's triggers."""
+    """A ledger with history, its backup, and the ledger's triggers."""
     seatctl = Seatctl(tmp_path_factory.mktemp("made") / "seatctl")
     lines = seatctl.home.parent / "lines.txt"
     lines.write_text("users add b1@example.com\nseats revoke design nobody@example.com\n")
@@ -285,7 +285,7 @@ TAMPERING = {
 
 
 @pytest.mark.parametrize("name", TAMPERING)
-def test_tampering_is_found_though_every_guard_is_back_in_its_place(ledger, made, tmp_path, name):
+def test_tampering_is_found_although_all_guards_are_restored(ledger, made, tmp_path, name):
     damage(ledger, TAMPERING[name])
     found = ledger("ledger", "check", "-o", "json")
     assert found.code == 7
@@ -299,14 +299,14 @@ def test_tampering_is_found_though_every_guard_is_back_in_its_place(ledger, made
 
 
 @pytest.mark.parametrize("held", ["[1,", "null", "[[]]", "[1, {}]"])
-def test_what_files_have_described_cannot_be_read(ledger, held):
+def test_an_unreadable_list_of_described_subscriptions_is_found(ledger, held):
     damage(ledger, f"INSERT INTO meta VALUES ('applied', '{held}')")
     row = f"email,subscription\n{BOB},design\n"
     met = ledger("seats", "apply", "-", "--prune", "--dry-run", "-o", "json", stdin=row)
     assert (met.code, met.error["code"]) == (74, "ledger_damaged")
 
 
-def test_the_refusal_of_a_backup_names_the_ledger_and_the_way_to_copy_it_as_it_is(ledger, tmp_path):
+def test_the_refusal_of_a_backup_says_how_to_copy_the_ledger_as_it_is(ledger, tmp_path):
     damage(ledger, CONTENTS["an invoice cut short"][0])
     refused = ledger("ledger", "backup", tmp_path / "b.db", "-o", "json").error
     assert f"a check of {ledger_path(ledger)} found a problem" in refused["message"]
@@ -324,7 +324,7 @@ HALF_DONE = {
 
 
 @pytest.mark.parametrize("name", HALF_DONE)
-def test_an_operation_that_nobody_can_finish_is_damage_not_a_bug(ledger, name):
+def test_an_operation_that_cannot_be_loaded_is_damage_not_a_bug(ledger, name):
     fail(ledger, "timeout", times=4, method="POST", path="/v1/subscriptions/")
     assert ledger("subs", "add-seats", "design", "1", "--yes").code == 75
     damage(ledger, HALF_DONE[name])
@@ -333,8 +333,8 @@ def test_an_operation_that_nobody_can_finish_is_damage_not_a_bug(ledger, name):
     assert ledger("runs", "undo", "13").code in {4, 74}
 
 
-def test_an_older_ledger_whose_change_rows_say_less_is_whole(ledger):
-    """As earlier versions wrote them: no exemption of a user, nobody who asked for an operation."""
+def test_an_older_ledger_with_smaller_change_rows_has_no_problem(ledger):
+    """As earlier versions wrote them: without a user's exemption, and without the actor of an operation."""
     less = ("$.reclaim_exempt", "$.actor", "$.os_user", "$.created_at", "$.payload_hash", "$.commands")
     with closing(open_ledger(ledger_path(ledger))) as opened, opened.change(CALL) as tx:
         older = tx.insert(
@@ -354,16 +354,16 @@ def test_an_older_ledger_whose_change_rows_say_less_is_whole(ledger):
     assert found == {"audit"}  # whose hashes are not those of the shortened rows
 
 
-def test_a_ledger_with_a_past_is_whole(ledger):
+def test_a_ledger_with_history_has_no_problem(ledger):
     assert [row for row in ledger("ledger", "check", "-o", "json").json if not row["ok"]] == []
 
 
-def test_a_view_of_the_users_own_is_no_damage(ledger):
+def test_a_view_of_a_user_is_not_damage(ledger):
     damage(ledger, "CREATE VIEW seated AS SELECT * FROM seats WHERE revoked_at IS NULL", guarded=True)
     assert ledger("ledger", "check").code == 0
 
 
-def test_an_error_in_a_whole_ledger_is_still_a_bug(ledger, monkeypatch):
+def test_an_error_in_an_undamaged_ledger_is_still_a_bug(ledger, monkeypatch):
     from seatctl.ledger import users
 
     monkeypatch.setattr(users, "records", lambda *_, **__: {}["no such key"])
@@ -372,7 +372,7 @@ def test_an_error_in_a_whole_ledger_is_still_a_bug(ledger, monkeypatch):
     assert ledger("users", "list").code == 74
 
 
-def test_the_guards_that_writing_asks_for_are_those_of_this_version():
+def test_the_required_guards_are_those_of_this_version():
     guards = [
         sql
         for kind, name, sql in migrate.new_schema()

@@ -1,4 +1,4 @@
-"""Backup, restore and export: the drill with writers at work, and what a restored ledger may do."""
+"""Backup, restore and export, also while others write, and what a restored ledger may do."""
 
 import csv
 import json
@@ -68,7 +68,7 @@ def test_the_restore_drill(seatctl, design, tmp_path):
     assert seatctl("seats", "list", design).code == 0
 
 
-def test_a_backup_opens_where_nothing_can_be_written(seatctl, design, tmp_path):
+def test_a_backup_opens_on_a_read_only_disk(seatctl, design, tmp_path):
     copy = tmp_path / "only" / "backup.db"
     copy.parent.mkdir()
     assert seatctl("ledger", "backup", copy).code == 0
@@ -78,7 +78,7 @@ def test_a_backup_opens_where_nothing_can_be_written(seatctl, design, tmp_path):
     assert [path.name for path in copy.parent.iterdir()] == ["backup.db"]
 
 
-def test_a_backup_replaces_nothing_unless_told(seatctl, design, tmp_path):
+def test_a_backup_replaces_a_file_only_with_overwrite(seatctl, design, tmp_path):
     copy = tmp_path / "backup.db"
     copy.write_text("precious")
     refused = seatctl("ledger", "backup", copy, "-o", "json")
@@ -88,7 +88,7 @@ def test_a_backup_replaces_nothing_unless_told(seatctl, design, tmp_path):
     assert not (tmp_path / "no").exists()
 
 
-def test_a_damaged_ledger_is_not_backed_up_as_good(seatctl, design, tmp_path):
+def test_a_damaged_ledger_is_not_backed_up(seatctl, design, tmp_path):
     with closing(sqlite3.connect(ledger_path(seatctl))) as db, db:
         db.execute("DROP TRIGGER audit_is_append_only_update")
         db.execute("UPDATE audit SET actor = 'eve@example.com' WHERE seq = 2")
@@ -97,7 +97,7 @@ def test_a_damaged_ledger_is_not_backed_up_as_good(seatctl, design, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["seatctl"]
 
 
-def test_a_restored_ledger_keeps_what_it_replaced_and_sends_nothing_twice(seatctl, design, tmp_path):
+def test_a_restore_keeps_the_replaced_ledger_and_sends_nothing_twice(seatctl, design, tmp_path):
     copy, ledger = tmp_path / "backup.db", ledger_path(seatctl)
     seatctl("ledger", "backup", copy)
     assert seatctl("seats", "assign", design, BOB).code == 0
@@ -129,8 +129,8 @@ def written(ledger) -> set[str]:
     return {key for (key,) in query(ledger, "SELECT key FROM meta WHERE key LIKE 'written %'")}
 
 
-def test_what_others_write_while_a_ledger_is_replaced_is_in_one_of_the_two_files(seatctl, design, tmp_path):
-    """Set aside with the old ledger, or written into the new one: nothing falls between them."""
+def test_changes_during_a_restore_are_in_one_of_the_two_files(seatctl, design, tmp_path):
+    """They are in the old ledger that was set aside, or in the new one: nothing is lost between them."""
     backup, place, log = tmp_path / "backup.db", ledger_path(seatctl), tmp_path / "log"
     assert seatctl("ledger", "backup", backup).code == 0
     for _ in range(8):
@@ -150,7 +150,7 @@ def test_what_others_write_while_a_ledger_is_replaced_is_in_one_of_the_two_files
         assert seatctl("ledger", "check").code == 0
 
 
-def test_a_batch_does_not_go_on_in_a_ledger_that_was_put_in_place_of_its_own(seatctl, design, tmp_path):
+def test_a_batch_does_not_continue_in_a_restored_ledger(seatctl, design, tmp_path):
     backup, lines, place = tmp_path / "backup.db", tmp_path / "lines", ledger_path(seatctl)
     assert seatctl("ledger", "backup", backup).code == 0
     lines.write_text("".join(f"users edit {ANN} --name A{n}\n" for n in range(3000)))
@@ -181,7 +181,7 @@ def test_a_damaged_ledger_is_replaced_and_kept(seatctl, design, tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no ledger", None])
-def test_what_is_no_backup_is_not_restored(seatctl, design, tmp_path, content):
+def test_only_a_backup_can_be_restored(seatctl, design, tmp_path, content):
     file = tmp_path / "backup.db"
     if content is not None:
         file.write_bytes(content)
@@ -193,7 +193,7 @@ def test_what_is_no_backup_is_not_restored(seatctl, design, tmp_path, content):
     assert [path for path in ledger_path(seatctl).parent.iterdir() if ".part" in path.name] == []
 
 
-def test_what_a_killed_restore_has_left_is_cleared_away(seatctl, design, tmp_path):
+def test_leftovers_of_a_killed_restore_are_deleted(seatctl, design, tmp_path):
     gone = python("", stdout=None, stderr=None)
     gone.wait()
     beside, backup = ledger_path(seatctl).parent, tmp_path / "backup.db"
@@ -207,13 +207,13 @@ def test_what_a_killed_restore_has_left_is_cleared_away(seatctl, design, tmp_pat
     assert (names & {*dead}, names & {*kept}) == (set(), {*kept})
 
 
-def test_who_may_not_manage_the_ledger_may_not_replace_it(seatctl, design, tmp_path):
+def test_a_restore_needs_the_right_to_manage_the_ledger(seatctl, design, tmp_path):
     copy = tmp_path / "backup.db"
     seatctl("ledger", "backup", copy)
     assert seatctl("ledger", "restore", copy, "--yes", "--as", BOB).code == 8
 
 
-def test_an_export_is_everything_of_one_moment_and_runs_in_no_spreadsheet(seatctl, design, tmp_path):
+def test_an_export_is_one_snapshot_and_escapes_formulas(seatctl, design, tmp_path):
     assert seatctl("users", "add", "eve@example.com", "--name", "=cmd()").code == 0
     folder = tmp_path / "out"
     assert seatctl("ledger", "export", folder).code == 0
@@ -239,7 +239,7 @@ def test_an_export_in_json_is_lossless(seatctl, design, tmp_path):
     assert len(json.loads((folder / "changes.json").read_text())) == count
 
 
-def test_a_restored_ledger_changes_seats_once_it_has_adopted_them(sandbox, team, tmp_path):
+def test_a_restored_ledger_can_change_seats_after_adopting_them(sandbox, team, tmp_path):
     assert sandbox("users", "add", BOB).code == 0
     sandbox("ledger", "backup", tmp_path / "b.db")
     assert sandbox("ledger", "restore", tmp_path / "b.db", "--yes").code == 0
@@ -251,7 +251,7 @@ def test_a_restored_ledger_changes_seats_once_it_has_adopted_them(sandbox, team,
     assert sandbox("ledger", "check").code == 0
 
 
-def test_what_was_under_way_in_a_backup_is_shown_as_given_up(sandbox, team, tmp_path):
+def test_unfinished_operations_in_a_backup_are_shown_as_failed(sandbox, team, tmp_path):
     fail(sandbox, "timeout", times=4, method="POST", path="/v1/subscriptions/")
     assert sandbox("subs", "add-seats", team, "1", "--yes").code == 75
     assert sandbox("ledger", "backup", tmp_path / "b.db").code == 0

@@ -1,4 +1,4 @@
-"""A group is one group however it is spelled: for filters, files, rules and what is there already."""
+"""A group is the same in any spelling: for filters, files, rules and existing users."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_a_filter_finds_every_spelling(sales):
     assert sales("users", "list", "x.com", "--group", "SALES öst", "-q").out.split() == [ANN]
 
 
-def test_a_file_with_another_spelling_changes_nothing_and_keeps_the_first_one(sales, file):
+def test_another_spelling_in_a_file_changes_nothing(sales, file):
     path = file("email,group,name", f"{ANN},sales öst,Ann")
     assert sales("users", "import", path).code == 0
     assert group_of(sales, ANN) == "Sales  Öst"
@@ -33,7 +33,7 @@ def test_a_file_with_another_spelling_changes_nothing_and_keeps_the_first_one(sa
     assert (again.code, again.rows[0]["result"]) == (0, "unchanged")
 
 
-def test_two_rows_of_a_file_with_two_spellings_are_no_conflict(sandbox, file):
+def test_two_spellings_in_a_file_are_not_a_conflict(sandbox, file):
     path = file("email,group", "cy@x.com,Ops", "cy@x.com,OPS", "di@x.com,Ops", "di@x.com,Sales")
     refused = sandbox("users", "import", path, "-o", "json")
     assert (refused.code, [row["line"] for row in refused.error["rows"]]) == (3, [4, 5])
@@ -41,7 +41,7 @@ def test_two_rows_of_a_file_with_two_spellings_are_no_conflict(sandbox, file):
     assert group_of(sandbox, "cy@x.com") == "Ops"
 
 
-def test_a_desired_state_with_another_spelling_is_reached_already(sales, file):
+def test_another_spelling_in_a_desired_state_is_not_a_difference(sales, file):
     add_subscription(ledger_path(sales))
     add_subscription(ledger_path(sales), "video")
     path = file(
@@ -55,7 +55,7 @@ def test_a_desired_state_with_another_spelling_is_reached_already(sales, file):
     assert sales("seats", "apply", path, "--check").code == 0
 
 
-def test_adding_who_is_there_with_another_spelling_is_no_difference(sales):
+def test_adding_an_existing_user_with_another_spelling_changes_nothing(sales):
     assert sales("users", "add", ANN, "--group", "sales öst").code == 0
     assert sales("users", "add", ANN, "--group", "ops").code == 4
     sales("users", "remove", ANN, "--yes")
@@ -65,7 +65,7 @@ def test_adding_who_is_there_with_another_spelling_is_no_difference(sales):
     assert group_of(sales, ANN) == "sales öst"
 
 
-def test_a_rule_holds_for_every_spelling_and_is_shown_as_first_given(sales, team):
+def test_a_rule_applies_to_every_spelling_and_is_shown_in_the_first(sales, team):
     set_ = sales("config", "auto-approve", team, "on", "--group", "SALES öst", "--group", "sales ÖST")
     assert set_.code == 0
     assert sales("config", "auto-approve", team, "-o", "json").json["groups"] == ["SALES öst"]

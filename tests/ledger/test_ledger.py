@@ -1,4 +1,4 @@
-"""The ledger file: made once, by whoever comes first; opened only where it can be trusted."""
+"""The ledger file: created once, by the first process, and opened only if it can be trusted."""
 
 import json
 import os
@@ -38,7 +38,7 @@ CREATE = """
 """
 
 
-def test_only_its_owner_can_read_it_and_what_stands_beside_it(tmp_path):
+def test_only_the_owner_can_read_the_ledger_and_the_files_beside_it(tmp_path):
     old = os.umask(0)
     try:
         ledger = create_ledger(tmp_path / "a" / "ledger.db", mode="sandbox", stripe_account=None, now=NOW)
@@ -53,7 +53,7 @@ def test_only_its_owner_can_read_it_and_what_stands_beside_it(tmp_path):
         os.umask(old)
 
 
-def test_processes_that_create_it_at_once_all_get_the_same_ledger(tmp_path):
+def test_processes_that_create_a_ledger_at_once_get_the_same_one(tmp_path):
     path = tmp_path / "ledger.db"
     makers = [python(CREATE, str(path)) for _ in range(4)]
     ids = {maker.communicate()[0].strip() for maker in makers}
@@ -96,7 +96,7 @@ def test_a_migration_killed_at_any_statement_leaves_nothing_half_made(tmp_path, 
     assert query(path, "PRAGMA user_version") == [(SCHEMA_VERSION,)]
 
 
-def test_opening_it_loads_neither_sqlite_utils_nor_anything_heavy(tmp_path):
+def test_opening_a_ledger_loads_no_heavy_modules(tmp_path):
     path = tmp_path / "ledger.db"
     create_ledger(path, mode="sandbox", stripe_account=None, now=NOW).close()
     code = """
@@ -135,7 +135,7 @@ def test_a_ledger_of_a_later_seatctl_is_not_touched(seatctl, sandbox):
     assert "upgrade" in refused.error["hint"]
 
 
-def test_a_damaged_ledger_is_named_and_nothing_is_a_traceback(seatctl, sandbox):
+def test_a_damaged_ledger_is_named_without_a_traceback(seatctl, sandbox):
     path = ledger_path(sandbox)
     path.write_bytes(b"not a database, by far" * 400)
     refused = seatctl("seats", "list", "-o", "json")
@@ -143,7 +143,7 @@ def test_a_damaged_ledger_is_named_and_nothing_is_a_traceback(seatctl, sandbox):
     assert str(path) in refused.error["message"]
 
 
-def test_another_program_s_database_is_no_ledger(tmp_path):
+def test_the_database_of_another_program_is_not_a_ledger(tmp_path):
     path = tmp_path / "ledger.db"
     with closing(sqlite3.connect(path)) as db:
         db.execute("CREATE TABLE cats (name TEXT)")
@@ -153,7 +153,7 @@ def test_another_program_s_database_is_no_ledger(tmp_path):
     assert query(path, "SELECT name FROM sqlite_schema") == [("cats",)]
 
 
-def test_a_missing_ledger_is_not_made_by_looking_for_it(tmp_path):
+def test_looking_for_a_ledger_does_not_create_it(tmp_path):
     with pytest.raises(NoLedger) as missing:
         open_ledger(tmp_path / "nowhere.db")
     assert missing.value.hint == "seatctl init"
@@ -169,20 +169,20 @@ def test_a_ledger_keeps_its_mode_and_account(tmp_path):
         create_ledger(path, mode="test", stripe_account="acct_2", now=NOW)
 
 
-def test_an_old_sqlite_is_refused_before_anything_is_made():
+def test_an_old_sqlite_is_refused_before_anything_is_created():
     with refuses(Code.SQLITE_TOO_OLD, match=r"3\.36\.0.*needs 3\.37\.0"):
         require_sqlite((3, 36, 0))
     require_sqlite((3, 37, 0))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_ledger_that_cannot_be_written_says_so(seatctl, sandbox):
+def test_a_ledger_that_cannot_be_written_is_refused(seatctl, sandbox):
     ledger_path(sandbox).chmod(0o400)
     refused = seatctl("users", "add", "a@example.com", "-o", "json")
     assert (refused.code, refused.error["code"]) == (74, "ledger_read_only")
 
 
-def test_a_writer_that_does_not_get_its_turn_may_try_again(tmp_path):
+def test_a_writer_that_waited_too_long_may_try_again(tmp_path):
     path = tmp_path / "ledger.db"
     create_ledger(path, mode="sandbox", stripe_account=None, now=NOW).close()
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
@@ -204,7 +204,7 @@ def test_a_writer_that_does_not_get_its_turn_may_try_again(tmp_path):
         assert waiting.communicate()[0].strip() == "ledger_busy 75"
 
 
-def test_the_money_lock_ends_with_the_process_that_holds_it(tmp_path):
+def test_the_money_lock_is_released_when_its_process_dies(tmp_path):
     path = tmp_path / "ledger.db"
     create_ledger(path, mode="sandbox", stripe_account=None, now=NOW).close()
     hold = """
@@ -228,7 +228,7 @@ def test_the_money_lock_ends_with_the_process_that_holds_it(tmp_path):
     assert python(hold, str(path), "0.1", "0").communicate()[0] == "held\n"
 
 
-def test_a_network_file_system_is_told_from_a_local_one(tmp_path):
+def test_a_network_file_system_is_recognised(tmp_path):
     mounts = tmp_path / "mounts"
     mounts.write_text(
         "/dev/sda1 / ext4 rw 0 0\n"
@@ -247,12 +247,12 @@ def test_a_network_file_system_is_told_from_a_local_one(tmp_path):
     assert network_file_system(Path("/home/ledger.db"), tmp_path / "none") is None
 
 
-def test_where_the_ledger_is_can_be_asked(seatctl, sandbox):
+def test_the_path_of_the_ledger_is_shown(seatctl, sandbox):
     assert seatctl("ledger", "path").out.strip() == str(ledger_path(sandbox))
     assert json.loads(seatctl("ledger", "path", "-o", "json").out)["mode"] == "sandbox"
 
 
-def test_on_a_read_only_file_system_what_is_there_is_read(sandbox):
+def test_a_ledger_on_a_read_only_file_system_can_be_read(sandbox):
     assert sandbox("users", "add", "zoe@example.com").code == 0
     need("unshare")
     home = shlex.quote(str(sandbox.home))

@@ -45,7 +45,7 @@ def files(path):
     return sorted((file.name, file.stat().st_size) for file in path.parent.iterdir())
 
 
-def test_what_only_reads_is_answered_and_makes_no_file(sandbox, path, may_only_read):
+def test_a_command_that_only_reads_works_and_creates_no_file(sandbox, path, may_only_read):
     before = files(path)
     for command in READS:
         assert sandbox(*command.split()).code == (7 if command.startswith("check") else 0), command
@@ -55,7 +55,7 @@ def test_what_only_reads_is_answered_and_makes_no_file(sandbox, path, may_only_r
     assert files(path) == before
 
 
-def test_a_reader_without_any_permission_to_write_is_answered(sandbox, path):
+def test_a_reader_without_write_permission_is_answered(sandbox, path):
     as_reader = []
     if os.geteuid() == 0:  # root may write everything, unless it gives that up
         need("setpriv")  # root is refused nothing
@@ -72,7 +72,7 @@ def test_a_reader_without_any_permission_to_write_is_answered(sandbox, path):
     assert done.stdout.split() == sandbox("users", "list", "-q").out.split()
 
 
-def test_a_config_that_a_group_may_read_stays_so(sandbox):
+def test_a_config_readable_by_a_group_stays_readable(sandbox):
     settings = sandbox.home / "config.toml"
     for before, after in ((0o640, 0o640), (0o600, 0o600), (0o666, 0o640)):
         settings.chmod(before)
@@ -88,7 +88,7 @@ def test_a_reader_sees_what_a_writer_has_just_committed(sandbox, path):
             assert "max@example.com" in sandbox("users", "list", "-q").out
 
 
-def test_changes_in_a_log_that_cannot_be_read_are_not_passed_over(sandbox, path, tmp_path):
+def test_changes_in_an_unreadable_log_are_not_ignored(sandbox, path, tmp_path):
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("SELECT count(*) FROM users").fetchone()
         assert sandbox("users", "add", "max@example.com").code == 0
@@ -101,7 +101,7 @@ def test_changes_in_a_log_that_cannot_be_read_are_not_passed_over(sandbox, path,
     assert "seatctl ledger backup" in refused.error["hint"]
 
 
-def test_what_was_written_while_it_was_read_is_no_answer(path, may_only_read):
+def test_a_ledger_written_during_a_read_must_be_read_again(path, may_only_read):
     def read_slowly(ledger):
         with ledger.reading():
             os.utime(path, ns=(0, 0))

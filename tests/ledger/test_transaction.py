@@ -1,4 +1,4 @@
-"""`ledger.change`: one transaction, one audit entry, nothing lost and nothing half-done."""
+"""`ledger.change`: one transaction with one audit entry, complete or absent."""
 
 import signal
 from contextlib import closing
@@ -38,7 +38,7 @@ def counts(ledger):
 NOTHING = {"users": 0, "audit": 0, "changes": 0, "runs": 0, "outbox": 0}
 
 
-def test_a_change_is_one_run_and_one_entry_with_a_row_per_changed_thing(ledger):
+def test_a_change_is_one_run_and_one_entry_with_a_row_per_entity(ledger):
     with ledger.change(call()) as tx:
         assert tx.run is None
         users.add(tx, "a@example.com")
@@ -67,7 +67,7 @@ def test_a_dry_run_takes_the_same_path_and_leaves_no_trace(ledger):
     assert counts(ledger) == NOTHING
 
 
-def test_a_failure_takes_everything_back(ledger):
+def test_a_failure_rolls_everything_back(ledger):
     def fail():
         with ledger.change(call()) as tx:
             users.add(tx, "a@example.com")
@@ -86,7 +86,7 @@ def test_no_notify_mails_nobody(ledger):
     assert counts(ledger)["outbox"] == 0
 
 
-def test_equal_contents_have_different_hashes_so_that_what_was_erased_cannot_be_guessed(ledger):
+def test_equal_contents_have_different_hashes(ledger):
     with ledger.change(call()) as tx:
         for number in (1, 2):
             tx.record("user", number, None, {"email": "same@example.com"})
@@ -159,7 +159,7 @@ def test_the_next_change_records_what_has_expired_at_the_moment_it_did(ledger):
     assert query(ledger.path, "SELECT entity FROM changes WHERE entry > 1") == [("seat",)]
 
 
-def test_seats_bought_or_given_back_by_date_count_from_that_date(ledger):
+def test_planned_capacities_count_from_their_date(ledger):
     add_subscription(ledger.path, seats=2)
     for day, number in (("23", 5), ("22", 4), ("25", 9)):
         query(
@@ -180,7 +180,7 @@ def test_seats_bought_or_given_back_by_date_count_from_that_date(ledger):
     assert query(ledger.path, "SELECT capacity FROM subscriptions") == [(9,)]
 
 
-def test_a_freed_seat_goes_to_the_first_of_those_who_wait(ledger):
+def test_a_freed_seat_goes_to_the_first_on_the_waitlist(ledger):
     add_subscription(ledger.path, seats=1)
     sit(ledger, 1, "2026-11-21T12:30:00Z")
     for user, priority, moment in ((2, 0, "10"), (3, 5, "11"), (4, 5, "09")):
@@ -202,13 +202,13 @@ def test_a_freed_seat_goes_to_the_first_of_those_who_wait(ledger):
 
 
 def messages(ledger):
-    """Who gets which message, once those to many are spread."""
+    """Return who gets which message, after messages to many are expanded."""
     with ledger.journal() as journal:
         outbox.expand(journal, format_time(NOW))
     return query(ledger.path, "SELECT template, recipient_id FROM outbox ORDER BY template, recipient_id")
 
 
-def test_a_message_to_many_reaches_each_of_them_once(ledger):
+def test_a_message_to_many_reaches_each_recipient_once(ledger):
     add_subscription(ledger.path, seats=9)
     for user in (1, 2, 3):
         sit(ledger, user, "2026-11-21T12:30:00Z")
@@ -247,7 +247,7 @@ KILLED = """
 
 
 @pytest.mark.parametrize("statement", [1, 2, 5, 9, 14, 20, 30])
-def test_a_change_killed_at_any_statement_is_whole_or_not_there(ledger, statement):
+def test_a_change_killed_at_any_statement_is_complete_or_absent(ledger, statement):
     killed = python(KILLED, str(ledger.path), str(statement))
     killed.finish()
     done = killed.returncode == 0
@@ -262,7 +262,7 @@ def test_a_change_killed_at_any_statement_is_whole_or_not_there(ledger, statemen
             assert audit.verify(reader).problem is None
 
 
-def test_a_full_disk_is_said_and_changes_nothing(ledger):
+def test_a_full_disk_is_reported_and_changes_nothing(ledger):
     with ledger.change(call()) as tx:
         users.add(tx, "first@example.com")
     before = counts(ledger)
@@ -279,7 +279,7 @@ def test_a_full_disk_is_said_and_changes_nothing(ledger):
     assert counts(ledger) == before
 
 
-def test_a_clock_that_was_set_back_damages_nothing(ledger):
+def test_a_clock_set_back_causes_no_damage(ledger):
     add_subscription(ledger.path, seats=2)
     with ledger.change(call()) as tx:
         person = users.add(tx, "a@example.com")

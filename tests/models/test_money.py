@@ -1,4 +1,4 @@
-"""Amounts: minor units by Stripe's own table of exponents, exactly, in both directions."""
+"""Amounts in minor units by Stripe's table of exponents, parsed and formatted exactly."""
 
 import pytest
 from hypothesis import given
@@ -39,7 +39,7 @@ CURRENCIES = ("usd", "eur", "jpy", "krw", "isk", "ugx", "kwd", "bhd", "rsd", "al
         ("9999999999.99", "usd", MOST),
     ],
 )
-def test_an_amount_is_read_as_stripe_counts_it(text, currency, amount):
+def test_an_amount_is_parsed_to_stripes_minor_units(text, currency, amount):
     assert parse_amount(text, currency) == amount
 
 
@@ -68,7 +68,7 @@ def test_an_amount_is_read_as_stripe_counts_it(text, currency, amount):
         ("9" * 5000, "usd"),
     ],
 )
-def test_what_is_no_amount_is_refused(text, currency):
+def test_an_invalid_amount_is_refused(text, currency):
     with pytest.raises(ValueError, match=r"."):
         parse_amount(text, currency)
 
@@ -91,7 +91,7 @@ def test_an_amount_is_written_plainly(amount, currency, text):
     assert plain_amount(amount, currency) == text
 
 
-def test_the_table_is_stripes_not_that_of_the_locale_data():
+def test_the_exponents_are_stripes_not_those_of_the_locale_data():
     assert [exponent(code) for code in ("jpy", "isk", "ugx", "kwd", "rsd", "all", "mmk", "usd")] == [
         0,
         2,
@@ -108,6 +108,6 @@ def test_the_table_is_stripes_not_that_of_the_locale_data():
 
 
 @given(st.integers(min_value=0, max_value=MOST), st.sampled_from(CURRENCIES))
-def test_every_amount_that_stripe_takes_survives_writing_and_reading(amount, currency):
+def test_every_valid_amount_survives_formatting_and_parsing(amount, currency):
     possible = amount - amount % step(currency)
     assert parse_amount(plain_amount(possible, currency), currency) == possible

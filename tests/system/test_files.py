@@ -1,4 +1,4 @@
-"""Every option that names a file to write: what matters is never written over, and a file appears whole."""
+"""Options that name a file to write: important files are never overwritten, and a file appears complete."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def whole(home: Path) -> dict[str, bytes]:
         "../people.csv",
     ],
 )
-def test_what_seatctl_works_with_is_never_written_over(office, tmp_path, own, monkeypatch):
+def test_files_that_seatctl_uses_are_never_overwritten(office, tmp_path, own, monkeypatch):
     path = office.home / own
     path.parent.mkdir(exist_ok=True)
     there = path.exists()
@@ -96,7 +96,7 @@ def test_what_seatctl_works_with_is_never_written_over(office, tmp_path, own, mo
     assert office("ledger", "check").code == 0
 
 
-def test_what_is_no_regular_file_is_refused(office, tmp_path):
+def test_only_regular_files_are_written(office, tmp_path):
     fifo, folder, full = tmp_path / "fifo", tmp_path / "folder", tmp_path / "link"
     os.mkfifo(fifo)
     folder.mkdir()
@@ -111,7 +111,7 @@ def test_what_is_no_regular_file_is_refused(office, tmp_path):
 
 
 @pytest.mark.parametrize("words", ["ledger backup", "seats apply people.csv --save"])
-def test_the_name_of_a_pipe_is_no_file(office, tmp_path, monkeypatch, words):
+def test_a_pipe_is_not_a_file(office, tmp_path, monkeypatch, words):
     """/dev/stdout is a link to something that has no path of its own."""
     monkeypatch.chdir(tmp_path)
     reading, writing = os.pipe()
@@ -123,13 +123,13 @@ def test_the_name_of_a_pipe_is_no_file(office, tmp_path, monkeypatch, words):
     assert (refused.code, refused.error["code"]) == (3, "not_a_file")
 
 
-def test_what_is_restored_is_a_file(office, tmp_path):
+def test_only_a_file_can_be_restored(office, tmp_path):
     os.mkfifo(tmp_path / "fifo")
     refused = office("ledger", "restore", tmp_path / "fifo", "--yes", "-o", "json")
     assert (refused.code, refused.error["message"]) == (9, f"{tmp_path / 'fifo'} is not a regular file")
 
 
-def test_a_file_that_is_there_is_kept_unless_it_may_be_replaced(office, tmp_path):
+def test_an_existing_file_is_replaced_only_with_overwrite(office, tmp_path):
     for number, (words, options) in enumerate(writers(tmp_path)):
         path = tmp_path / f"there{number}"
         path.write_text("precious")
@@ -146,7 +146,7 @@ def test_a_file_that_is_there_is_kept_unless_it_may_be_replaced(office, tmp_path
 
 
 def test_a_database_in_use_is_not_replaced(office, tmp_path):
-    """A new file beside the old one's log would be read as both."""
+    """SQLite would apply the old file's log to a new file."""
     copy = tmp_path / "copy.db"
     assert office("ledger", "backup", copy).code == 0
     with closing(sqlite3.connect(copy)) as db:
@@ -227,7 +227,7 @@ def test_a_config_that_is_a_symlink_stays_one(office, tmp_path):
         ("fifo", "not_a_file"),
     ],
 )
-def test_no_ledger_is_put_in_the_place_of_something_else(office, tmp_path, place, code):
+def test_a_ledger_replaces_no_other_file(office, tmp_path, place, code):
     """A restore keeps what it replaces, but nothing finds config.toml under another name."""
     assert office("ledger", "backup", tmp_path / "b.db").code == 0
     os.mkfifo(office.home / "fifo")
@@ -242,7 +242,7 @@ def test_no_ledger_is_put_in_the_place_of_something_else(office, tmp_path, place
 
 
 @pytest.mark.parametrize("place", ["config.toml", "default/sandbox.db", "default", "-"])
-def test_a_ledger_is_not_made_of_what_is_something_else(office, place):
+def test_init_does_not_overwrite_another_file(office, place):
     path = place if place == "-" else office.home / place
     before = whole(office.home)
     made = office("--ledger", path, "init", "third", "--no-input", "--actor", ANN, "-o", "json")
@@ -251,7 +251,7 @@ def test_a_ledger_is_not_made_of_what_is_something_else(office, place):
     assert {name: found[name] for name in before} == before
 
 
-def test_what_fails_while_it_is_written_leaves_what_was_there(tmp_path):
+def test_a_failed_write_keeps_the_old_file(tmp_path):
     path = tmp_path / "file"
     path.write_text("precious")
 

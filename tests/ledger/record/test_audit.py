@@ -1,4 +1,4 @@
-"""The audit finds whatever was altered, removed or cut off, and names where."""
+"""The verification of the audit finds what was altered, removed or cut off, and names the first bad entry."""
 
 import sqlite3
 from contextlib import closing
@@ -19,7 +19,7 @@ def audited(seatctl, sandbox):
 
 
 def tamper(ledger, *statements):
-    """What somebody who owns the file can do: take the guards away and write."""
+    """Write like an owner of the file: without the triggers that protect it."""
     with closing(sqlite3.connect(ledger)) as db, db:
         for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
             db.execute(f"DROP TRIGGER {name}")
@@ -61,7 +61,7 @@ TAMPERINGS = {
 
 
 @pytest.mark.parametrize("name", TAMPERINGS)
-def test_tampering_is_found_and_the_first_bad_entry_named(seatctl, audited, name):
+def test_tampering_is_found_and_the_first_bad_entry_is_named(seatctl, audited, name):
     entry, statement = TAMPERINGS[name]
     tamper(audited, statement)
     found = seatctl("audit", "verify", "-o", "json")
@@ -72,7 +72,7 @@ def test_tampering_is_found_and_the_first_bad_entry_named(seatctl, audited, name
     assert seatctl("ledger", "check").code == 7
 
 
-def test_a_cut_tail_is_found_by_an_earlier_head(seatctl, audited):
+def test_a_missing_end_is_found_with_an_earlier_head(seatctl, audited):
     head = seatctl("audit", "verify", "-o", "json").json["head"]
     tamper(audited, "DELETE FROM changes WHERE entry = 6", "DELETE FROM audit WHERE seq = 6")
     assert seatctl("audit", "verify").code == 0
@@ -88,7 +88,7 @@ def test_a_rewritten_audit_does_not_have_the_old_head(seatctl, audited):
     assert seatctl("audit", "verify", "--expect", "latest").code == 2
 
 
-def test_what_is_erased_of_a_person_is_counted_and_does_not_break_the_chain(seatctl, audited):
+def test_erased_change_rows_are_counted_and_do_not_break_the_chain(seatctl, audited):
     query(
         audited,
         "UPDATE changes SET before = NULL, after = NULL, salt = NULL, erased_at = '2026-12-01T00:00:00Z'"

@@ -1,4 +1,4 @@
-"""A person is taken out of the record: nothing of them is left, and the audit still verifies."""
+"""Erasure of a person: nothing of them is left, and the audit still verifies."""
 
 import pytest
 
@@ -10,7 +10,7 @@ TRACES = (b"bob@example", b"robert@example", b"Bob Builder", b"my secret note")
 
 @pytest.fixture
 def bob(seatctl, sandbox):
-    """A user with a past: another e-mail, a seat, a request with a note, decisions of an assignor."""
+    """A user with history: another e-mail, a seat, a request with a note, decisions of an assignor."""
     add_subscription(ledger_path(sandbox), seats=1)
     add_subscription(ledger_path(sandbox), "video", seats=0)
     assert seatctl("users", "add", OLD, "--name", "Bob Builder").code == 0
@@ -27,7 +27,7 @@ def traces(seatctl):
     return [trace for trace in TRACES if trace.lower() in data.lower()]
 
 
-def test_nothing_is_left_of_them_in_any_byte_and_the_hashes_stay(seatctl, bob):
+def test_an_erasure_leaves_no_byte_of_the_person_and_keeps_the_hashes(seatctl, bob):
     query(ledger_path(seatctl), "UPDATE outbox SET last_error = NULL")
     head = seatctl("audit", "verify", "-o", "json").json["head"]
     assert traces(seatctl) == list(TRACES)
@@ -47,20 +47,20 @@ def acted(seatctl):
     return [trace for trace in TRACES if any(trace.decode() in actor for (actor,) in actors)]
 
 
-def test_who_was_removed_before_can_be_erased_and_a_second_time_is_not_found(seatctl, bob):
+def test_a_removed_user_can_be_erased_once(seatctl, bob):
     assert seatctl("users", "remove", bob).code == 0
     assert seatctl("users", "remove", bob, "--erase", "--yes").code == 0
     assert seatctl("users", "remove", bob, "--erase", "--yes").code == 9
     assert [row["status"] for row in seatctl.rows("users", "list", "--status", "removed")] == ["removed"]
 
 
-def test_it_asks_first_and_a_dry_run_erases_nobody(seatctl, bob):
+def test_an_erasure_asks_first_and_a_dry_run_erases_nobody(seatctl, bob):
     assert seatctl("users", "remove", bob, "--erase").code == 2
     assert seatctl("users", "remove", bob, "--erase", "--dry-run").code == 0
     assert seatctl("users", "show", bob, "-o", "json").json["name"] == "Bob Builder"
 
 
-def test_who_holds_a_role_gives_it_up_first(seatctl, bob):
+def test_a_user_with_a_role_cannot_be_erased(seatctl, bob):
     assert seatctl("roles", "grant", bob, "assignor").code == 0
     refused = seatctl("users", "remove", bob, "--erase", "--yes", "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "holds_roles")
@@ -71,7 +71,7 @@ def test_who_holds_a_role_gives_it_up_first(seatctl, bob):
     assert seatctl("audit", "verify").code == 0
 
 
-def test_what_named_an_erased_person_cannot_be_undone_back_into_the_ledger(seatctl, bob):
+def test_a_run_that_names_an_erased_person_cannot_be_undone(seatctl, bob):
     run = query(ledger_path(seatctl), "SELECT max(number) FROM runs WHERE command LIKE '%users edit%'")[0][0]
     assert seatctl("users", "remove", bob, "--erase", "--yes").code == 0
     assert seatctl("runs", "undo", run).code == 4
@@ -80,7 +80,7 @@ def test_what_named_an_erased_person_cannot_be_undone_back_into_the_ledger(seatc
     assert seatctl("audit", "verify").code == 0
 
 
-def test_a_failed_line_of_a_batch_that_named_them_is_listed_without_them(seatctl, bob, file):
+def test_a_failed_line_of_a_batch_that_named_the_person_is_blanked(seatctl, bob, file):
     lines = file(f"seats assign design {bob}", f"seats assign nowhere {bob}")
     assert seatctl("batch", lines).code == 6
     assert seatctl("users", "remove", bob, "--erase", "--yes").code == 0
@@ -90,15 +90,15 @@ def test_a_failed_line_of_a_batch_that_named_them_is_listed_without_them(seatctl
     assert seatctl("ledger", "check").code == 0
 
 
-def test_an_erasure_is_not_undone(seatctl, bob):
-    """What a change row would give back is gone: it was an unexpected KeyError."""
+def test_an_erasure_cannot_be_undone(seatctl, bob):
+    """The change row has nothing to restore: this was an unexpected KeyError."""
     erased = seatctl("users", "remove", bob, "--erase", "--yes", "-o", "json").json["run"]
     for words in ((), ("--dry-run",)):
         refused = seatctl("runs", "undo", erased, *words, "-o", "json")
         assert refused.code == 4, refused.err
 
 
-def test_who_was_removed_before_is_not_named_by_the_command_that_erases_them(seatctl, sandbox):
+def test_the_command_that_erases_a_removed_user_is_blanked_too(seatctl, sandbox):
     seatctl("users", "add", "eve@example.com")
     seatctl("users", "remove", "eve@example.com", "--yes")
     assert seatctl("users", "remove", "eve@example.com", "--erase", "--yes").code == 0
@@ -107,7 +107,7 @@ def test_who_was_removed_before_is_not_named_by_the_command_that_erases_them(sea
     assert seatctl("ledger", "check").code == 0
 
 
-def test_decisions_are_found_however_the_one_who_is_erased_was_written(seatctl, sandbox):
+def test_decisions_of_the_person_are_blanked_in_any_spelling(seatctl, sandbox):
     add_subscription(ledger_path(sandbox), "video", seats=0)
     seatctl("users", "add", "jörg@bücher.example", "eve@example.com")
     seatctl("roles", "grant", "jörg@bücher.example", "assignor")

@@ -25,7 +25,7 @@ def earlier(sandbox, email: str = "", key: str = "") -> None:
         db.commit()
 
 
-def test_two_domains_are_two_people_and_each_mail_goes_to_its_own(sandbox, postbox):
+def test_two_domains_are_two_people_and_mail_goes_to_the_right_one(sandbox, postbox):
     use(sandbox, postbox)
     design = add_subscription(ledger_path(sandbox))
     added = sandbox("users", "add", STRASSE, OTHER, "-q")
@@ -49,7 +49,7 @@ def refuse():
     raise ConnectionRefusedError
 
 
-def test_a_rule_for_a_domain_is_for_that_domain_alone(sandbox, team):
+def test_a_rule_for_a_domain_applies_to_that_domain_only(sandbox, team):
     sandbox("users", "add", STRASSE, OTHER)
     assert sandbox("config", "auto-approve", team, "on", "--domain", "STRAßE.de").code == 0
     outcomes = [
@@ -62,7 +62,7 @@ def test_a_rule_for_a_domain_is_for_that_domain_alone(sandbox, team):
     assert "IDNA 2008" in refused.error["message"]
 
 
-def test_bad_addresses_of_a_file_are_named_with_the_reason(sandbox, file):
+def test_bad_addresses_in_a_file_are_named_with_the_reason(sandbox, file):
     path = file("email", "ann.@x.com", ".lee@x.com", "a..b@x.com", "a@x..com", "a@xn--n3h.net")
     refused = sandbox("users", "import", path, "-o", "json")
     assert (refused.code, len(refused.error["rows"])) == (3, 5)
@@ -79,7 +79,7 @@ def moved(sandbox):
     return sandbox
 
 
-def test_a_migrated_ledger_finds_everybody_by_what_was_typed(moved):
+def test_a_migrated_ledger_finds_everybody_by_the_typed_address(moved):
     assert moved("users", "show", STRASSE, "-q").out.strip() == STRASSE
     assert moved("users", "show", OTHER).code == 9
     assert moved("users", "add", OTHER, "-q").out.strip() == OTHER
@@ -91,7 +91,7 @@ def test_a_migrated_ledger_finds_everybody_by_what_was_typed(moved):
     assert f"{STRASSE} ({OTHER})" in moved("doctor").out
 
 
-def test_what_is_done_after_the_migration_is_checked_by_the_new_rule(moved):
+def test_changes_after_the_migration_are_checked_by_the_new_rule(moved):
     assert moved("roles", "grant", OTHER, "viewer").code == 0
     assert moved("roles", "revoke", STRASSE, "viewer").code == 0
     run = moved("users", "edit", STRASSE, "--email", "a@new.example", "-o", "json").json["run"]
@@ -100,7 +100,7 @@ def test_what_is_done_after_the_migration_is_checked_by_the_new_rule(moved):
     assert moved("ledger", "check").code == 0
 
 
-def test_undoing_what_the_earlier_version_revoked_gives_the_role_to_the_same_person(sandbox):
+def test_undoing_a_revocation_of_the_earlier_version_returns_the_role(sandbox):
     sandbox("users", "add", STRASSE)
     sandbox("roles", "grant", OTHER, "viewer")
     revoked = sandbox("roles", "revoke", OTHER, "viewer", "-o", "json").json["run"]
@@ -110,7 +110,7 @@ def test_undoing_what_the_earlier_version_revoked_gives_the_role_to_the_same_per
     assert sandbox("ledger", "check").code == 0
 
 
-def test_an_actor_who_is_no_user_keeps_the_role(sandbox):
+def test_an_actor_who_is_not_a_user_keeps_the_role(sandbox):
     for email in (STRASSE, OTHER):
         sandbox("roles", "grant", email, "admin")
     sandbox("users", "add", "bob@example.com", "--as", STRASSE)
@@ -121,7 +121,7 @@ def test_an_actor_who_is_no_user_keeps_the_role(sandbox):
     assert sandbox("ledger", "check").code == 0
 
 
-def test_two_users_who_are_one_address_now_are_named_and_told_apart(sandbox):
+def test_two_users_with_one_address_now_are_named_and_distinguished(sandbox):
     sandbox("users", "add", STRASSE)
     number = query(ledger_path(sandbox), "SELECT id FROM users WHERE email = ?", STRASSE)[0][0]
     with closing(sqlite3.connect(ledger_path(sandbox))) as db:
@@ -146,7 +146,7 @@ def test_two_users_who_are_one_address_now_are_named_and_told_apart(sandbox):
     assert sandbox("ledger", "check").code == 0
 
 
-def test_who_is_erased_leaves_no_former_key_behind(moved):
+def test_an_erased_user_leaves_no_former_key(moved):
     moved("roles", "revoke", STRASSE, "viewer")
     moved("users", "remove", STRASSE, "--yes")
     assert moved("users", "remove", STRASSE, "--erase", "--yes").code == 0
@@ -156,7 +156,7 @@ def test_who_is_erased_leaves_no_former_key_behind(moved):
     assert moved("ledger", "check").code == 0
 
 
-def test_two_letters_find_the_beginning_of_an_address_as_it_is_kept(sandbox):
+def test_two_letters_find_the_beginning_of_an_address(sandbox):
     sandbox("users", "add", "ßa@x.org", "ssa@x.org", "Öa@x.org")
     for text, found in (("ßA", "ßa@x.org"), ("öa", "Öa@x.org")):
         assert sandbox("users", "list", text, "-q").out.split() == [found]

@@ -1,4 +1,4 @@
-"""What the schema itself refuses, whoever writes: a person with the sqlite3 shell too."""
+"""What the schema refuses to any writer, such as a person with the sqlite3 shell."""
 
 import sqlite3
 from contextlib import closing
@@ -63,7 +63,7 @@ def test_the_counter_cannot_be_written_by_hand(shell, change):
     assert state(shell) == (2, 1)
 
 
-def test_a_user_sits_once_in_a_subscription(shell):
+def test_a_user_has_one_seat_in_a_subscription(shell):
     for verb in ("INSERT", "INSERT OR REPLACE", "INSERT OR IGNORE"):
         with pytest.raises(sqlite3.IntegrityError, match="replaces no other"):
             seat(shell, 1, verb)
@@ -80,12 +80,12 @@ def test_replacing_a_revoked_seat_does_not_reopen_it(shell):
     assert shell.execute("SELECT revoked_at FROM seats").fetchall() == [(T,)]
 
 
-def test_a_seat_cannot_be_moved_to_somebody_else(shell):
+def test_a_seat_cannot_be_moved_to_another_user(shell):
     with pytest.raises(sqlite3.IntegrityError, match="keeps its user"):
         shell.execute("UPDATE seats SET user_id = 2")
 
 
-def test_fewer_paid_seats_throw_nobody_out_and_let_nobody_in(seatctl, shell):
+def test_fewer_paid_seats_remove_nobody_and_admit_nobody(seatctl, shell):
     assert seatctl("seats", "assign", "design", "bob@example.com").code == 0
     shell.execute("UPDATE subscriptions SET capacity = 1")
     assert state(shell) == (1, 2)
@@ -104,7 +104,7 @@ def test_the_audit_is_append_only(shell, table):
         shell.execute(f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}")
 
 
-def test_nothing_is_added_to_an_entry_that_is_written(shell):
+def test_nothing_can_be_added_to_a_written_entry(shell):
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
         shell.execute(
             "INSERT INTO changes (entry, n, entity, entity_id, hash) VALUES (1, 99, 'seat', 1, 'x')"
