@@ -5,7 +5,7 @@ A step stores the exact form that it sends, then the answer. `submit.py` begins 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Generic, TypeVar
@@ -154,13 +154,27 @@ class OperationRun(Generic[P_co]):
         Raises UnreadableObject if an object has no metadata, because it may be ours.
         """
         unknown = 0
-        for raw in self.billing.every(listing):
+        for raw in self.listed(listing):
             if made_by(raw, self.reference):
                 return raw
             unknown += not isinstance(raw.get("metadata"), dict)
         if unknown:
             raise UnreadableObject(f"an object of GET {listing.path} has no metadata: it may be ours")
         return None
+
+    def listed(self, listing: Read) -> Iterator[StripeJson]:
+        """Yield the objects of a list.
+
+        Stripe lists nothing of a deleted customer, but what was made for it is still there: then every object
+        made since the operation began is yielded.
+        """
+        try:
+            yield from self.billing.every(listing)
+        except MissingInStripe:
+            if "customer" not in listing.form:
+                raise
+            others = {name: value for name, value in listing.form.items() if name != "customer"}
+            yield from self.billing.every(Read(listing.path, {**others, "created": {"gte": self.earliest()}}))
 
     def find_at(self, read: Read, mark: str | None = None) -> StripeJson | None:
         """Return one object if this operation made it or changed it last (or marked it with `mark`)."""

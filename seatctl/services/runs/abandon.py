@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from datetime import timedelta
 
 from seatctl.billing import endpoints
@@ -250,9 +249,8 @@ def _if_exists(running: OperationRun[Payload], read: Read) -> Iterator[StripeJso
 def _marked(running: OperationRun[Payload]) -> Iterator[StripeJson]:
     customer = known_customer(running)
     if customer is not None:
-        with suppress(MissingInStripe):  # Stripe lists nothing of a deleted customer
-            for listing in (endpoints.subscriptions_of(customer), endpoints.invoices_of_customer(customer)):
-                yield from (one for one in running.billing.every(listing) if made_by(one, running.reference))
+        for listing in (endpoints.subscriptions_of(customer), endpoints.invoices_of_customer(customer)):
+            yield from (one for one in running.listed(listing) if made_by(one, running.reference))
     if isinstance(running.payload, SubscriptionPayload):
         yield from (
             one

@@ -217,6 +217,35 @@ def test_a_renewal_that_was_extended_and_canceled_does_not_begin_anew(contract, 
     assert subs_row(contract, "acme")["status"] == "canceled"
 
 
+@pytest.mark.parametrize("made", [True, False])
+def test_a_charge_that_was_cut_off_ends_when_its_customer_has_been_deleted(contract, monkeypatch, made):
+    """Stripe lists nothing of a deleted customer, but what was made for it is still there."""
+    handle = Twin.handle
+
+    def cut_off(self, verb, url, headers, form):
+        if (verb, url.endswith("/v1/invoices")) != ("POST", True):
+            return handle(self, verb, url, headers, form)
+        if made:
+            handle(self, verb, url, headers, form)
+        raise ConnectionError("lost on the way")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Twin, "handle", cut_off)
+        assert contract("subs", "add-seats", "acme", "5", "--yes").code == 75
+    drafts = [one["id"] for one in objects(contract, "invoice") if one["status"] == "draft"]
+    assert len(drafts) == made
+    customer = objects(contract, "customer")[0]["id"]
+    with twin(contract) as stripe:
+        headers = {"Authorization": "Bearer sk_test_other"}
+        assert stripe.handle("DELETE", f"/v1/customers/{customer}", headers, None).status == 200
+    assert contract("sandbox", "advance", "2d").code == 0
+    assert contract("sync").code == 0
+    assert query(ledger_path(contract), "SELECT state FROM operations WHERE kind = 'addon'") == [("failed",)]
+    assert (charges(contract), subs_row(contract, "acme")["status"]) == ([12000], "canceled")
+    assert not [one for one in objects(contract, "invoice") if one["status"] == "draft"]
+    is_sound(contract)
+
+
 @pytest.mark.parametrize("lost", [False, True])
 def test_a_draft_that_comes_to_more_than_was_shown_is_not_charged(contract, monkeypatch, lost):
     """Somebody put another line on it, or a tax came in between: without --max-spend the preview counts."""
