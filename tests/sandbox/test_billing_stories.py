@@ -157,6 +157,23 @@ def test_a_running_discount_is_part_of_each_proration(stripe):
     assert totals == [-1600, 800, 3200]
 
 
+def test_a_discount_of_a_change_lowers_what_waits_for_its_invoice_as_the_preview_says(stripe):
+    customer = stripe.customer()
+    subscription = stripe.subscribe(customer, stripe.price(1000), 2)
+    stripe.post("invoiceitems", {"customer": customer, "amount": 300, "currency": "usd"})
+    tenth = [{"coupon": stripe.post("coupons", {"percent_off": 10, "duration": "forever"})["id"]}]
+    items = [{"id": subscription["items"]["data"][0]["id"], "quantity": 3}]
+    change = {"items": items, "proration_behavior": "always_invoice"}
+    preview = stripe.post(
+        "invoices/create_preview",
+        {"subscription": subscription["id"], "subscription_details": change, "discounts": tenth},
+    )
+    stripe.post(f"subscriptions/{subscription['id']}", {**change, "discounts": tenth})
+    invoice = stripe.invoice(subscription["id"])
+    assert [one["amount"] for one in invoice["total_discount_amounts"]] == [30]
+    assert invoice["total"] == preview["total"]
+
+
 def test_a_full_price_change_without_proration_bills_at_the_renewal(stripe):
     subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
     change = {

@@ -63,7 +63,8 @@ def pending_for(session: Session, subscription: Obj) -> list[Obj]:
 def _draft(
     session: Session, subscription: Obj, reason: str, period: tuple[int, int], *, auto_advance: bool
 ) -> Obj:
-    return new_draft(
+    """Return a draft of a subscription; it has the subscription's discounts, as every invoice of it has."""
+    invoice = new_draft(
         session,
         session.find("customer", subscription["customer"], "customer"),
         currency=subscription["currency"],
@@ -74,13 +75,14 @@ def _draft(
         collection=subscription["collection_method"],
         days_until_due=subscription["days_until_due"],
     )
+    invoice["discounts"] = list(subscription["discounts"])
+    return invoice
 
 
 def _bill_periods(
     session: Session, subscription: Obj, invoice: Obj, *, trial: bool = False, cut_short: bool = False
 ) -> None:
     """Put the pending items and then each item's period on an invoice: Stripe's order, newest first."""
-    invoice["discounts"] = list(subscription["discounts"])
     add_pending_items(session, invoice, pending_for(session, subscription))
     for item in reversed(items_of(session, subscription["id"])):
         bill_period(session, invoice, item, trial=trial, cut_short=cut_short)
