@@ -303,7 +303,7 @@ def _text(value: Value | None) -> str | None:
 
 def _show_rules(ctx: Context, subscription: str) -> None:
     from seatctl.ledger import subscriptions
-    from seatctl.rules.approval_rules import auto_approval_fields
+    from seatctl.rules.approval import auto_approval_fields
 
     with ctx.ledger.reading() as reader:
         current = subscriptions.find(reader, subscription)

@@ -63,7 +63,7 @@ def show(typer_ctx: typer.Context, plan: PlanArg) -> None:
       seatctl plans show pro
     """
     from seatctl.ledger import plans
-    from seatctl.rules.policy_text import sentences
+    from seatctl.rules.policies import sentences
     from seatctl.services.plans.spec import plan_row
 
     ctx = context(typer_ctx)

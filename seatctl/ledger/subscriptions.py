@@ -17,8 +17,8 @@ from seatctl.models.call import format_time, optional_text
 from seatctl.models.plan import Policy
 from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.models.subscription_status import SubscriptionStatus
-from seatctl.rules.approval_rules import auto_approval_fields, read_auto_approval
-from seatctl.rules.item_metadata import metadata_of
+from seatctl.rules.approval import auto_approval_fields, read_auto_approval
+from seatctl.rules.metadata import metadata_of
 from seatctl.rules.names import name_key
 from seatctl.rules.policies import as_fields
 

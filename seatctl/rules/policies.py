@@ -1,12 +1,13 @@
-"""Policies: the presets, the stored form, and the combinations that are refused. Pure.
+"""Policies: the values of each field, the presets, the stored form, what is refused, and the wording. Pure.
 
-docs/architecture.md says what a policy is for; `policy_text.py` words one in sentences.
+docs/architecture.md says what a policy is for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
+from enum import StrEnum
 from typing import Final
 
 from seatctl.errors import BadInput, Code, JsonValue
@@ -20,7 +21,88 @@ from seatctl.models.plan import (
     Policy,
     Renewal,
 )
-from seatctl.rules.policy_values import PARSERS
+from seatctl.models.report import record_of
+from seatctl.rules.purchases import MOST_SEATS
+
+_MOST_DAYS = 3650
+"""Longer than any term, but too short for a date to overflow."""
+
+_LONGEST_CONTACT = 200
+
+Parser = Callable[[str], object]
+"""Reads the text of a field; a ValueError says which values are allowed."""
+
+
+def _one_of(choices: type[StrEnum]) -> Parser:
+    def parse(text: str) -> object:
+        try:
+            return choices(text)
+        except ValueError:
+            raise ValueError(f"use one of {', '.join(choices)}") from None
+
+    return parse
+
+
+def _number_up_to(most: int) -> Parser:
+    def parse(text: str) -> object:
+        digits = text.removeprefix("-")
+        if not (text.isascii() and digits.isdigit()):
+            raise ValueError("use a whole number")
+        if len(digits) > len(str(most)) or int(text) > most:
+            raise ValueError(f"use at most {most}")
+        return int(text)
+
+    return parse
+
+
+def _or_none(parse: Parser) -> Parser:
+    return lambda text: None if text in {"", "none"} else parse(text)
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in {"yes", "no", "true", "false"}:
+        raise ValueError("use yes or no")
+    return text.lower() in {"yes", "true"}
+
+
+def _names(text: str) -> tuple[str, ...]:
+    parts = (part.strip() for part in text.split(","))
+    return tuple(part for part in parts if part not in {"", "none"})
+
+
+def _address(text: str) -> str:
+    if not text.startswith(("https://", "http://")) or any(character.isspace() for character in text):
+        raise ValueError("use a URL that begins with https://")
+    return text
+
+
+def _contact(text: str) -> str:
+    if len(text) > _LONGEST_CONTACT or not text.isprintable():
+        raise ValueError(f"use an address or a number on one line of at most {_LONGEST_CONTACT} characters")
+    return text
+
+
+_number, _days = _number_up_to(MOST_SEATS), _number_up_to(_MOST_DAYS)
+
+_PARSERS: Final[Mapping[str, Parser]] = {
+    "pack_size": _number,
+    "min_seats": _number,
+    "max_seats": _or_none(_number),
+    "increase": _one_of(Increase),
+    "decrease": _one_of(Decrease),
+    "plan_change": _one_of(PlanChange),
+    "renewal": _one_of(Renewal),
+    "renewal_window_days": _days,
+    "addon_cutoff_days": _days,
+    "lock_price": _flag,
+    "discounts": _one_of(Discounts),
+    "on_account": _one_of(OnAccount),
+    "grace_days": _days,
+    "features": _names,
+    "sign_in_url": _or_none(_address),
+    "support_contact": _or_none(_contact),
+}
+
 
 FLEXIBLE: Final = Policy()
 
@@ -81,7 +163,7 @@ def with_fields(policy: Policy, values: Mapping[str, JsonValue]) -> Policy:
 
 def as_fields(policy: Policy) -> dict[str, JsonValue]:
     """Return the policy as JSON values, one per field, as stored in the ledger and in TOML."""
-    return {name: _plain(getattr(policy, name)) for name in FIELDS}
+    return record_of(policy, " ".join(FIELDS))
 
 
 def from_fields(values: Mapping[str, JsonValue]) -> Policy:
@@ -91,7 +173,7 @@ def from_fields(values: Mapping[str, JsonValue]) -> Policy:
 
 def as_metadata(policy: Policy) -> dict[str, str]:
     """Return the policy as Stripe metadata, one key per field (at most 500 characters per value)."""
-    return {f"{METADATA_PREFIX}{name}": _text(getattr(policy, name)) for name in FIELDS}
+    return {f"{METADATA_PREFIX}{name}": typed_form(getattr(policy, name)) for name in FIELDS}
 
 
 def from_metadata(metadata: Mapping[str, str]) -> Policy | None:
@@ -203,7 +285,7 @@ def _problems(policy: Policy) -> list[tuple[str | None, str, str]]:
         ),
         (
             "features or sign_in_url is longer than the 500 characters that Stripe's metadata allows"
-            if max(len(_text(policy.features)), len(policy.sign_in_url or "")) > _LONGEST_VALUE
+            if max(len(typed_form(policy.features)), len(policy.sign_in_url or "")) > _LONGEST_VALUE
             else None,
             "features",
             "use short names, such as meetings,recordings",
@@ -224,7 +306,7 @@ def _parse(name: str, value: JsonValue) -> object:
         ",".join(map(str, value)) if isinstance(value, list) else "" if value is None else str(value).strip()
     )
     try:
-        return PARSERS[name](text)
+        return _PARSERS[name](text)
     except ValueError as error:
         raise BadPolicy(
             f"{name}={text} is not possible: {error}",
@@ -233,17 +315,83 @@ def _parse(name: str, value: JsonValue) -> object:
         ) from None
 
 
-def _plain(value: object) -> JsonValue:
-    if isinstance(value, tuple):
-        return [str(part) for part in value]
-    if value is None or isinstance(value, bool | int):
-        return value
-    return str(value)
-
-
-def _text(value: object) -> str:
+def typed_form(value: object) -> str:
+    """Return the value of a field as it is typed after `--set FIELD=`."""
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if isinstance(value, tuple):
-        return ",".join(value) or "none"
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value)) or "none"
     return "none" if value is None else str(value)
+
+
+_INCREASE = {
+    Increase.PRORATE_NOW: "Added seats are charged at once, for the rest of the period.",
+    Increase.PRORATE_NEXT_INVOICE: "Added seats are charged with the next invoice.",
+    Increase.FULL_PRICE: "Added seats are charged at once, at the full price of the term.",
+}
+_DECREASE = {
+    Decrease.NOW: "Seats can be removed at any time; the rest of the period is credited.",
+    Decrease.AT_RENEWAL: "Seats can be removed at any time, with effect from the next renewal.",
+    Decrease.RENEWAL_WINDOW: "Seats can be removed only in the renewal window, before the renewal is paid.",
+}
+_PLAN_CHANGE = {
+    PlanChange.ANYTIME: "The plan can be changed at any time.",
+    PlanChange.RENEWAL_WINDOW: "The plan can be changed only in the renewal window, before it is renewed.",
+}
+_RENEWAL = {
+    Renewal.AUTOMATIC: "It renews automatically until it is canceled.",
+    Renewal.MANUAL: "It ends unless it is renewed by hand.",
+}
+_DISCOUNTS = {
+    Discounts.ANYTIME: "A discount can be given at any time.",
+    Discounts.PURCHASE_AND_RENEWAL: "A discount can be given only on a purchase or a renewal.",
+}
+_ON_ACCOUNT = {
+    OnAccount.YES: "It can be bought on account.",
+    OnAccount.NO: "It is paid by card, not on account.",
+    OnAccount.PURCHASE_AND_RENEWAL: "It can be bought and renewed on account; added seats are paid by card.",
+}
+
+
+def sentences(policy: Policy) -> list[str]:
+    """Return the policy as sentences, from buying to using."""
+    return [text for text in (_sizes(policy), *_rules(policy), *_use(policy)) if text]
+
+
+def _sizes(policy: Policy) -> str:
+    pack = f"in packs of {policy.pack_size}" if policy.pack_size > 1 else "one by one"
+    most = f" and at most {policy.max_seats}" if policy.max_seats is not None else ""
+    return f"Seats are sold {pack}, at least {policy.min_seats}{most}."
+
+
+def _rules(policy: Policy) -> list[str]:
+    window = f"The renewal window is the last {policy.renewal_window_days} days of a term."
+    cutoff = (
+        f"No seats can be added in the last {policy.addon_cutoff_days} days of a term, until it is renewed."
+    )
+    lock = "Added seats cost what a seat cost when the term began."
+    return [
+        _INCREASE[policy.increase],
+        lock if policy.lock_price else "",
+        cutoff if policy.addon_cutoff_days else "",
+        _DECREASE[policy.decrease],
+        _PLAN_CHANGE[policy.plan_change],
+        _RENEWAL[policy.renewal],
+        window,
+        _DISCOUNTS[policy.discounts],
+        _ON_ACCOUNT[policy.on_account],
+    ]
+
+
+def _use(policy: Policy) -> list[str]:
+    grace = (
+        f"When a payment fails, seats stay usable for {policy.grace_days} days."
+        if policy.grace_days
+        else "When a payment fails, seats stop being usable at once."
+    )
+    return [
+        grace,
+        f"A seat includes: {', '.join(policy.features)}." if policy.features else "",
+        f"Sign in at {policy.sign_in_url}." if policy.sign_in_url else "",
+        f"For exceptions from these rules, ask {policy.support_contact}." if policy.support_contact else "",
+    ]

@@ -1,13 +1,18 @@
-"""What may be bought: quantities under a policy, spending limits, payment methods. Pure."""
+"""What may be bought, and whether Stripe charged what was shown before. Pure.
+
+The preview and the change are two calls: if a price, a balance, a discount or a line changes in between, the
+invoice differs, and an update charges inside the call.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from shlex import quote
 from typing import Final
 
 from seatctl.errors import Code, JsonValue, refuse
-from seatctl.models.money import accepted_form, parse_amount, plain_amount
+from seatctl.models.money import accepted_form, format_money, parse_amount, plain_amount
 from seatctl.models.plan import Interval, Plan, Policy
 
 CARD: Final = "card"
@@ -200,3 +205,52 @@ def check_card(payment_method: str, kind: str, hint: str) -> None:
 def price_of(plan: Plan, seats: int) -> int:
     """Return the list price of a period in minor units, before tax and discounts; only for messages."""
     return plan.unit_amount * seats
+
+
+@dataclass(frozen=True, slots=True)
+class ShownCharge:
+    """What was shown of a charge before it was made, as stored in the payload of an operation."""
+
+    amount: int
+    currency: str
+    reverse: str
+    """The command that reverses the change."""
+    limit: int | None = None
+    """`--max-spend`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChargeDifference:
+    """An invoice that differs from what was shown: as a sentence, and as fields of the report's row."""
+
+    sentence: str
+    fields: Mapping[str, JsonValue]
+
+
+def difference(shown: ShownCharge, charged: int) -> ChargeDifference | None:
+    """Return how the charged amount differs from what was shown, or None if it does not."""
+    if charged == shown.amount:
+        return None
+
+    def money(amount: int) -> str:
+        return format_money(amount, shown.currency)
+
+    over = shown.limit is not None and charged > shown.limit
+    limited = f", and more than the {money(shown.limit or 0)} of --max-spend" if over else ""
+    sentence = f"Stripe charged {money(charged)} instead of the {money(shown.amount)} that was shown{limited}"
+    return ChargeDifference(
+        sentence,
+        {
+            "shown": shown.amount,
+            "charged": charged,
+            "difference": charged - shown.amount,
+            "over_max_spend": over,
+            "reverse": shown.reverse,
+        },
+    )
+
+
+def too_little(amount: int, currency: str) -> str:
+    """Return the sentence about an amount below Stripe's minimum charge."""
+    money = format_money(amount, currency)
+    return f"{money} is below Stripe's minimum charge and is added to the next invoice"

@@ -2,12 +2,16 @@
 
 While a change waits for the term's end, Stripe's item already holds the next term's seats and price, set
 without proration so that the renewal bills them. The metadata says what is paid until then.
+
+The metadata's policy belongs to what Stripe's item holds. Until that term begins, the earlier policy stays in
+force: all of it while a plan change waits; if the next term is already paid, only what a seat grants.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -17,8 +21,8 @@ from seatctl.models.collection import OwedInvoice
 from seatctl.models.plan import Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription_state import SubscriptionState, TermContent
-from seatctl.rules.item_metadata import metadata_of
-from seatctl.rules.policy_of_term import PAID_POLICY, running_policy
+from seatctl.rules.metadata import metadata_of
+from seatctl.rules.policies import FLEXIBLE, BadPolicy, as_fields, as_metadata, from_fields
 
 PAID_SEATS: Final = "seatctl_paid_seats"
 PAID_UNTIL: Final = "seatctl_paid_until"
@@ -32,14 +36,24 @@ TERM_START: Final = "seatctl_term_start"
 RENEWED: Final = "seatctl_renewed_by"
 """The invoice that paid for the next term in advance."""
 
+PAID_RULES: Final = "seatctl_paid_rules"
+PAID_FEATURES: Final = "seatctl_paid_features"
+PAID_SIGN_IN: Final = "seatctl_paid_sign_in_url"
+PAID_CONTACT: Final = "seatctl_paid_support_contact"
+PAID_POLICY: Final = (PAID_RULES, PAID_FEATURES, PAID_SIGN_IN, PAID_CONTACT)
+"""The policy of the running term, while another one waits for its end."""
+
+_ALONE: Final = ("features", "sign_in_url", "support_contact")
+"""Fields that may be as long as a metadata value, so each has its own key."""
+
 _DIGITS: Final = 9
 """A number of seats with more digits is a mistake of somebody who edited the metadata."""
 
-_SIDES: Final = (
+_KEYS: Final = (
     *(PAID_SEATS, PAID_UNTIL, PAID_PLAN, PAID_PRICE, PAID_ITEM),
     *(NEXT_QUANTITY, NEXT_PLAN, TERM_START, RENEWED),
+    *PAID_POLICY,
 )
-_KEYS: Final = (*_SIDES, *PAID_POLICY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,3 +152,86 @@ def _moment(metadata: Mapping[str, str], key: str) -> datetime | None:
         return parse_time(metadata[key]) if metadata.get(key) else None
     except ValueError:
         return None  # edited in the dashboard: Stripe's own fields count
+
+
+def item_update(item: JsonValue, held: TermContent | None, wanted: TermContent) -> dict[str, JsonValue]:
+    """Return the item of an update: its id, and what differs between `held` and `wanted`.
+
+    Stripe refuses an update that names an archived price, even if the item already has it and only the
+    quantity changes. `held` is None in payloads of earlier versions; then both are sent.
+    """
+    form: dict[str, JsonValue] = {"id": item}
+    if held is None or wanted.price_id != held.price_id:
+        form["price"] = wanted.price_id
+    if held is None or wanted.seats != held.seats:
+        form["quantity"] = wanted.seats
+    return form
+
+
+def items_changed(item: JsonValue, held: TermContent | None, wanted: TermContent) -> dict[str, JsonValue]:
+    """Return the `items` of an update, or nothing if the item already holds what is wanted."""
+    form = item_update(item, held, wanted)
+    return {"items": [form]} if len(form) > 1 else {}
+
+
+@dataclass(frozen=True, slots=True)
+class TermPolicies:
+    """The policies of the running term and of the next one."""
+
+    now: Policy
+    next: Policy
+
+    @property
+    def metadata(self) -> dict[str, JsonValue]:
+        """The metadata of both: the next term's policy, and the running term's while it differs."""
+        kept = cleared_policy(self.now, self.next) or paid_policy(self.now)
+        return {**as_metadata(self.next), **kept}
+
+
+def cleared_policy(running: Policy, upcoming: Policy) -> dict[str, JsonValue]:
+    """Return the metadata that removes a kept policy if both are the same; else nothing.
+
+    A policy left over from an earlier term would be in force again as soon as the next change waits.
+    """
+    return dict.fromkeys(PAID_POLICY, "") if running == upcoming else {}
+
+
+def paid_policy(policy: Policy) -> dict[str, JsonValue]:
+    """Return the metadata that keeps a policy until the term's end."""
+    fields, usual = as_fields(policy), as_fields(FLEXIBLE)
+    rules = {name: value for name, value in fields.items() if name not in _ALONE and value != usual[name]}
+    return {
+        PAID_RULES: json.dumps(rules, separators=(",", ":")),
+        PAID_FEATURES: ",".join(policy.features),
+        PAID_SIGN_IN: policy.sign_in_url or "",
+        PAID_CONTACT: policy.support_contact or "",
+    }
+
+
+def running_policy(metadata: Mapping[str, str], upcoming: Policy, *, renewed: bool) -> Policy:
+    """Return the policy that is in force now, while `upcoming` begins with the next term.
+
+    Once the next term is paid, its rules for buying apply; what its seats grant begins with the term.
+    """
+    kept = _kept(metadata)
+    if kept is None:
+        return upcoming
+    if renewed:
+        return replace(upcoming, features=kept.features, sign_in_url=kept.sign_in_url)
+    return kept
+
+
+def _kept(metadata: Mapping[str, str]) -> Policy | None:
+    """Return the kept policy; None if there is none, or if it was edited by hand and is not valid."""
+    try:
+        rules = json.loads(metadata.get(PAID_RULES) or "null")
+        if not isinstance(rules, dict):
+            return None
+        alone = {
+            "features": metadata.get(PAID_FEATURES),
+            "sign_in_url": metadata.get(PAID_SIGN_IN),
+            "support_contact": metadata.get(PAID_CONTACT),
+        }
+        return from_fields({**rules, **{name: text for name, text in alone.items() if text}})
+    except (ValueError, BadPolicy):
+        return None

@@ -12,6 +12,7 @@ from shlex import quote
 
 from seatctl.errors import JsonValue
 from seatctl.models.money import plain_amount
+from seatctl.rules.policies import typed_form
 
 Facts = Mapping[str, JsonValue]
 
@@ -122,15 +123,7 @@ def _settings(before: Facts, after: Facts) -> Iterator[tuple[str, str]]:
         return
     for key, value in old_policy.items():
         if value != new_policy.get(key):
-            yield key, _typed(value)
-
-
-def _typed(value: JsonValue) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ",".join(map(str, value)) or "none"
-    return "none" if value is None else str(value)
+            yield key, typed_form(value)
 
 
 def _name(change: ChangedFact) -> str | None:

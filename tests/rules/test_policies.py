@@ -31,9 +31,9 @@ from seatctl.rules.policies import (
     from_fields,
     from_metadata,
     preset,
+    sentences,
     with_fields,
 )
-from seatctl.rules.policy_text import sentences
 
 FEATURE = st.text(alphabet=string.ascii_lowercase + string.digits + "-_ .", min_size=1, max_size=12).filter(
     lambda text: text == text.strip() and text != "none"

@@ -176,13 +176,13 @@ def _refund_of_a_debt(stack: ExitStack) -> None:
 
 @fault("unchanged price", 5, "dashboard", "an update repeats the price that the item has, archived or not")
 def _unchanged_price(stack: ExitStack) -> None:
-    from seatctl.rules import term_content
+    from seatctl.rules import subscription_state
     from seatctl.services.subscriptions import previews as change_previews  # noqa: F401 - it holds the function too
 
     def item_update(item: Any, _held: Any, wanted: Any) -> dict[str, Any]:
         return {"id": item, "price": wanted.price_id, "quantity": wanted.seats}
 
-    everywhere(stack, term_content, "item_update", item_update)
+    everywhere(stack, subscription_state, "item_update", item_update)
 
 
 @fault("our own clock", 5, "clocks", "`proration_date` follows the machine's clock")

@@ -17,8 +17,7 @@ from seatctl.models.plan import Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_state import SubscriptionState
-from seatctl.rules.item_metadata import metadata_of
-from seatctl.rules.metadata import LEDGER
+from seatctl.rules.metadata import LEDGER, metadata_of
 from seatctl.rules.policies import as_fields
 from seatctl.rules.subscription_state import PAID_UNTIL, RENEWED
 

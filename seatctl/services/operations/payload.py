@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from seatctl.rules.charge_comparison import ShownCharge
+from seatctl.rules.purchases import ShownCharge
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from seatctl.models.call import Call
 from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Report
 from seatctl.rules import hints
-from seatctl.rules.charge_comparison import difference
+from seatctl.rules.purchases import difference
 from seatctl.rules.typed_json import dump
 from seatctl.services.operations import handlers
 from seatctl.services.operations.handlers import Apply, OperationResult

@@ -26,20 +26,21 @@ from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription import Subscription
 from seatctl.rules.calendar import add_interval
-from seatctl.rules.charge_comparison import ShownCharge, end_command, too_little
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
 from seatctl.rules.plural import counted
 from seatctl.rules.purchases import (
+    ShownCharge,
     address_hint,
     amount_of,
     check_payment_method,
     check_quantity,
     check_spend,
     check_tax,
+    too_little,
     unused_discount_warning,
 )
-from seatctl.rules.subscription_changes import check_on_account
+from seatctl.rules.subscription_changes import check_on_account, end_command
 from seatctl.rules.typed_json import load
 from seatctl.services.charging.cards import can_be_charged, require_given_card
 from seatctl.services.charging.customer import require_customer

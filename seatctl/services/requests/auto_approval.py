@@ -16,8 +16,14 @@ from seatctl.models.report import Record, Report, unchanged_report
 from seatctl.models.role import Action
 from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.models.user import User, UserStatus
-from seatctl.rules.approval import ApprovalVerdict, Requester, decide_automatically
-from seatctl.rules.approval_rules import auto_approval_fields, checked_domains, checked_groups
+from seatctl.rules.approval import (
+    ApprovalVerdict,
+    Requester,
+    auto_approval_fields,
+    checked_domains,
+    checked_groups,
+    decide_automatically,
+)
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.metadata import auto_approval_text
 from seatctl.rules.undo_command import ChangedFact, reversal

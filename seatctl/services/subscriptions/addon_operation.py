@@ -16,8 +16,7 @@ from seatctl.models.plan import Increase, Plan
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription_status import SubscriptionStatus
-from seatctl.rules.item_metadata import metadata_of
-from seatctl.rules.metadata import made_by
+from seatctl.rules.metadata import made_by, metadata_of
 from seatctl.rules.plural import counted
 from seatctl.rules.purchases import address_hint, check_spend, check_tax, unused_discount_warning
 from seatctl.rules.refunds import remaining_charge

@@ -25,13 +25,10 @@ from seatctl.models.role import Action
 from seatctl.models.subscription_state import SubscriptionState
 from seatctl.rules import subscription_changes
 from seatctl.rules.metadata import OPERATION
-from seatctl.rules.plan_changes import check_change, check_currency, check_next_price
 from seatctl.rules.plural import counted
-from seatctl.rules.policy_of_term import TermPolicies, cleared_policy
 from seatctl.rules.purchases import check_quantity, check_spend, unused_discount_warning
 from seatctl.rules.subscription_changes import Target, check_added_seats
-from seatctl.rules.subscription_state import waiting_metadata
-from seatctl.rules.term_content import items_changed
+from seatctl.rules.subscription_state import TermPolicies, cleared_policy, items_changed, waiting_metadata
 from seatctl.rules.typed_json import stored_as
 from seatctl.services.charging.cards import can_be_charged
 from seatctl.services.charging.discounts import discount_forms, find_discounts
@@ -210,8 +207,8 @@ def prepare_plan_change(
     if target.now != state.now:
         subscription_changes.require_collecting(state, snapshot.stripe_time)
     recurring = snapshot.item.price
-    check_currency(state, plan, recurring.currency)
-    check_change(state, plan, recurring.interval, recurring.interval_count)
+    subscription_changes.check_currency(state, plan, recurring.currency)
+    subscription_changes.check_plan_change(state, plan, recurring.interval, recurring.interval_count)
     assert plan.policy is not None
     command = f"first: seatctl subs set-seats {quote(state.name)}"
     for seats in {target.next.seats, target.now.seats if target.now != state.now else target.next.seats}:
@@ -263,7 +260,9 @@ def prepare_change(
     proration_date = min(max(int(snapshot.stripe_time.timestamp()), period_start), period_end)
     if is_billed:
         if target.next.price_id != target.now.price_id:
-            check_next_price(state, read_price(billing.read(endpoints.price(target.next.price_id))))
+            subscription_changes.check_next_price(
+                state, read_price(billing.read(endpoints.price(target.next.price_id)))
+            )
         require_true_credit(billing, snapshot, "this would be prorated")
     discounts = discount_forms(
         find_discounts(billing, options.promo, options.coupon), snapshot.mirror.discounts

@@ -18,7 +18,7 @@ from seatctl.models.money import format_money
 from seatctl.models.stripe_objects import StripeInvoice, StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_state import SubscriptionState
-from seatctl.rules.item_metadata import with_described_item
+from seatctl.rules.metadata import with_described_item
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.handlers import Apply, OperationResult
 from seatctl.services.operations.payload import Payload

@@ -14,7 +14,7 @@ from seatctl.errors import JsonValue
 from seatctl.models.subscription_state import TermContent
 from seatctl.rules.purchases import address_hint, check_tax
 from seatctl.rules.subscription_changes import Target
-from seatctl.rules.term_content import item_update
+from seatctl.rules.subscription_state import item_update
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
 _NOTHING_TO_COME = "invoice_upcoming_none"

@@ -18,13 +18,8 @@ from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
-from seatctl.rules.charge_comparison import (
-    ShownCharge,
-    end_command,
-    reverse_command,
-    too_little,
-)
-from seatctl.rules.purchases import amount_of, check_spend
+from seatctl.rules.purchases import ShownCharge, amount_of, check_spend, too_little
+from seatctl.rules.subscription_changes import end_command, reverse_command
 from seatctl.rules.typed_json import load
 from seatctl.services.operations.payload import Payload
 from seatctl.services.operations.proposal import Guard, Proposal, charge_note, only_to_finish

@@ -22,14 +22,12 @@ from seatctl.models.subscription_state import TermContent
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.calendar import add_interval, next_end
-from seatctl.rules.item_metadata import metadata_of
-from seatctl.rules.plan_changes import check_currency, check_next_term
+from seatctl.rules.metadata import metadata_of
 from seatctl.rules.plural import counted
 from seatctl.rules.policies import FLEXIBLE, as_metadata
-from seatctl.rules.policy_of_term import TermPolicies
 from seatctl.rules.purchases import cards_only, check_quantity, check_spend
 from seatctl.rules.subscription_changes import Target
-from seatctl.rules.term_content import items_changed
+from seatctl.rules.subscription_state import TermPolicies, items_changed
 from seatctl.rules.typed_json import stored_as
 from seatctl.services.charging.cards import require_card
 from seatctl.services.charging.discounts import discount_forms
@@ -123,8 +121,8 @@ def prepare_renewal(
     subscription_changes.check_renewal(state, snapshot.stripe_time)
     with ledger.reading() as reader:
         plan = sellable(plans.find(reader, renewal.plan or state.now.plan))
-    check_currency(state, plan, snapshot.item.price.currency)
-    check_next_term(state, plan)
+    subscription_changes.check_currency(state, plan, snapshot.item.price.currency)
+    subscription_changes.check_next_term(state, plan)
     assert plan.policy is not None
     require_unit_price(snapshot, plan, billing)
     seats = check_quantity(plan.slug, plan.policy, renewal.seats or state.next.seats)

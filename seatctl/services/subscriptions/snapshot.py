@@ -25,8 +25,7 @@ from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_state import SubscriptionState, TermContent
 from seatctl.rules import hints
 from seatctl.rules.assignment import ForeignLedger, require_home
-from seatctl.rules.item_metadata import is_on_item, metadata_of, with_described_item, with_metadata
-from seatctl.rules.metadata import LEDGER
+from seatctl.rules.metadata import LEDGER, is_on_item, metadata_of, with_described_item, with_metadata
 from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
 from seatctl.rules.subscription_changes import Target, require_running
 from seatctl.rules.subscription_state import LedgerFacts, read_state, waiting_metadata

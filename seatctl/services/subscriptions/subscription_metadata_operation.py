@@ -19,9 +19,8 @@ from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules import hints
-from seatctl.rules.approval_rules import read_auto_approval
-from seatctl.rules.item_metadata import with_metadata
-from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OPERATION, OWNER, auto_approval_text
+from seatctl.rules.approval import read_auto_approval
+from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OPERATION, OWNER, auto_approval_text, with_metadata
 from seatctl.rules.names import check_name, name_key
 from seatctl.rules.typed_json import load, stored_as
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register

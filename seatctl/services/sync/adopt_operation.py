@@ -21,8 +21,7 @@ from seatctl.models.report import Record, Report, dry_run_report, unchanged_repo
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
-from seatctl.rules.item_metadata import is_on_item, metadata_of, with_described_item
-from seatctl.rules.metadata import LEDGER, NAME
+from seatctl.rules.metadata import LEDGER, NAME, is_on_item, metadata_of, with_described_item
 from seatctl.rules.plural import counted
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
 from seatctl.services.operations.payload import SubscriptionPayload

@@ -12,7 +12,7 @@ from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.mirror import Kind
 from seatctl.models.plan import Plan
 from seatctl.models.stripe_objects import StripePrice, StripeProduct
-from seatctl.rules.plan_mirror import as_in_stripe, new_plan
+from seatctl.rules.adoption import as_in_stripe, new_plan
 
 
 def products_not_stored(reader: Reader) -> list[str]:

@@ -21,8 +21,16 @@ from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscri
 from seatctl.models.subscription import Subscription
 from seatctl.rules.adoption import name_from_customer, named_in_metadata, taken_in, unique
 from seatctl.rules.emails import check_email
-from seatctl.rules.item_metadata import OURS, metadata_of, with_described_item
-from seatctl.rules.metadata import AUTO_APPROVAL, LEDGER, NAME, OWNER, auto_approval_of
+from seatctl.rules.metadata import (
+    AUTO_APPROVAL,
+    LEDGER,
+    NAME,
+    OURS,
+    OWNER,
+    auto_approval_of,
+    metadata_of,
+    with_described_item,
+)
 from seatctl.rules.names import name_key
 from seatctl.rules.plural import counted
 from seatctl.services.subscriptions.snapshot import mirror_update, state_of

@@ -25,7 +25,7 @@ from seatctl.models.report import Record, Report, record_of
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import in_packs
-from seatctl.rules.item_metadata import with_described_item
+from seatctl.rules.metadata import with_described_item
 from seatctl.rules.payment_states import hint_of, is_cut_off, unpaid_trouble
 from seatctl.rules.plural import counted
 from seatctl.services.subscriptions.snapshot import state_of
