@@ -18,8 +18,7 @@ from seatctl.input.columns import NoSuchColumn, column_key
 from seatctl.input.lines import read_text
 from seatctl.input.rows import FileRow
 from seatctl.input.tables import no_rows, open_table
-from seatctl.models.batch import Line
-from seatctl.rules.batches import BadLines, NotALine, columns_of, fill, line, split
+from seatctl.rules.batches import BadLines, Line, NotALine, columns_of, fill, line, split
 
 app = typer.Typer()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from seatctl.app.context import Context
-from seatctl.models.batch import Line
+from seatctl.rules.batches import Line
 
 SECONDS = 5.0
 """The shortest time between two lines, so that the log of a long batch stays readable."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seatctl.errors import UsageError
-from seatctl.rules.whole_numbers import whole_number
+from seatctl.rules.typed_values import whole_number
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context

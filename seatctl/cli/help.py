@@ -39,7 +39,7 @@ def show_help(
 
         execute(Context([*words, "--help"], context(typer_ctx).environment))
     else:
-        from seatctl.rules.suggestions import did_you_mean
+        from seatctl.rules.typed_values import did_you_mean
 
         known = [*TOPICS, *catalogue.names()]
         hint = did_you_mean(words[0], known, "to list the topics: seatctl help")

@@ -229,8 +229,7 @@ def _file_name(invoice: Invoice) -> str:
 
 def _emit(ctx: Context, rows: list[Record]) -> None:
     from seatctl.errors import ExitCode
-    from seatctl.models.report import change_report
-    from seatctl.rules.plural import counted
+    from seatctl.models.report import change_report, counted
 
     results = [row["result"] for row in rows]
     failed = results.count("failed")

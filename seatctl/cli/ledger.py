@@ -147,8 +147,8 @@ def check(typer_ctx: typer.Context) -> None:
     from seatctl.errors import ExitCode
     from seatctl.ledger import check as ledger_check
     from seatctl.ledger.ledger import open_ledger
+    from seatctl.models.report import counted
     from seatctl.output.columns import columns
-    from seatctl.rules.plural import counted
 
     ctx = context(typer_ctx)
     # `ctx.ledger` would read the ledger's mode first, which fails if the ledger is damaged.
@@ -190,7 +190,7 @@ def adopt(
       seatctl ledger adopt design sales --yes
       seatctl ledger adopt --dry-run
     """
-    from seatctl.rules.plural import counted
+    from seatctl.models.report import counted
     from seatctl.services.sync.adopt_operation import adopt as adopt_subscriptions
     from seatctl.services.sync.adopt_operation import adoptable
 

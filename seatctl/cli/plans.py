@@ -217,7 +217,7 @@ def import_file(
 def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:
     """`--set FIELD=VALUE` as a mapping. Raises UsageError if `=` is missing or a field has two values."""
     from seatctl.errors import UsageError
-    from seatctl.rules.repeated_options import pairs
+    from seatctl.rules.typed_values import pairs
 
     split = [text.partition("=") for text in texts or ()]
     bad = [name for name, equals, _ in split if not equals or not name]

@@ -234,7 +234,7 @@ def _record(request: SeatRequest, place: Callable[[SeatRequest], int | None]) ->
 def _typed_numbers(arguments: Sequence[str]) -> list[int]:
     """Return the numbers given as arguments. Raises UsageError, naming all that are not numbers."""
     from seatctl.errors import UsageError
-    from seatctl.rules.whole_numbers import MOST, whole_number
+    from seatctl.rules.typed_values import MOST, whole_number
 
     numbers = [(text, whole_number(text.strip(), MOST)) for text in arguments]
     bad = [repr(text) for text, number in numbers if number is None]

@@ -273,8 +273,8 @@ def _confirm_prune(
     if not options.prune or not ctx.asks or not ctx.interactive or ctx.options.yes:
         return is_current
     from seatctl.ledger.desired.differences import records
+    from seatctl.models.report import counted
     from seatctl.rules.desired_state import check
-    from seatctl.rules.plural import counted
     from seatctl.services.seats.apply import compare_state, require_allowed
 
     comparison = compare_state(ctx.ledger, ctx.call, options, is_current)

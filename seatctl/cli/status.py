@@ -112,8 +112,8 @@ def _lag(ctx: Context, last: str | None) -> int | None:
 
 def _attention(all_subscriptions: Iterable[Subscription], counts: Overview, now: datetime) -> Iterator[str]:
     """Yield a line for each problem, ending with the command that shows or solves it."""
+    from seatctl.models.report import counted
     from seatctl.rules.payment_states import sentence, troubles_of
-    from seatctl.rules.plural import counted
 
     if counts.unfinished_operations:
         waits = "operations wait or were" if counts.unfinished_operations > 1 else "operation waits or was"

@@ -15,7 +15,7 @@ from seatctl.models.plan import Plan
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, name_key
 from seatctl.rules.purchases import MOST_SEATS, check_payment_method, check_quantity
-from seatctl.rules.whole_numbers import whole_number
+from seatctl.rules.typed_values import whole_number
 from seatctl.services.purchases.order import Order
 
 if TYPE_CHECKING:

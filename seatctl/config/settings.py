@@ -68,7 +68,7 @@ def _actor(text: str) -> Value:
 
 def _number(most: int, least: int = 1) -> Callable[[str], Value]:
     def parse(text: str) -> Value:
-        from seatctl.rules.whole_numbers import whole_number
+        from seatctl.rules.typed_values import whole_number
 
         number = whole_number(text, most)
         if number is None or number < least:
@@ -182,7 +182,7 @@ def setting(key: str) -> Setting:
     """Return the known setting with this key. Raises UnknownSetting with the nearest names."""
     known = SETTINGS.get(key)
     if known is None:
-        from seatctl.rules.suggestions import did_you_mean
+        from seatctl.rules.typed_values import did_you_mean
 
         hint = did_you_mean(key, SETTINGS, "to list all settings: seatctl help settings")
         raise UnknownSetting(f"there is no setting {key!r}", hint=hint, data={"setting": key})
@@ -249,7 +249,7 @@ class Settings(NamedTuple):
     def _unknown(self, wanted: str) -> SeatctlError:
         if not self.profiles:
             return refuse(Code.UNKNOWN_PROFILE, "seatctl is not set up yet", hint="seatctl init")
-        from seatctl.rules.suggestions import nearest
+        from seatctl.rules.typed_values import nearest
 
         close = nearest(wanted, list(self.profiles)) or list(self.profiles)
         return refuse(

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from seatctl.errors import BadInput, Code, JsonValue, UsageError
 from seatctl.input.file_kinds import SEPARATORS
-from seatctl.rules import repeated_options
+from seatctl.rules import typed_values
 
 _SAME_COLUMN = {"e_mail": "email", "email_address": "email", "e_mail_address": "email", "group_name": "group"}
 
@@ -38,7 +38,7 @@ def renames(given: Iterable[str]) -> dict[str, str]:
             hint="write --map email='Work Email'",
         )
     pairs = [(column_key(field), column.strip()) for _, (field, _, column) in split]
-    return repeated_options.pairs("--map", pairs)
+    return typed_values.pairs("--map", pairs)
 
 
 class WantedColumns(NamedTuple):

@@ -14,7 +14,7 @@ from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import from_epoch, optional_text
 from seatctl.models.invoice import DECIDED_DISPUTES, Dispute, Invoice, InvoiceLine, InvoiceStatus, Refund
-from seatctl.rules.suggestions import did_you_mean
+from seatctl.rules.typed_values import did_you_mean
 
 REMAINING = f"iif(i.status IN {one_of(s for s in InvoiceStatus if not s.owes)}, 0, i.amount_remaining)"
 """What is still to be paid for an invoice of `invoices AS i`."""

@@ -12,7 +12,7 @@ from seatctl.ledger.row_values import column_value, mapper, stored_policy
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.plan import Plan
 from seatctl.rules.policies import as_fields
-from seatctl.rules.suggestions import did_you_mean
+from seatctl.rules.typed_values import did_you_mean
 
 _COLUMNS = (
     "id, slug, name, product_id, price_id, currency, unit_amount, interval, interval_count, policy, active"

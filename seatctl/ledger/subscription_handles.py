@@ -51,7 +51,7 @@ def find(reader: Reader, handle: str) -> SubscriptionName:
 
 def unknown_error(reader: Reader, handle: str) -> UnknownSubscription:
     """Return the error for an unknown handle, with similar names."""
-    from seatctl.rules.suggestions import did_you_mean
+    from seatctl.rules.typed_values import did_you_mean
 
     others = names(reader)
     hint = "seatctl subs list" if others else "seatctl subs buy --plan PLAN --seats N --name NAME"

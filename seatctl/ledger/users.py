@@ -18,7 +18,7 @@ from seatctl.models.report import Record
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import check_email, email_key
 from seatctl.rules.names import same_group
-from seatctl.rules.suggestions import did_you_mean
+from seatctl.rules.typed_values import did_you_mean
 
 _COLUMNS = """u.id, u.email, u.name, u.group_name AS "group", u.status, u.last_active, u.created_at,
     u.reclaim_exempt AS exempt"""

@@ -54,6 +54,14 @@ class Report:
     """Unexpected errors that did not stop the rest of the command; for the log."""
 
 
+def counted(number: int, noun: str) -> str:
+    """Return `1 seat`, `2 seats`, `12,000 audit entries`."""
+    if number == 1:
+        return f"1 {noun}"
+    plural = f"{noun[:-1]}ies" if noun.endswith("y") and noun[-2] not in "aeiou" else f"{noun}s"
+    return f"{number:,} {plural}"
+
+
 def would_have(summary: str) -> str:
     """Return the summary of a dry run for that of the real run: `would have added ann@example.com`."""
     return f"would have {summary}"

@@ -205,7 +205,7 @@ def _choose(
     names = [*known, *(key for key in first or () if key not in known)]
     unknown = [field for field in style.fields if field not in names]
     if unknown and first is not None:
-        from seatctl.rules.suggestions import nearest
+        from seatctl.rules.typed_values import nearest
 
         wrong = ", ".join(map(repr, unknown))
         close = list(dict.fromkeys(name for field in unknown for name in nearest(field, names))) or names

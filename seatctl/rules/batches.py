@@ -6,10 +6,31 @@ Words are split as a shell splits them, but no shell is run: `$HOME`, `*`, `|` a
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 from seatctl.errors import BadInput, Code, JsonValue
-from seatctl.models.batch import PROGRAM, Line
+
+PROGRAM = "seatctl"
+
+
+class Line(NamedTuple):
+    """A line of a batch: `n` is its line number in the file, from 1; `words` do not include `seatctl`."""
+
+    n: int
+    words: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """The command line, quoted for a shell."""
+        return shlex.join((PROGRAM, *self.words))
+
+    @classmethod
+    def read(cls, n: int, command: str) -> Line:
+        """Parse what `command` returned."""
+        return cls(n, tuple(shlex.split(command)[1:]))
+
 
 _OUTSIDE = re.compile(r"""[ \t\r\n]+|[^ \t\r\n'"\\]+|'[^']*'|\\.|\"""", re.DOTALL)
 _IN_QUOTES = re.compile(r'''[^"\\]+|\\.|"''', re.DOTALL)

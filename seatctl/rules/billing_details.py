@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from seatctl.errors import UsageError
 from seatctl.rules.emails import check_email
 from seatctl.rules.purchases import check_payment_method
-from seatctl.rules.repeated_options import pairs
-from seatctl.rules.suggestions import did_you_mean
+from seatctl.rules.typed_values import did_you_mean, pairs
 
 ADDRESS_PARTS = ("line1", "line2", "city", "state", "postal_code", "country")
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.money import format_money
+from seatctl.models.report import counted
 from seatctl.models.subscription import Subscription
-from seatctl.rules import plural
 from seatctl.rules.assignment import (
     NoSeatsLeft,
     in_packs,
@@ -165,10 +165,10 @@ def check(changes: Changes, most: RevocationLimit, ledger_id: str) -> None:
 
     A shortage is refused by `refuse_shortage`.
     """
-    for counted in changes.subscriptions:
-        require_home(counted.subscription, ledger_id)
-        if counted.new:
-            require_usable(counted.subscription)
+    for compared in changes.subscriptions:
+        require_home(compared.subscription, ledger_id)
+        if compared.new:
+            require_usable(compared.subscription)
     check_revocations(
         most,
         [
@@ -196,31 +196,28 @@ def refuse_shortage(changes: Changes, without: Sequence[dict[str, JsonValue]]) -
     return NoSeatsLeft(f"{sentences}{rest}", hint=hint, data={"missing": missing, "rows": [*without]})
 
 
-def sentence(counted: SubscriptionComparison, cost: int | None = None) -> str:
+def sentence(compared: SubscriptionComparison, cost: int | None = None) -> str:
     """`design: 37 rows: 9 seated, 28 new, 21 free, short 7 → 2 packs = 10 seats, 50.00 USD`.
 
     `cost` is what Stripe would charge now for the missing seats, in minor units.
     """
-    subscription = counted.subscription
-    parts = [f"{counted.seated:,} seated"]
-    parts += [f"{counted.new:,} new"] if counted.new else []
-    parts += [f"{counted.ends:,} with another end"] if counted.ends else []
-    parts += [f"{counted.leaving:,} to revoke"] if counted.leaving else []
-    parts += [f"{max(0, counted.room):,} free{' afterwards' if counted.leaving else ''}"]
-    if counted.short:
-        parts += [f"short {counted.short:,} → {_bought(counted)}"]
+    subscription = compared.subscription
+    parts = [f"{compared.seated:,} seated"]
+    parts += [f"{compared.new:,} new"] if compared.new else []
+    parts += [f"{compared.ends:,} with another end"] if compared.ends else []
+    parts += [f"{compared.leaving:,} to revoke"] if compared.leaving else []
+    parts += [f"{max(0, compared.room):,} free{' afterwards' if compared.leaving else ''}"]
+    if compared.short:
+        parts += [f"short {compared.short:,} → {_bought(compared)}"]
     if cost is not None:
         parts += [format_money(cost, subscription.currency)]
-    return f"{subscription.name}: {counted.rows:,} row{'' if counted.rows == 1 else 's'}: {', '.join(parts)}"
+    return f"{subscription.name}: {counted(compared.rows, 'row')}: {', '.join(parts)}"
 
 
-def _bought(counted: SubscriptionComparison) -> str:
-    pack = 1 if counted.subscription.policy is None else counted.subscription.policy.pack_size
-    seats = f"{counted.to_buy:,} seat{'' if counted.to_buy == 1 else 's'}"
-    if pack == 1:
-        return seats
-    packs = counted.to_buy // pack
-    return f"{packs:,} pack{'' if packs == 1 else 's'} = {seats}"
+def _bought(compared: SubscriptionComparison) -> str:
+    pack = 1 if compared.subscription.policy is None else compared.subscription.policy.pack_size
+    seats = counted(compared.to_buy, "seat")
+    return seats if pack == 1 else f"{counted(compared.to_buy // pack, 'pack')} = {seats}"
 
 
 def has_effect(changes: Changes, *, fill: bool) -> bool:
@@ -233,11 +230,11 @@ def summary(changes: Changes, *, fill: bool) -> str:
     short = sum(compared.short for compared in changes.subscriptions)
     sentence = _done(changes, fill=fill) or "nothing to do"
     if short:
-        sentence += f"; {short:,} without a seat" if fill else f"; {plural.counted(short, 'seat')} missing"
+        sentence += f"; {short:,} without a seat" if fill else f"; {counted(short, 'seat')} missing"
     if any(compared.leaving for compared in changes.subscriptions):
         sentence += "; what is billed does not change"
     if changes.bad:
-        sentence += f"; skipped {plural.counted(changes.bad, 'bad row')}"
+        sentence += f"; skipped {counted(changes.bad, 'bad row')}"
     return sentence
 
 
@@ -249,27 +246,27 @@ def _done(changes: Changes, *, fill: bool) -> str:
     ends = sum(compared.ends for compared in changes.subscriptions)
     parts = [f"seated {seated:,}"] if seated else []
     parts += [f"revoked {revoked:,}"] if revoked else []
-    parts += [f"changed the end of {plural.counted(ends, 'seat')}"] if ends else []
+    parts += [f"changed the end of {counted(ends, 'seat')}"] if ends else []
     if parts:
         names = [compared.subscription.name for compared in changes.subscriptions]
         parts[-1] += f" in {names[0] if len(names) == 1 else f'{len(names)} subscriptions'}"
-    parts += [f"added {plural.counted(changes.users_to_add, 'user')}"] if changes.users_to_add else []
-    parts += [f"updated {plural.counted(changes.users_to_update, 'user')}"] if changes.users_to_update else []
+    parts += [f"added {counted(changes.users_to_add, 'user')}"] if changes.users_to_add else []
+    parts += [f"updated {counted(changes.users_to_update, 'user')}"] if changes.users_to_update else []
     return ", ".join(parts)
 
 
-def as_record(counted: SubscriptionComparison, cost: int | None = None) -> dict[str, JsonValue]:
+def as_record(compared: SubscriptionComparison, cost: int | None = None) -> dict[str, JsonValue]:
     """Return one subscription as the JSON report has it; `cost` in minor units of its currency."""
     return {
-        "subscription": counted.subscription.name,
-        "rows": counted.rows,
-        "seated": counted.seated,
-        "new": counted.new,
-        "ends": counted.ends,
-        "revoked": counted.leaving,
-        "free": max(0, counted.room),
-        "short": counted.short,
-        "to_buy": counted.to_buy,
+        "subscription": compared.subscription.name,
+        "rows": compared.rows,
+        "seated": compared.seated,
+        "new": compared.new,
+        "ends": compared.ends,
+        "revoked": compared.leaving,
+        "free": max(0, compared.room),
+        "short": compared.short,
+        "to_buy": compared.to_buy,
         "due_now": cost,
-        "currency": counted.subscription.currency,
+        "currency": compared.subscription.currency,
     }

@@ -295,7 +295,7 @@ def _problems(policy: Policy) -> list[tuple[str | None, str, str]]:
 
 def _parse(name: str, value: JsonValue) -> object:
     if name not in FIELDS:
-        from seatctl.rules.suggestions import did_you_mean
+        from seatctl.rules.typed_values import did_you_mean
 
         raise BadPolicy(
             f"a policy has no field {name!r}",

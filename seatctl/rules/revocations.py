@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from seatctl.errors import Code, JsonValue, UsageError, refuse
-from seatctl.rules.whole_numbers import MOST, whole_number
+from seatctl.rules.typed_values import MOST, whole_number
 
 DEFAULT = "10%"
 

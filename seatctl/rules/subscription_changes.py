@@ -24,7 +24,7 @@ from seatctl.models.plan import (
     Renewal,
 )
 from seatctl.models.stripe_objects import StripePrice
-from seatctl.models.subscription_state import SubscriptionState, TermContent
+from seatctl.models.subscription import SubscriptionState, TermContent
 from seatctl.rules import hints
 from seatctl.rules.payment_states import Payments, hint_of, pause_trouble, stopped_trouble
 from seatctl.rules.purchases import check_quantity, fit, most

@@ -20,7 +20,7 @@ from seatctl.models.call import format_time, parse_time
 from seatctl.models.collection import OwedInvoice
 from seatctl.models.plan import Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
-from seatctl.models.subscription_state import SubscriptionState, TermContent
+from seatctl.models.subscription import SubscriptionState, TermContent
 from seatctl.rules.metadata import metadata_of
 from seatctl.rules.policies import FLEXIBLE, BadPolicy, as_fields, as_metadata, from_fields
 

@@ -14,12 +14,11 @@ import pytest
 
 from seatctl.errors import BadInput
 from seatctl.models.call import format_time
-from seatctl.models.report import Report
+from seatctl.models.report import Report, counted
 from seatctl.output import emit as output
 from seatctl.output.style import Column, Format, Style, plain_cell
 from seatctl.output.tables import local_money, relative_time
 from seatctl.rules.field_changes import differences
-from seatctl.rules.plural import counted
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 COLUMNS = (

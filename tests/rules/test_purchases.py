@@ -22,7 +22,7 @@ from seatctl.rules.purchases import (
     check_spend,
     fit,
 )
-from seatctl.rules.suggestions import did_you_mean, nearest
+from seatctl.rules.typed_values import did_you_mean, nearest
 from tests.support.refusals import refuses
 
 PACKS = Policy(pack_size=5, min_seats=10, max_seats=33)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from seatctl.errors import Code
 from seatctl.models.plan import Decrease, Interval, OnAccount, PlanChange, Policy
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
-from seatctl.models.subscription_state import SubscriptionState, TermContent
+from seatctl.models.subscription import SubscriptionState, TermContent
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import subscription_changes
 from seatctl.rules.calendar import add_interval

@@ -23,10 +23,10 @@ from seatctl.cli.framework.app import PROGRAM, Group, root_group
 from seatctl.cli.framework.usage import usage_error
 from seatctl.config.settings import Mode
 from seatctl.errors import ExitCode, LedgerError, SeatctlError
-from seatctl.models.batch import Line
 from seatctl.models.call import BatchRow, Call
 from seatctl.output.redact import has_key
 from seatctl.rules import batches
+from seatctl.rules.batches import Line
 from seatctl.services.runs.batch import LineOutcome
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ def _keep(ctx: ClickContext, param: Parameter, value: str | bool | None) -> None
     name = param.opts[0]
     before = app_ctx.given.setdefault(name, str(value))
     if before != str(value):
-        from seatctl.rules.repeated_options import given_twice
+        from seatctl.rules.typed_values import given_twice
 
         raise given_twice(name, value)
     app_ctx.options = _TAKE[name](app_ctx.options, str(value))
@@ -42,7 +42,7 @@ def _output(options: GlobalOptions, text: str) -> GlobalOptions:
     try:
         return options._replace(output=Format(text.lower()))
     except ValueError:
-        from seatctl.rules.suggestions import did_you_mean
+        from seatctl.rules.typed_values import did_you_mean
 
         hint = did_you_mean(text, Format, f"-o takes {', '.join(Format)}")
         raise UsageError(f"{text!r} is not an output format", hint=hint) from None

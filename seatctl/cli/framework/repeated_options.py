@@ -62,7 +62,7 @@ class _Once(dict[str, object]):
 
     def __setitem__(self, key: str, value: object) -> None:
         if key in self._options and key in self and self[key] != value:
-            from seatctl.rules.repeated_options import given_twice
+            from seatctl.rules.typed_values import given_twice
 
             raise given_twice(self._options[key], value)
         super().__setitem__(key, value)

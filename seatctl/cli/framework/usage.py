@@ -15,7 +15,7 @@ from typer._types import TyperChoice
 
 from seatctl.cli.framework import catalogue
 from seatctl.errors import Code, SeatctlError, UsageError, refuse
-from seatctl.rules.suggestions import nearest
+from seatctl.rules.typed_values import nearest
 
 _OPTIONS = ("version", "help")
 """Options of the program itself that people type as commands."""
@@ -81,7 +81,7 @@ def _bad_value(param: Parameter, message: str, path: str) -> UsageError | None:
     if takes is None:
         return None
     choices = [str(choice) for choice in param.type.choices] if isinstance(param.type, TyperChoice) else []
-    from seatctl.rules.suggestions import did_you_mean
+    from seatctl.rules.typed_values import did_you_mean
 
     return UsageError(
         f"{name} takes {takes}; not {given!r}", hint=did_you_mean(given, choices, f"{path} --help")

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 
 from seatctl.ledger.transaction import Reader
-from seatctl.rules.whole_numbers import MOST, whole_number
+from seatctl.rules.typed_values import MOST, whole_number
 
 Problem = tuple[str, str]
 """(subject, detail)"""

@@ -15,8 +15,7 @@ from seatctl.ledger.transaction import Journal, Transaction
 from seatctl.models.call import format_time, optional_text
 from seatctl.models.plan import Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
-from seatctl.models.subscription import Subscription
-from seatctl.models.subscription_state import SubscriptionState
+from seatctl.models.subscription import Subscription, SubscriptionState
 from seatctl.rules.metadata import LEDGER, metadata_of
 from seatctl.rules.policies import as_fields
 from seatctl.rules.subscription_state import PAID_UNTIL, RENEWED

@@ -15,9 +15,9 @@ from pathlib import Path
 
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger.transaction import Journal, Reader
-from seatctl.models.batch import Line
 from seatctl.models.call import BatchRow, Call, format_time
 from seatctl.models.run import RunState
+from seatctl.rules.batches import Line
 
 
 @dataclass(frozen=True, slots=True)

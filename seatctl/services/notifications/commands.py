@@ -17,11 +17,10 @@ from seatctl.mail.setup import MailSetup
 from seatctl.mail.smtp import Connection
 from seatctl.models.call import Call, format_time
 from seatctl.models.message import Message, MessageState, Template
-from seatctl.models.report import Record, Report, dry_run_report, record_of
+from seatctl.models.report import Record, Report, counted, dry_run_report, record_of
 from seatctl.models.role import Action
 from seatctl.rules.emails import check_email
 from seatctl.rules.notifications import carries_code
-from seatctl.rules.plural import counted
 from seatctl.services.notifications.delivery import DeliveryLimit, Sent, send_due
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import allow

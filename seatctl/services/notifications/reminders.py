@@ -15,8 +15,8 @@ from seatctl.ledger.reminders import WatchedSubscription
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call, format_time, parse_time
 from seatctl.models.message import Template
+from seatctl.models.report import counted
 from seatctl.rules.notifications import reminder_due
-from seatctl.rules.plural import counted
 
 Notice = dict[str, JsonValue]
 

@@ -14,11 +14,10 @@ from seatctl.ledger.lookups import find_all
 from seatctl.models.call import Call
 from seatctl.models.money import plain_amount
 from seatctl.models.plan import Interval, Plan, PlanSpec
-from seatctl.models.report import Record, Report, change_report
+from seatctl.models.report import Record, Report, change_report, counted
 from seatctl.models.role import Action
-from seatctl.rules.plural import counted
 from seatctl.rules.policies import FLEXIBLE, as_fields, with_fields
-from seatctl.rules.whole_numbers import MOST, whole_number
+from seatctl.rules.typed_values import MOST, whole_number
 from seatctl.services.plans.plan_add_operation import add_plan
 from seatctl.services.plans.plan_edit_operation import changed_spec, edit_plan
 from seatctl.services.plans.spec import PLAN_COLUMNS, new_spec

@@ -21,14 +21,13 @@ from seatctl.models.call import Call, format_time
 from seatctl.models.money import format_money
 from seatctl.models.operation import OperationState
 from seatctl.models.plan import Plan
-from seatctl.models.report import Record
+from seatctl.models.report import Record, counted
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription import Subscription
 from seatctl.rules.calendar import add_interval
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
-from seatctl.rules.plural import counted
 from seatctl.rules.purchases import (
     ShownCharge,
     address_hint,

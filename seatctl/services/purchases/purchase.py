@@ -14,8 +14,8 @@ from seatctl.ledger.subscriptions import NewSubscription
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
 from seatctl.models.plan import Policy
+from seatctl.models.report import counted
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
-from seatctl.rules.plural import counted
 from seatctl.services.charging.customer import PayerPayload
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.handlers import Apply, OperationResult

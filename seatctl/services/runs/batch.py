@@ -16,12 +16,11 @@ from seatctl.ledger import copies, operations
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.record import audit, batches, runs
 from seatctl.ledger.transaction import Reader
-from seatctl.models.batch import Line
 from seatctl.models.call import BatchRow, Call
 from seatctl.models.operation import Operation, OperationState
-from seatctl.models.report import Report, would_have
+from seatctl.models.report import Report, counted, would_have
 from seatctl.models.run import RunState
-from seatctl.rules.plural import counted
+from seatctl.rules.batches import Line
 
 COLUMNS = ("line", "command", "result", "code", "error")
 

@@ -10,9 +10,9 @@ from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
 from seatctl.models.plan import Increase
+from seatctl.models.report import counted
 from seatctl.rules.assignment import require_home
 from seatctl.rules.desired_state import Changes, SubscriptionComparison, sentence
-from seatctl.rules.plural import counted
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.services.operations.proposal import Proposal, submit_proposal
 from seatctl.services.subscriptions.change_operation import prepare_added_seats

@@ -13,7 +13,7 @@ from seatctl.ledger.incoming.staging import RowVerdict
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
-from seatctl.models.report import Report
+from seatctl.models.report import Report, counted
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import (
@@ -23,7 +23,6 @@ from seatctl.rules.assignment import (
     seats_to_take,
     shortage,
 )
-from seatctl.rules.plural import counted
 from seatctl.services.users.people import People, require_active, require_good, require_known, stage
 from seatctl.services.users.permissions import allow
 

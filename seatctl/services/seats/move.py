@@ -15,11 +15,10 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call, format_time
 from seatctl.models.message import Template
-from seatctl.models.report import Report, unchanged_report
+from seatctl.models.report import Report, counted, unchanged_report
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules.assignment import require_usable, seats_to_take, shortage
-from seatctl.rules.plural import counted
 from seatctl.rules.revocations import RevocationCount, RevocationLimit
 from seatctl.rules.revocations import check as check_revocations
 from seatctl.services.seats.assign import assignable, report_columns

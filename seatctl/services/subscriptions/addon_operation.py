@@ -13,11 +13,11 @@ from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.models.call import format_time
 from seatctl.models.money import step
 from seatctl.models.plan import Increase, Plan
+from seatctl.models.report import counted
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.metadata import made_by, metadata_of
-from seatctl.rules.plural import counted
 from seatctl.rules.purchases import address_hint, check_spend, check_tax, unused_discount_warning
 from seatctl.rules.refunds import remaining_charge
 from seatctl.rules.subscription_changes import NotRunning, Target

@@ -21,8 +21,7 @@ from seatctl.models.money import format_money
 from seatctl.models.plan import Renewal
 from seatctl.models.report import Record
 from seatctl.models.role import Action
-from seatctl.models.subscription import Subscription
-from seatctl.models.subscription_state import SubscriptionState
+from seatctl.models.subscription import Subscription, SubscriptionState
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints, open_invoices
 from seatctl.rules.refunds import CreditShare

@@ -21,11 +21,11 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.plan import Increase
+from seatctl.models.report import counted
 from seatctl.models.role import Action
-from seatctl.models.subscription_state import SubscriptionState
+from seatctl.models.subscription import SubscriptionState
 from seatctl.rules import subscription_changes
 from seatctl.rules.metadata import OPERATION
-from seatctl.rules.plural import counted
 from seatctl.rules.purchases import check_quantity, check_spend, unused_discount_warning
 from seatctl.rules.subscription_changes import Target, check_added_seats
 from seatctl.rules.subscription_state import TermPolicies, cleared_policy, items_changed, waiting_metadata

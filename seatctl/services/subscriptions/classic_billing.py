@@ -12,8 +12,8 @@ from shlex import quote
 from seatctl.billing.port import Billing
 from seatctl.errors import Code, SeatctlError, refuse
 from seatctl.models.call import parse_time
+from seatctl.models.report import counted
 from seatctl.rules.metadata import COVERS_UNTIL
-from seatctl.rules.plural import counted
 from seatctl.services.subscriptions.refunds import SubscriptionInvoices, read_invoices
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 

@@ -16,8 +16,7 @@ from seatctl.ledger.undo import held_seats
 from seatctl.models.call import format_time
 from seatctl.models.money import format_money
 from seatctl.models.stripe_objects import StripeInvoice, StripeItem, StripeSubscription
-from seatctl.models.subscription import Subscription
-from seatctl.models.subscription_state import SubscriptionState
+from seatctl.models.subscription import Subscription, SubscriptionState
 from seatctl.rules.metadata import with_described_item
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.handlers import Apply, OperationResult

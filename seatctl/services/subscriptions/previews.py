@@ -11,7 +11,7 @@ from seatctl.billing.objects import read_preview
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
 from seatctl.billing.previews import RECURRING, has_pending_items, previews_next_term, read_pending_amount
 from seatctl.errors import JsonValue
-from seatctl.models.subscription_state import TermContent
+from seatctl.models.subscription import TermContent
 from seatctl.rules.purchases import address_hint, check_tax
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.subscription_state import item_update

@@ -17,13 +17,13 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call, format_time
 from seatctl.models.money import format_money
 from seatctl.models.plan import Interval, Plan, Policy
+from seatctl.models.report import counted
 from seatctl.models.role import Action
-from seatctl.models.subscription_state import TermContent
+from seatctl.models.subscription import TermContent
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.calendar import add_interval, next_end
 from seatctl.rules.metadata import metadata_of
-from seatctl.rules.plural import counted
 from seatctl.rules.policies import FLEXIBLE, as_metadata
 from seatctl.rules.purchases import cards_only, check_quantity, check_spend
 from seatctl.rules.subscription_changes import Target

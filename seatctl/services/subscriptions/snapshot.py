@@ -21,8 +21,7 @@ from seatctl.models.mirror import Kind
 from seatctl.models.plan import Plan, Policy
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
-from seatctl.models.subscription import Subscription
-from seatctl.models.subscription_state import SubscriptionState, TermContent
+from seatctl.models.subscription import Subscription, SubscriptionState, TermContent
 from seatctl.rules import hints
 from seatctl.rules.assignment import ForeignLedger, require_home
 from seatctl.rules.metadata import LEDGER, is_on_item, metadata_of, with_described_item, with_metadata

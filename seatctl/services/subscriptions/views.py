@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 from seatctl.ledger.subscriptions import NextTerm
 from seatctl.models.call import format_time
 from seatctl.models.plan import Policy, Renewal
-from seatctl.models.report import Record
+from seatctl.models.report import Record, counted
 from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.approval import auto_approval_fields
 from seatctl.rules.payment_states import STOPPED, troubles_of
-from seatctl.rules.plural import counted
 from seatctl.rules.policies import as_fields, sentences
 
 SUBSCRIPTION_COLUMNS = ("name", "plan", "status", "seats", "assigned", "free", "owner", "term_end", "result")

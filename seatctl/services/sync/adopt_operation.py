@@ -17,12 +17,11 @@ from seatctl.ledger.lookups import find_all
 from seatctl.ledger.mirror import mirrored_subscriptions, subscription_updates
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
-from seatctl.models.report import Record, Report, dry_run_report, unchanged_report
+from seatctl.models.report import Record, Report, counted, dry_run_report, unchanged_report
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.metadata import LEDGER, NAME, is_on_item, metadata_of, with_described_item
-from seatctl.rules.plural import counted
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
 from seatctl.services.operations.payload import SubscriptionPayload
 from seatctl.services.operations.steps import OperationRun

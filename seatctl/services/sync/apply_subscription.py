@@ -16,7 +16,7 @@ from seatctl.ledger.mirror import customers, invoices, mirrored_subscriptions, s
 from seatctl.ledger.subscriptions import NewSubscription
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.plan import Plan
-from seatctl.models.report import Record
+from seatctl.models.report import Record, counted
 from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.adoption import name_from_customer, named_in_metadata, taken_in, unique
@@ -32,7 +32,6 @@ from seatctl.rules.metadata import (
     with_described_item,
 )
 from seatctl.rules.names import name_key
-from seatctl.rules.plural import counted
 from seatctl.services.subscriptions.snapshot import mirror_update, state_of
 from seatctl.services.sync.apply_plans import plan_for
 

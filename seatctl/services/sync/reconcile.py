@@ -21,13 +21,12 @@ from seatctl.ledger.mirror import sync_state
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.mirror import Gone, Kind, MirroredObject, Unreadable
-from seatctl.models.report import Record, Report, record_of
+from seatctl.models.report import Record, Report, counted, record_of
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import in_packs
 from seatctl.rules.metadata import with_described_item
 from seatctl.rules.payment_states import hint_of, is_cut_off, unpaid_trouble
-from seatctl.rules.plural import counted
 from seatctl.services.subscriptions.snapshot import state_of
 from seatctl.services.sync.apply_changes import own_marks
 from seatctl.services.sync.apply_subscription import ENDED, item_of

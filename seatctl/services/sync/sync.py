@@ -24,9 +24,8 @@ from seatctl.models.call import Call
 from seatctl.models.mirror import Gone, Kind, Mirrored, Span
 from seatctl.models.money import plain_amount
 from seatctl.models.operation import Operation
-from seatctl.models.report import Record, Report, dry_run_report
+from seatctl.models.report import Record, Report, counted, dry_run_report
 from seatctl.models.role import Action
-from seatctl.rules.plural import counted
 from seatctl.services.notifications.reminders import queue_notices
 from seatctl.services.operations.submit import is_open, perform, undo_if_too_old
 from seatctl.services.sync.apply_changes import AppliedChanges, apply_changes, delete_applied, outdated

@@ -14,13 +14,12 @@ from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.lookups import find_all
 from seatctl.ledger.users import quoted
 from seatctl.models.call import Call
-from seatctl.models.report import Record, Report, record_of
+from seatctl.models.report import Record, Report, counted, record_of
 from seatctl.models.role import Action, Role
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import email_key
 from seatctl.rules.names import same_group
 from seatctl.rules.people import checked_email, checked_emails, checked_text
-from seatctl.rules.plural import counted
 from seatctl.services.users.permissions import allow
 from seatctl.services.users.roles import no_admin_left
 

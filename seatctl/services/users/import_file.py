@@ -10,10 +10,9 @@ from seatctl.ledger.incoming import staging, user_import
 from seatctl.ledger.incoming.staging import RowVerdict
 from seatctl.ledger.ledger import Ledger
 from seatctl.models.call import Call
-from seatctl.models.report import Report
+from seatctl.models.report import Report, counted
 from seatctl.models.role import Action
 from seatctl.rules.people import PersonRow
-from seatctl.rules.plural import counted
 from seatctl.services.users.permissions import allow
 
 

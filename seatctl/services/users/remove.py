@@ -12,11 +12,10 @@ from seatctl.ledger.ledger import Ledger, Reader, Transaction
 from seatctl.ledger.record import erasure
 from seatctl.ledger.users import quoted
 from seatctl.models.call import Call
-from seatctl.models.report import Report
+from seatctl.models.report import Report, counted
 from seatctl.models.role import Action
 from seatctl.models.user import User, UserStatus
 from seatctl.rules.emails import email_key
-from seatctl.rules.plural import counted
 from seatctl.services.users.edit import (
     distinct,
     known_people,
