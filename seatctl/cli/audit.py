@@ -4,33 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from seatctl.cli.framework.options import context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands, option
 from seatctl.models.report import Record, record_of
 
 if TYPE_CHECKING:
     from seatctl.ledger.record.audit import LogLine
 
-app = typer.Typer()
+app = Commands()
 
-ActorOpt = Annotated[str | None, typer.Option("--actor", metavar="ACTOR", help="Only changes by this actor.")]
-SinceOpt = Annotated[
-    str | None, typer.Option("--since", metavar="DATE", help="Only changes since this date or time.")
-]
-LimitOpt = Annotated[int | None, typer.Option("--limit", metavar="N", min=1, help="At most N entries.")]
+ActorOpt = Annotated[str | None, option("--actor ACTOR", "Only changes by this actor.")]
+SinceOpt = Annotated[str | None, option("--since DATE", "Only changes since this date or time.")]
+LimitOpt = Annotated[int | None, option("--limit N", "At most N entries.", min=1)]
 ExpectOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--expect", metavar="SEQ:HASH", help="A head printed earlier, which must still be in the audit."
-    ),
+    str | None, option("--expect SEQ:HASH", "A head printed earlier, which must still be in the audit.")
 ]
 
 
 @app.command()
-def log(
-    typer_ctx: typer.Context, actor: ActorOpt = None, since: SinceOpt = None, limit: LimitOpt = None
-) -> None:
+def log(ctx: Context, actor: ActorOpt = None, since: SinceOpt = None, limit: LimitOpt = None) -> None:
     """List the audit entries, newest first. Each transaction has one entry.
 
     `runs show RUN` shows what changed.
@@ -44,7 +36,6 @@ def log(
     from seatctl.output.columns import columns
     from seatctl.rules.people import parse_moment
 
-    ctx = context(typer_ctx)
     try:
         start = None if since is None else parse_moment(since)
     except ValueError as error:
@@ -59,7 +50,7 @@ def log(
 
 
 @app.command()
-def verify(typer_ctx: typer.Context, expect: ExpectOpt = None) -> None:
+def verify(ctx: Context, expect: ExpectOpt = None) -> None:
     """Recompute every hash of the audit and print its head. Exit 7 means that an entry was altered.
 
     Store the head somewhere else: with --expect, a later run detects that the end of the audit was cut off.
@@ -74,7 +65,6 @@ def verify(typer_ctx: typer.Context, expect: ExpectOpt = None) -> None:
     from seatctl.ledger.record import audit
     from seatctl.output.columns import columns
 
-    ctx = context(typer_ctx)
     if expect is not None and not re.fullmatch(r"[0-9]+:[0-9a-f]{64}", expect):
         raise UsageError(f"--expect takes a head that `audit verify` has printed, not {expect!r}")
     with ctx.ledger.reading() as reader:

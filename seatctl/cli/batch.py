@@ -10,9 +10,8 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from seatctl.cli.framework.options import MaxFailuresOpt, StopOpt, argument, context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands, MaxFailuresOpt, StopOpt, argument, option
 from seatctl.errors import JsonValue
 from seatctl.input.columns import NoSuchColumn, column_key
 from seatctl.input.lines import read_text
@@ -20,20 +19,17 @@ from seatctl.input.rows import FileRow
 from seatctl.input.tables import no_rows, open_table
 from seatctl.rules.batches import BadLines, Line, NotALine, columns_of, fill, line, split
 
-app = typer.Typer()
+app = Commands()
 
 WordsArg = Annotated[
     list[str] | None, argument("FILE|-", "One command per line; with --csv: the command, after --.")
 ]
-CsvOpt = Annotated[
-    str | None,
-    typer.Option("--csv", metavar="FILE|-", help="Run the command after -- once per row of this table."),
-]
+CsvOpt = Annotated[str | None, option("--csv FILE|-", "Run the command after -- once per row of this table.")]
 
 
 @app.command()
 def batch(
-    typer_ctx: typer.Context,
+    ctx: Context,
     words: WordsArg = None,
     csv: CsvOpt = None,
     stop_on_error: StopOpt = False,
@@ -61,7 +57,6 @@ def batch(
     from seatctl.errors import UsageError
     from seatctl.services.runs.batch import Batch, ledger_for, start
 
-    ctx = context(typer_ctx)
     arguments = tuple(words or ())
     if (len(arguments) != 1) if csv is None else not arguments:
         raise UsageError(

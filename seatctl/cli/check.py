@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from seatctl.cli.framework.options import EmailArg, SubscriptionOpt, context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands, EmailArg, SubscriptionOpt, option
 from seatctl.errors import ExitCode
 from seatctl.output.columns import columns
 
-app = typer.Typer()
+app = Commands()
 
 COLUMNS = columns(
     "email entitled reason message subscription plan features until as_of ways_out sign_in_url",
@@ -21,15 +20,12 @@ COLUMNS = columns(
 
 @app.command()
 def check(
-    typer_ctx: typer.Context,
+    ctx: Context,
     email: EmailArg,
     subscription: SubscriptionOpt = None,
-    plan: Annotated[
-        str | None, typer.Option("--plan", metavar="PLAN", help="Only seats of this plan count.")
-    ] = None,
+    plan: Annotated[str | None, option("--plan PLAN", "Only seats of this plan count.")] = None,
     feature: Annotated[
-        str | None,
-        typer.Option("--feature", metavar="FEATURE", help="Only seats that grant this feature count."),
+        str | None, option("--feature FEATURE", "Only seats that grant this feature count.")
     ] = None,
 ) -> None:
     """Say whether a person is entitled, why, and until when. Exit 0 means yes, 7 means no.
@@ -43,7 +39,6 @@ def check(
     """
     from seatctl.services.seats.entitlement import check as check_entitlement
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         answer = check_entitlement(
             reader, email, ctx.now, subscription=subscription, plan=plan, feature=feature

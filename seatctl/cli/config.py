@@ -5,37 +5,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from seatctl.cli.framework.options import argument, context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands, argument, option
 from seatctl.config.settings import SETTINGS, Setting, Value, parse_setting, setting
 from seatctl.errors import Code, refuse
 from seatctl.output.columns import columns
 from seatctl.output.emit import note, write_text
 
 if TYPE_CHECKING:
-    from seatctl.app.context import Context
     from seatctl.models.report import Record
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from seatctl.cli.framework.options import SubscriptionArg
+from seatctl.cli.framework.commands import SubscriptionArg
 
 if TYPE_CHECKING:
-    from seatctl.app.context import Context
     from seatctl.models.report import Record
 
 
-app = typer.Typer()
+app = Commands()
 
 
-def _complete_setting(incomplete: str) -> list[str]:
-    return [key for key in SETTINGS if key.startswith(incomplete)]
-
-
-KeyArg = Annotated[
-    str, argument("KEY", "A setting; to list them: seatctl help settings.", autocompletion=_complete_setting)
-]
+KeyArg = Annotated[str, argument("KEY", "A setting; to list them: seatctl help settings.", words=SETTINGS)]
 VALUE_COLUMNS = columns("setting value source")
 
 
@@ -56,55 +47,40 @@ TEST_COLUMNS = columns("subscription email outcome rule why")
 SwitchArg = Annotated[
     OnOff | None, argument("[on|off]", "Without it and without rules, show the current rules.")
 ]
-DomainOpt = Annotated[
-    list[str] | None, typer.Option("--domain", metavar="DOMAIN", help="Only addresses of these domains.")
-]
-GroupOpt = Annotated[
-    list[str] | None, typer.Option("--group", metavar="GROUP", help="Only users of these groups.")
-]
-DailyOpt = Annotated[
-    int | None,
-    typer.Option("--daily-limit", metavar="N", min=0, max=1_000_000, help="At most N a day (UTC)."),
-]
-UntilOpt = Annotated[str | None, typer.Option("--until", metavar="14d|DATE", help="Only until then.")]
+DomainOpt = Annotated[list[str] | None, option("--domain DOMAIN", "Only addresses of these domains.")]
+GroupOpt = Annotated[list[str] | None, option("--group GROUP", "Only users of these groups.")]
+DailyOpt = Annotated[int | None, option("--daily-limit N", "At most N a day (UTC).", min=0, max=1_000_000)]
+UntilOpt = Annotated[str | None, option("--until 14d|DATE", "Only until then.")]
 KeepOpt = Annotated[
-    int | None,
-    typer.Option(
-        "--keep-free", metavar="N", min=0, max=1_000_000, help="Leave the last N free seats unassigned."
-    ),
+    int | None, option("--keep-free N", "Leave the last N free seats unassigned.", min=0, max=1_000_000)
 ]
-ResetOpt = Annotated[bool, typer.Option("--reset", help="Remove all earlier rules first.")]
+ResetOpt = Annotated[bool, option("--reset", "Remove all earlier rules first.")]
 TestOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--test", metavar="EMAIL", help="Change nothing; show which rule would decide for this address."
-    ),
+    str | None, option("--test EMAIL", "Change nothing; show which rule would decide for this address.")
 ]
 
 
 @app.command("show")
-def show(typer_ctx: typer.Context) -> None:
+def show(ctx: Context) -> None:
     """Show every setting of the profile, and where its value comes from.
 
     Examples:
       seatctl config show
       seatctl config show -p live -o json
     """
-    ctx = context(typer_ctx)
     profile = ctx.profile.name
     ctx.emit_list((_record(ctx, known) for known in SETTINGS.values()), VALUE_COLUMNS, handle="setting")
     ctx.note(f"profile {profile} in {ctx.settings.path}")
 
 
 @app.command("get")
-def get(typer_ctx: typer.Context, key: KeyArg) -> None:
+def get(ctx: Context, key: KeyArg) -> None:
     """Print the value of a setting.
 
     Examples:
       seatctl config get actor
       seatctl config get sync.requests_per_second -o json
     """
-    ctx = context(typer_ctx)
     record = _record(ctx, setting(key))
     if record["value"] is None:
         raise refuse(
@@ -118,7 +94,7 @@ def get(typer_ctx: typer.Context, key: KeyArg) -> None:
 
 @app.command("set")
 def set_value(
-    typer_ctx: typer.Context,
+    ctx: Context,
     key: KeyArg,
     value: Annotated[str, argument("VALUE", "The new value.")],
 ) -> None:
@@ -131,21 +107,21 @@ def set_value(
     """
     known = _changeable(key)
     parsed = parse_setting(key, value)
-    _write(context(typer_ctx), known, parsed)
+    _write(ctx, known, parsed)
 
 
 @app.command("unset")
-def unset(typer_ctx: typer.Context, key: KeyArg) -> None:
+def unset(ctx: Context, key: KeyArg) -> None:
     """Remove a setting from the profile, so that its default applies again.
 
     Examples:
       seatctl config unset output
     """
-    _write(context(typer_ctx), _changeable(key), None)
+    _write(ctx, _changeable(key), None)
 
 
 @app.command("path")
-def path(typer_ctx: typer.Context) -> None:
+def path(ctx: Context) -> None:
     """Print the path of config.toml, whether it exists or not.
 
     Examples:
@@ -153,7 +129,6 @@ def path(typer_ctx: typer.Context) -> None:
     """
     from seatctl.config.settings import places
 
-    ctx = context(typer_ctx)
     path = places(ctx.environment).config
     if ctx.format is None:
         write_text(str(path))
@@ -163,20 +138,19 @@ def path(typer_ctx: typer.Context) -> None:
 
 
 @app.command("profiles")
-def profiles(typer_ctx: typer.Context) -> None:
+def profiles(ctx: Context) -> None:
     """List the profiles; `current` marks the one in use.
 
     Examples:
       seatctl config profiles
     """
-    ctx = context(typer_ctx)
     listed = columns("profile mode current actor stripe_account ledger")
     ctx.emit_list(_profiles(ctx), listed, handle="profile")
 
 
 @app.command("use")
 def use(
-    typer_ctx: typer.Context,
+    ctx: Context,
     name: Annotated[str, argument("PROFILE", "A profile.")],
 ) -> None:
     """Choose the profile to use if none is named.
@@ -186,7 +160,6 @@ def use(
     """
     from seatctl.models.report import would_have
 
-    ctx = context(typer_ctx)
     chosen = ctx.settings.profile(name)
     ctx.change_settings(lambda settings: settings._replace(current=chosen.name))
     summary = f"switched to profile {chosen.name} ({chosen.mode})"
@@ -195,7 +168,7 @@ def use(
 
 @app.command("auto-approve")
 def auto_approve(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: SubscriptionArg,
     switch: SwitchArg = None,
     domain: DomainOpt = None,
@@ -220,7 +193,6 @@ def auto_approve(
     from seatctl.rules.dates import moment_after
     from seatctl.services.requests.auto_approval import RuleOptions, set_rules, try_rules
 
-    ctx = context(typer_ctx)
     wanted = RuleOptions(
         enabled=None if switch is None else switch is OnOff.ON,
         domains=None if domain is None else tuple(domain),

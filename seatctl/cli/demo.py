@@ -7,13 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-import typer
-
-from seatctl.cli.framework.options import context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands
 from seatctl.errors import Code, ExitCode, refuse
 from seatctl.output.emit import note, write_text
 
-app = typer.Typer()
+app = Commands()
 
 PEOPLE = """Name,Work Email,Group
 Ann Larsen,ann@example.com,design
@@ -66,7 +65,7 @@ STEPS = (
 
 
 @app.command()
-def demo(typer_ctx: typer.Context) -> None:
+def demo(ctx: Context) -> None:
     """Show seatctl at work in a temporary profile: no account, no network, nothing is left behind.
 
     Examples:
@@ -75,7 +74,6 @@ def demo(typer_ctx: typer.Context) -> None:
     import tempfile
     import time
 
-    ctx = context(typer_ctx)
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="seatctl-demo-") as folder:
         environment = _environment(ctx.environment, folder)

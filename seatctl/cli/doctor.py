@@ -7,22 +7,20 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-import typer
-
 from seatctl.app.context import Context
-from seatctl.cli.framework.options import context
+from seatctl.cli.framework.commands import Commands
 from seatctl.config.settings import Mode
 from seatctl.errors import SeatctlError
 from seatctl.models.report import record_of
 from seatctl.output.columns import columns
 
-app = typer.Typer()
+app = Commands()
 
 _KEYS = "check result detail repair"
 
 
 @app.command("doctor")
-def doctor(typer_ctx: typer.Context) -> None:
+def doctor(ctx: Context) -> None:
     """Check configuration, ledger, key and Stripe, and say how to repair problems (exit 7).
 
     Examples:
@@ -31,7 +29,6 @@ def doctor(typer_ctx: typer.Context) -> None:
     """
     from seatctl.errors import ExitCode
 
-    ctx = context(typer_ctx)
     findings = list(examine(ctx))
     ctx.emit_list((record_of(finding, _KEYS) for finding in findings), columns(_KEYS), handle="check")
     wrong = sum(finding.result == "problem" for finding in findings)

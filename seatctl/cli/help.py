@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from seatctl.cli.framework.options import argument, context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands, argument
 from seatctl.errors import Code, refuse
 from seatctl.output.emit import write_text
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command("help")
 def show_help(
-    typer_ctx: typer.Context,
+    ctx: Context,
     topic: Annotated[list[str] | None, argument("[TOPIC]", "A topic or a command.")] = None,
 ) -> None:
     """Explain a topic or a command; without one, list the topics.
@@ -37,7 +36,7 @@ def show_help(
         from seatctl.app.context import Context
         from seatctl.cli.framework.app import execute
 
-        execute(Context([*words, "--help"], context(typer_ctx).environment))
+        execute(Context([*words, "--help"], ctx.environment))
     else:
         from seatctl.rules.typed_values import did_you_mean
 

@@ -6,10 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
-import typer
-
 from seatctl.app.context import Context
-from seatctl.cli.framework.options import argument, context
+from seatctl.cli.framework.commands import Commands, argument, option
 from seatctl.config.settings import (
     DEFAULT_PROFILE,
     PROFILE_NAME,
@@ -23,27 +21,20 @@ from seatctl.errors import BadInput, Code, UsageError, refuse
 from seatctl.models.report import Record
 from seatctl.output.columns import columns
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command("init")
 def init(
-    typer_ctx: typer.Context,
+    ctx: Context,
     name: Annotated[str | None, argument("[PROFILE]", "Name of the profile.")] = None,
-    mode: Annotated[
-        str | None, typer.Option("--mode", metavar="MODE", help="sandbox (the default), test or live.")
-    ] = None,
-    actor: Annotated[
-        str | None, typer.Option("--actor", metavar="ACTOR", help="The actor: an e-mail address or ci:NAME.")
-    ] = None,
+    mode: Annotated[str | None, option("--mode MODE", "sandbox (the default), test or live.")] = None,
+    actor: Annotated[str | None, option("--actor ACTOR", "The actor: an e-mail address or ci:NAME.")] = None,
     key_stdin: Annotated[
-        bool, typer.Option("--key-stdin", help="Read the Stripe key from stdin and store it in the keyring.")
+        bool, option("--key-stdin", "Read the Stripe key from stdin and store it in the keyring.")
     ] = False,
     stripe_account: Annotated[
-        str | None,
-        typer.Option(
-            "--stripe-account", metavar="ACCOUNT", help="The account, for a key that may not read it."
-        ),
+        str | None, option("--stripe-account ACCOUNT", "The account, for a key that may not read it.")
     ] = None,
 ) -> None:
     """Set up a profile: configuration, ledger and sandbox. Repeating it changes nothing.
@@ -58,7 +49,6 @@ def init(
     """
     from seatctl.models.report import would_have
 
-    ctx = context(typer_ctx)
     made = set_up(ctx, InitOptions(name, mode, actor, key_stdin, stripe_account))
     ctx.emit_one(made, COLUMNS, handle="profile")
     if ctx.options.dry_run:

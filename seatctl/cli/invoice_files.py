@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from seatctl.config.settings import Mode
 from seatctl.errors import Code, Refused, TryAgain, UsageError
-from seatctl.system.files import STDOUT, CannotWrite, check_target, new_file
+from seatctl.system.files import STDOUT, CannotWrite, check_target, for_stdout, new_file
+from seatctl.system.refusals import expanded
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
@@ -56,7 +57,6 @@ def open_page(ctx: Context, handle: str) -> None:
 
 def download_one(ctx: Context, handle: str, to: str | None) -> None:
     """Download one PDF to the current folder or to `to`; `-` is stdout."""
-    from seatctl.cli.framework.options import file_path, for_stdout
     from seatctl.models.report import would_have
 
     invoice = _find(ctx, handle)
@@ -70,7 +70,7 @@ def download_one(ctx: Context, handle: str, to: str | None) -> None:
             if done["result"] == _DONE:
                 ctx.emit_file(part)
         return
-    path = Path(_file_name(invoice)) if to is None else file_path(to)
+    path = Path(_file_name(invoice)) if to is None else expanded(to)
     if path.is_dir():
         path /= _file_name(invoice)
     check_target(path, ctx.protected_files(), overwrite=False, existing=False)
@@ -81,7 +81,6 @@ def download_period(
     ctx: Context, subscription: str | None, since: str | None, until: str | None, to: str | None
 ) -> None:
     """Download the PDFs of a period into a folder; skip existing files. Exit code 6 if some failed."""
-    from seatctl.cli.framework.options import file_path
     from seatctl.ledger import invoices, subscriptions
     from seatctl.rules.dates import period
 
@@ -95,7 +94,7 @@ def download_period(
         ]
     if to == STDOUT:
         raise UsageError("stdout can take the PDF of one invoice only", hint="name one, or use --to FOLDER")
-    folder = file_path(to or "invoices")
+    folder = expanded(to or "invoices")
     if not ctx.options.dry_run:
         _make(folder)
     _emit(ctx, list(_each(ctx, invoices_found, folder)))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import typer
-
-from seatctl.cli.framework.options import MaxSpendOpt, OptionalSubscriptionArg, SubscriptionOpt, context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import (
+    Commands,
+    MaxSpendOpt,
+    OptionalSubscriptionArg,
+    SubscriptionOpt,
+    argument,
+    option,
+)
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.output.columns import columns
 
-if TYPE_CHECKING:
-    from seatctl.app.context import Context
-
-app = typer.Typer()
+app = Commands()
 
 LIST_COLUMNS = columns(
     "number subscription status total amount_paid amount_remaining amount_due credited refunded disputed"
@@ -30,29 +33,18 @@ SHOW_COLUMNS = columns(
     titles={"number": "Invoice"},
 )
 
-InvoiceArg = Annotated[
-    str,
-    typer.Argument(
-        metavar="INVOICE", help="The number of an invoice; the id of a draft.", show_default=False
-    ),
-]
-SinceOpt = Annotated[
-    str | None, typer.Option("--since", metavar="DATE", help="Made on or after this day, such as 2026-01-31.")
-]
-UntilOpt = Annotated[str | None, typer.Option("--until", metavar="DATE", help="Made on or before this day.")]
+InvoiceArg = Annotated[str, argument("INVOICE", "The number of an invoice; the id of a draft.")]
+SinceOpt = Annotated[str | None, option("--since DATE", "Made on or after this day, such as 2026-01-31.")]
+UntilOpt = Annotated[str | None, option("--until DATE", "Made on or before this day.")]
 
 
 @app.command("list")
 def list_invoices(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: OptionalSubscriptionArg = None,
-    status: Annotated[
-        InvoiceStatus | None, typer.Option("--status", help="Only invoices with this status.")
-    ] = None,
-    unpaid: Annotated[bool, typer.Option("--unpaid", help="Only invoices not fully paid.")] = False,
-    overdue: Annotated[
-        bool, typer.Option("--overdue", help="Only unpaid invoices past their due date.")
-    ] = False,
+    status: Annotated[InvoiceStatus | None, option("--status", "Only invoices with this status.")] = None,
+    unpaid: Annotated[bool, option("--unpaid", "Only invoices not fully paid.")] = False,
+    overdue: Annotated[bool, option("--overdue", "Only unpaid invoices past their due date.")] = False,
     since: SinceOpt = None,
     until: UntilOpt = None,
 ) -> None:
@@ -68,7 +60,6 @@ def list_invoices(
     from seatctl.rules.dates import period
     from seatctl.services.invoices.views import invoice_row
 
-    ctx = context(typer_ctx)
     first, last = period(since, until)
     with ctx.ledger.reading() as reader:
         subscription_id = None if subscription is None else subscriptions.find(reader, subscription).id
@@ -88,9 +79,9 @@ def list_invoices(
 
 @app.command()
 def show(
-    typer_ctx: typer.Context,
+    ctx: Context,
     invoice: InvoiceArg,
-    web: Annotated[bool, typer.Option("--web", help="Open its page at Stripe in the browser.")] = False,
+    web: Annotated[bool, option("--web", "Open its page at Stripe in the browser.")] = False,
 ) -> None:
     """Show an invoice with its lines, tax, discounts and payments.
 
@@ -103,7 +94,6 @@ def show(
     from seatctl.ledger import invoices
     from seatctl.services.invoices.views import invoice_page
 
-    ctx = context(typer_ctx)
     if web:
         from seatctl.cli.invoice_files import open_page
 
@@ -117,18 +107,12 @@ def show(
 
 @app.command()
 def download(
-    typer_ctx: typer.Context,
-    invoice: Annotated[
-        str | None,
-        typer.Argument(metavar="[INVOICE]", help="One invoice; without it, a period.", show_default=False),
-    ] = None,
+    ctx: Context,
+    invoice: Annotated[str | None, argument("[INVOICE]", "One invoice; without it, a period.")] = None,
     subscription: SubscriptionOpt = None,
     since: SinceOpt = None,
     until: UntilOpt = None,
-    to: Annotated[
-        str | None,
-        typer.Option("--to", metavar="PATH", help="A file for one invoice, a folder for a period."),
-    ] = None,
+    to: Annotated[str | None, option("--to PATH", "A file for one invoice, a folder for a period.")] = None,
 ) -> None:
     """Download invoices as PDF: one, or those of a period into a folder.
 
@@ -141,7 +125,6 @@ def download(
     from seatctl.cli.invoice_files import download_one, download_period
     from seatctl.errors import UsageError
 
-    ctx = context(typer_ctx)
     if invoice is not None and (subscription or since or until):
         raise UsageError("name one invoice, or a period with --since and --until")
     if invoice is not None:
@@ -154,10 +137,10 @@ def download(
 
 @app.command()
 def pay(
-    typer_ctx: typer.Context,
+    ctx: Context,
     invoice: InvoiceArg,
     payment_method: Annotated[
-        str | None, typer.Option("--payment-method", metavar="PM", help="A card other than the default one.")
+        str | None, option("--payment-method PM", "A card other than the default one.")
     ] = None,
     max_spend: MaxSpendOpt = None,
 ) -> None:
@@ -167,27 +150,27 @@ def pay(
       seatctl invoices pay 2UDAQ1CF-0002
       seatctl invoices pay 2UDAQ1CF-0002 --payment-method pm_card_visa --yes
     """
-    _act(context(typer_ctx), "pay", invoice, payment_method, max_spend)
+    _act(ctx, "pay", invoice, payment_method, max_spend)
 
 
 @app.command()
-def send(typer_ctx: typer.Context, invoice: InvoiceArg) -> None:
+def send(ctx: Context, invoice: InvoiceArg) -> None:
     """Have Stripe mail an invoice to the customer. In test mode and in the sandbox, no mail is sent.
 
     Examples:
       seatctl invoices send 2UDAQ1CF-0002
     """
-    _act(context(typer_ctx), "send", invoice)
+    _act(ctx, "send", invoice)
 
 
 @app.command()
-def void(typer_ctx: typer.Context, invoice: InvoiceArg) -> None:
+def void(ctx: Context, invoice: InvoiceArg) -> None:
     """Void an open invoice: nobody has to pay it any more.
 
     Examples:
       seatctl invoices void 2UDAQ1CF-0002 --yes
     """
-    _act(context(typer_ctx), "void", invoice)
+    _act(ctx, "void", invoice)
 
 
 def _act(

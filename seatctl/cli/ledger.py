@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from seatctl.cli.framework.options import OverwriteOpt, argument, context, file_path, for_stdout, input_file
-from seatctl.system.files import STDOUT
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands, OverwriteOpt, argument
+from seatctl.system.files import STDOUT, for_stdout, input_file
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from seatctl.app.context import Context
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command()
 def backup(
-    typer_ctx: typer.Context,
+    ctx: Context,
     file: Annotated[str, argument("FILE|-", "The file to write; - is stdout.")],
     overwrite: OverwriteOpt = False,
 ) -> None:
@@ -36,7 +34,6 @@ def backup(
     from seatctl.models.report import would_have
     from seatctl.services import ledger_files
 
-    ctx = context(typer_ctx)
     if file == STDOUT:
         if ctx.options.dry_run:
             ctx.note(would_have("backed up to stdout"))
@@ -51,7 +48,7 @@ def backup(
 
 @app.command()
 def restore(
-    typer_ctx: typer.Context,
+    ctx: Context,
     file: Annotated[str, argument("FILE|-", "A backup; - is stdin.")],
 ) -> None:
     """Replace the ledger with a backup; the replaced ledger is kept beside it.
@@ -62,7 +59,6 @@ def restore(
     Examples:
       seatctl ledger restore ledger-2027-01-31.db
     """
-    ctx = context(typer_ctx)
     with input_file(file) as source:
         _restore(ctx, source, "stdin" if file == "-" else str(source))
 
@@ -94,7 +90,7 @@ def _restore(ctx: Context, source: Path, source_name: str) -> None:
 
 @app.command()
 def export(
-    typer_ctx: typer.Context,
+    ctx: Context,
     directory: Annotated[str, argument("DIR", "A new folder.")],
 ) -> None:
     """Write the whole ledger to a folder of CSV files, or of JSON files with -o json.
@@ -106,18 +102,18 @@ def export(
     from seatctl.errors import UsageError
     from seatctl.output.style import Format
     from seatctl.services import ledger_files
+    from seatctl.system.refusals import expanded
 
-    ctx = context(typer_ctx)
     if directory == STDOUT:
         raise UsageError(
             "an export is a folder, and cannot go to stdout", hint="seatctl ledger export FOLDER"
         )
     as_json = ctx.style.format is Format.JSON
-    ctx.emit(ledger_files.export(ctx.ledger, ctx.call, file_path(directory), as_json=as_json), handle="file")
+    ctx.emit(ledger_files.export(ctx.ledger, ctx.call, expanded(directory), as_json=as_json), handle="file")
 
 
 @app.command("path")
-def print_path(typer_ctx: typer.Context) -> None:
+def print_path(ctx: Context) -> None:
     """Print the path of the ledger.
 
     Examples:
@@ -125,17 +121,16 @@ def print_path(typer_ctx: typer.Context) -> None:
     """
     from seatctl.output.columns import columns
 
-    ctx = context(typer_ctx)
     path = ctx.ledger.path
     record = {"path": str(path), "ledger_id": ctx.ledger.id, "mode": ctx.ledger.mode}
     if ctx.format is None:
-        typer.echo(path)
+        ctx.emit_text(str(path))
     else:
         ctx.emit_one(record, columns("path ledger_id mode", machine="ledger_id mode"), handle="path")
 
 
 @app.command()
-def check(typer_ctx: typer.Context) -> None:
+def check(ctx: Context) -> None:
     """Check the ledger: the file, its references, the seat counters, the audit; exit 7 if anything is wrong.
 
     Examples:
@@ -150,7 +145,6 @@ def check(typer_ctx: typer.Context) -> None:
     from seatctl.models.report import counted
     from seatctl.output.columns import columns
 
-    ctx = context(typer_ctx)
     # `ctx.ledger` would read the ledger's mode first, which fails if the ledger is damaged.
     with closing(open_ledger(ctx.ledger_path(ctx.profile))) as ledger:
         problems = list(ledger_check.problems(ledger))
@@ -175,7 +169,7 @@ def check(typer_ctx: typer.Context) -> None:
 
 @app.command()
 def adopt(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: Annotated[
         list[str] | None, argument("[SUBSCRIPTION]...", "Subscriptions to adopt; by default all.")
     ] = None,
@@ -194,7 +188,6 @@ def adopt(
     from seatctl.services.sync.adopt_operation import adopt as adopt_subscriptions
     from seatctl.services.sync.adopt_operation import adoptable
 
-    ctx = context(typer_ctx)
     names = subscription or []
     if ctx.asks:
         with ctx.ledger.reading() as reader:

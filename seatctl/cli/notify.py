@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from seatctl.cli.framework.options import LAST_NUMBER, argument, context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import LAST_NUMBER, Commands, argument, option
 from seatctl.output.columns import columns
 
-app = typer.Typer()
+app = Commands()
 
 _LISTED = "id template recipient state attempts queued_at next_attempt sent_at error"
 LIST_COLUMNS = columns(_LISTED, machine="next_attempt", titles={"id": "Message"})
 
 NumberArg = Annotated[int, argument("ID", "The number of a message.", max=LAST_NUMBER)]
-FailedOpt = Annotated[bool, typer.Option("--failed", help="Only messages that failed.")]
-WaitingOpt = Annotated[bool, typer.Option("--waiting", help="Only messages that wait to be sent.")]
+FailedOpt = Annotated[bool, option("--failed", "Only messages that failed.")]
+WaitingOpt = Annotated[bool, option("--waiting", "Only messages that wait to be sent.")]
 
 
 @app.command("list")
-def list_messages(typer_ctx: typer.Context, failed: FailedOpt = False, waiting: WaitingOpt = False) -> None:
+def list_messages(ctx: Context, failed: FailedOpt = False, waiting: WaitingOpt = False) -> None:
     """List messages, newest first.
 
     The next command, or `notify send`, sends waiting messages. Failed messages are sent again only by
@@ -35,7 +34,6 @@ def list_messages(typer_ctx: typer.Context, failed: FailedOpt = False, waiting: 
     from seatctl.models.message import MessageState
     from seatctl.services.notifications.commands import message_row
 
-    ctx = context(typer_ctx)
     state = MessageState.FAILED if failed else MessageState.WAITING if waiting else None
     with ctx.ledger.reading() as reader:
         ctx.emit_list(
@@ -47,7 +45,7 @@ def list_messages(typer_ctx: typer.Context, failed: FailedOpt = False, waiting: 
 
 
 @app.command()
-def show(typer_ctx: typer.Context, number: NumberArg) -> None:
+def show(ctx: Context, number: NumberArg) -> None:
     """Show a message as it would be sent now.
 
     An activation code is made when the message is sent, and is not stored.
@@ -59,7 +57,6 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
     from seatctl.config.mail import activation_days, find_texts
     from seatctl.services.notifications.commands import preview
 
-    ctx = context(typer_ctx)
     texts = find_texts(ctx.settings, ctx.profile)
     shown = columns(f"{_LISTED} subject text html", machine="html", titles={"id": "Message"})
     with ctx.ledger.reading() as reader:
@@ -70,12 +67,10 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
 
 @app.command()
 def send(
-    typer_ctx: typer.Context,
-    failed: Annotated[bool, typer.Option("--failed", help="Also messages that failed.")] = False,
-    again: Annotated[
-        str | None, typer.Option("--again", metavar="EMAIL", help="Send this user a new activation code.")
-    ] = None,
-    at_once: Annotated[bool, typer.Option("--now", help="Also messages that were put off.")] = False,
+    ctx: Context,
+    failed: Annotated[bool, option("--failed", "Also messages that failed.")] = False,
+    again: Annotated[str | None, option("--again EMAIL", "Send this user a new activation code.")] = None,
+    at_once: Annotated[bool, option("--now", "Also messages that were put off.")] = False,
 ) -> None:
     """Send the messages that are due.
 
@@ -90,18 +85,16 @@ def send(
     """
     from seatctl.services.notifications.commands import SendOptions, send_messages
 
-    ctx = context(typer_ctx)
     options = SendOptions(failed, again, at_once)
     ctx.emit(send_messages(ctx.ledger, lambda: ctx.mail_setup, ctx.call, options), handle="id")
 
 
 @app.command("test")
 def send_test(
-    typer_ctx: typer.Context,
+    ctx: Context,
     email: Annotated[str | None, argument("[EMAIL]", "The recipient; by default the actor.")] = None,
     password_stdin: Annotated[
-        bool,
-        typer.Option("--password-stdin", help="First store the password from stdin in the system keyring."),
+        bool, option("--password-stdin", "First store the password from stdin in the system keyring.")
     ] = False,
 ) -> None:
     """Send a test message to check the mail server.
@@ -114,7 +107,6 @@ def send_test(
     from seatctl.models.report import would_have
     from seatctl.services.notifications import commands
 
-    ctx = context(typer_ctx)
     recipient = email or ctx.actor
     if "@" not in recipient:
         raise UsageError("the actor is not an e-mail address", hint="seatctl notify test EMAIL")

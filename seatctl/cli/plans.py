@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from seatctl.cli.framework.options import context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands, argument, option
 from seatctl.errors import JsonValue
 from seatctl.models.plan import Interval
 from seatctl.output.columns import columns
 
-app = typer.Typer()
+app = Commands()
 
 LIST_COLUMNS = columns(
     "slug name unit_amount currency interval interval_count active product price",
@@ -25,20 +24,17 @@ SHOW_COLUMNS = columns(
     titles={"price": "Stripe price"},
 )
 
-PlanArg = Annotated[str, typer.Argument(metavar="PLAN", help="A plan, by its slug.", show_default=False)]
-PolicyOpt = Annotated[
-    str | None, typer.Option("--policy", metavar="flexible|term", help="Start from this policy.")
-]
+PlanArg = Annotated[str, argument("PLAN", "A plan, by its slug.")]
+PolicyOpt = Annotated[str | None, option("--policy flexible|term", "Start from this policy.")]
 SetOpt = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="FIELD=VALUE", help="Change one field of the policy; can be repeated."),
+    list[str] | None, option("--set FIELD=VALUE", "Change one field of the policy; can be repeated.")
 ]
 
 
 @app.command("list")
 def list_plans(
-    typer_ctx: typer.Context,
-    archived: Annotated[bool, typer.Option("--archived", help="Also plans that are no longer sold.")] = False,
+    ctx: Context,
+    archived: Annotated[bool, option("--archived", "Also plans that are no longer sold.")] = False,
 ) -> None:
     """List plans.
 
@@ -49,14 +45,13 @@ def list_plans(
     from seatctl.ledger import plans
     from seatctl.services.plans.spec import plan_row
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         rows = (plan_row(plan) for plan in plans.listing(reader, archived=archived))
         ctx.emit_list(rows, LIST_COLUMNS, handle="slug")
 
 
 @app.command()
-def show(typer_ctx: typer.Context, plan: PlanArg) -> None:
+def show(ctx: Context, plan: PlanArg) -> None:
     """Show a plan and explain its policy.
 
     Examples:
@@ -66,7 +61,6 @@ def show(typer_ctx: typer.Context, plan: PlanArg) -> None:
     from seatctl.rules.policies import sentences
     from seatctl.services.plans.spec import plan_row
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         stored = plans.find(reader, plan)
     none = "It came from Stripe and has no policy yet; to set one: seatctl plans edit"
@@ -76,21 +70,13 @@ def show(typer_ctx: typer.Context, plan: PlanArg) -> None:
 
 @app.command()
 def add(
-    typer_ctx: typer.Context,
-    slug: Annotated[
-        str, typer.Argument(metavar="SLUG", help="Its short name, such as team-plus.", show_default=False)
-    ],
-    price: Annotated[
-        str, typer.Option("--price", metavar="AMOUNT", help="The price per seat and interval, such as 12.00.")
-    ],
-    currency: Annotated[str, typer.Option("--currency", metavar="CODE", help="The currency, such as usd.")],
-    interval: Annotated[
-        Interval, typer.Option("--interval", help="How often it is billed.")
-    ] = Interval.MONTH,
-    every: Annotated[int, typer.Option("--every", metavar="N", min=1, help="Bill every N intervals.")] = 1,
-    name: Annotated[
-        str | None, typer.Option("--name", metavar="NAME", help="The name that customers read on invoices.")
-    ] = None,
+    ctx: Context,
+    slug: Annotated[str, argument("SLUG", "Its short name, such as team-plus.")],
+    price: Annotated[str, option("--price AMOUNT", "The price per seat and interval, such as 12.00.")],
+    currency: Annotated[str, option("--currency CODE", "The currency, such as usd.")],
+    interval: Annotated[Interval, option("--interval", "How often it is billed.")] = Interval.MONTH,
+    every: Annotated[int, option("--every N", "Bill every N intervals.", min=1)] = 1,
+    name: Annotated[str | None, option("--name NAME", "The name that customers read on invoices.")] = None,
     policy: PolicyOpt = None,
     assignments: SetOpt = None,
 ) -> None:
@@ -105,7 +91,6 @@ def add(
     from seatctl.services.plans.plan_add_operation import add_plan
     from seatctl.services.plans.spec import new_spec
 
-    ctx = context(typer_ctx)
     spec = new_spec(
         slug=slug,
         name=name or slug,
@@ -120,12 +105,10 @@ def add(
 
 @app.command()
 def edit(
-    typer_ctx: typer.Context,
+    ctx: Context,
     plan: PlanArg,
-    price: Annotated[
-        str | None, typer.Option("--price", metavar="AMOUNT", help="The new price per seat and interval.")
-    ] = None,
-    name: Annotated[str | None, typer.Option("--name", metavar="NAME", help="The new name.")] = None,
+    price: Annotated[str | None, option("--price AMOUNT", "The new price per seat and interval.")] = None,
+    name: Annotated[str | None, option("--name NAME", "The new name.")] = None,
     policy: PolicyOpt = None,
     assignments: SetOpt = None,
 ) -> None:
@@ -145,7 +128,6 @@ def edit(
 
     if price is None and name is None and policy is None and not assignments:
         raise UsageError("there is nothing to change", hint="give --price, --name, --policy or --set")
-    ctx = context(typer_ctx)
     changes: dict[str, JsonValue] = {"name": name, "fields": _assignments(assignments)}
     if policy is not None or price is not None:
         with ctx.ledger.reading() as reader:
@@ -159,9 +141,9 @@ def edit(
 
 @app.command()
 def archive(
-    typer_ctx: typer.Context,
+    ctx: Context,
     plan: PlanArg,
-    undo: Annotated[bool, typer.Option("--undo", help="Sell an archived plan again.")] = False,
+    undo: Annotated[bool, option("--undo", "Sell an archived plan again.")] = False,
 ) -> None:
     """Stop selling a plan; its subscriptions continue.
 
@@ -171,16 +153,14 @@ def archive(
     """
     from seatctl.services.plans.plan_edit_operation import archive_plan
 
-    ctx = context(typer_ctx)
     ctx.emit(archive_plan(ctx.ledger, ctx.billing, ctx.call, plan, undo=undo), handle="slug")
 
 
 @app.command("export")
 def export_file(
-    typer_ctx: typer.Context,
+    ctx: Context,
     plans: Annotated[
-        list[str] | None,
-        typer.Argument(metavar="[PLAN]...", help="Plans, by slug; without it, all that are sold."),
+        list[str] | None, argument("[PLAN]...", "Plans, by slug; without it, all that are sold.")
     ] = None,
 ) -> None:
     """Write plans as TOML, to import them into another profile.
@@ -192,13 +172,13 @@ def export_file(
     from seatctl.output.emit import write_text
     from seatctl.services.plans.toml_file import export_plans
 
-    write_text(export_plans(context(typer_ctx).ledger, tuple(plans or ())))
+    write_text(export_plans(ctx.ledger, tuple(plans or ())))
 
 
 @app.command("import")
 def import_file(
-    typer_ctx: typer.Context,
-    file: Annotated[str, typer.Argument(metavar="FILE|-", help="TOML; - is stdin.", show_default=False)],
+    ctx: Context,
+    file: Annotated[str, argument("FILE|-", "TOML; - is stdin.")],
 ) -> None:
     """Add the plans of a TOML file and change the plans that differ.
 
@@ -209,7 +189,6 @@ def import_file(
     from seatctl.input.lines import read_text
     from seatctl.services.plans.toml_file import import_plans, read_plan_file
 
-    ctx = context(typer_ctx)
     specs = read_plan_file(read_text(file))
     ctx.emit(import_plans(ctx.ledger, ctx.billing, ctx.call, specs), handle="slug")
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands, option
 
-from seatctl.cli.framework.options import context
-
-app = typer.Typer()
+app = Commands()
 
 
 @app.command()
 def reconcile(
-    typer_ctx: typer.Context,
-    check: Annotated[bool, typer.Option("--check", help="Exit 7 if a drift remains.")] = False,
-    fix: Annotated[
-        bool, typer.Option("--fix", help="Make the safe repairs: the ledger follows Stripe.")
-    ] = False,
+    ctx: Context,
+    check: Annotated[bool, option("--check", "Exit 7 if a drift remains.")] = False,
+    fix: Annotated[bool, option("--fix", "Make the safe repairs: the ledger follows Stripe.")] = False,
 ) -> None:
     """Compare the seats paid for in Stripe, the ledger's capacity, and the seats assigned.
 
@@ -32,5 +29,4 @@ def reconcile(
     """
     from seatctl.services.sync.reconcile import reconcile as run_reconcile
 
-    ctx = context(typer_ctx)
     ctx.emit(run_reconcile(ctx.ledger, ctx.billing, ctx.call, check=check, fix=fix), handle="name")

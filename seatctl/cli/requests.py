@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from seatctl.cli.framework.options import (
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import (
     LAST_NUMBER,
+    Commands,
     EmailArg,
     OptionalSubscriptionArg,
     SubscriptionOpt,
     argument,
-    context,
+    option,
 )
 from seatctl.models.report import Record, record_of
 from seatctl.models.request import RequestStatus, SeatRequest
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from seatctl.errors import JsonValue
 
-app = typer.Typer()
+app = Commands()
 
 _WHICH = "number email subscription status"
 _DETAILS = "features priority note created_at expires_at decided_by decided_at reason"
@@ -31,46 +31,31 @@ _KEYS = f"{_WHICH} place {_DETAILS}"
 NumberArg = Annotated[int, argument("NUMBER", "The number of a request.", max=LAST_NUMBER)]
 NumbersArg = Annotated[list[str], argument("NUMBER...", "Numbers of requests.")]
 SomeNumbersArg = Annotated[list[str] | None, argument("[NUMBER]...", "Numbers of requests.")]
-AllOpt = Annotated[bool, typer.Option("--all", help="Every pending request that you may decide.")]
+AllOpt = Annotated[bool, option("--all", "Every pending request that you may decide.")]
 NumbersFromOpt = Annotated[
-    str | None,
-    typer.Option(
-        "--from", metavar="FILE|-", help="Read the numbers: one per line, or a CSV of requests list."
-    ),
+    str | None, option("--from FILE|-", "Read the numbers: one per line, or a CSV of requests list.")
 ]
-CreateUsersOpt = Annotated[
-    bool, typer.Option("--create-users", help="Add the user if the e-mail is not a user yet.")
-]
-NoteOpt = Annotated[str | None, typer.Option("--note", metavar="TEXT", help="Why the seat is needed.")]
+CreateUsersOpt = Annotated[bool, option("--create-users", "Add the user if the e-mail is not a user yet.")]
+NoteOpt = Annotated[str | None, option("--note TEXT", "Why the seat is needed.")]
 PriorityOpt = Annotated[
-    int,
-    typer.Option("--priority", metavar="N", help="Higher goes first on the waitlist.", min=-1000, max=1000),
+    int, option("--priority N", "Higher goes first on the waitlist.", min=-1000, max=1000)
 ]
-ExpiresOpt = Annotated[
-    str | None, typer.Option("--expires", metavar="14d|DATE", help="When the request expires.")
-]
+ExpiresOpt = Annotated[str | None, option("--expires 14d|DATE", "When the request expires.")]
 FeatureOpt = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--feature", metavar="NAME", help="Without a subscription: a feature that the seat must grant."
-    ),
+    list[str] | None, option("--feature NAME", "Without a subscription: a feature that the seat must grant.")
 ]
-ReasonOpt = Annotated[
-    str | None, typer.Option("--reason", metavar="TEXT", help="The reason that the user is sent.")
-]
+ReasonOpt = Annotated[str | None, option("--reason TEXT", "The reason that the user is sent.")]
 StatusOpt = Annotated[
     RequestStatus | None,
-    typer.Option(
-        "--status", metavar="STATUS", help="pending, waitlisted, approved, denied, canceled or expired."
-    ),
+    option("--status STATUS", "pending, waitlisted, approved, denied, canceled or expired."),
 ]
-EveryOpt = Annotated[bool, typer.Option("--all", help="Also decided requests.")]
-UserOpt = Annotated[str | None, typer.Option("--user", metavar="EMAIL", help="Only this user's requests.")]
+EveryOpt = Annotated[bool, option("--all", "Also decided requests.")]
+UserOpt = Annotated[str | None, option("--user EMAIL", "Only this user's requests.")]
 
 
 @app.command()
 def create(
-    typer_ctx: typer.Context,
+    ctx: Context,
     email: EmailArg,
     subscription: SubscriptionOpt = None,
     note: NoteOpt = None,
@@ -92,7 +77,6 @@ def create(
     from seatctl.rules.dates import moment_after
     from seatctl.services.requests.create import SeatRequestOptions, create_request
 
-    ctx = context(typer_ctx)
     expires_at = None if expires is None else moment_after(expires, ctx.now)
     options = SeatRequestOptions(
         email, subscription, note, priority, expires_at, tuple(feature or ()), create_users
@@ -102,7 +86,7 @@ def create(
 
 @app.command("list")
 def list_requests(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: OptionalSubscriptionArg = None,
     status: StatusOpt = None,
     user: UserOpt = None,
@@ -124,7 +108,6 @@ def list_requests(
     from seatctl.output.columns import columns
     from seatctl.output.style import Format
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         request_filter = requests.RequestFilter(
             now=format_time(ctx.now),
@@ -147,7 +130,7 @@ def list_requests(
 
 
 @app.command()
-def show(typer_ctx: typer.Context, number: NumberArg) -> None:
+def show(ctx: Context, number: NumberArg) -> None:
     """Show a request, with its place on the waitlist.
 
     Examples:
@@ -156,7 +139,6 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
     from seatctl.ledger import requests
     from seatctl.output.columns import columns
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         request = requests.find(reader, number, ctx.now)
         record = _record(request, lambda waiting: requests.place(reader, waiting, ctx.now))
@@ -165,7 +147,7 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
 
 @app.command()
 def approve(
-    typer_ctx: typer.Context,
+    ctx: Context,
     numbers: SomeNumbersArg = None,
     everything: AllOpt = False,
     source: NumbersFromOpt = None,
@@ -184,14 +166,13 @@ def approve(
     """
     from seatctl.services.requests.decide import approve_requests
 
-    ctx = context(typer_ctx)
     selected = _selected_numbers(numbers, source, everything=everything)
     ctx.emit(approve_requests(ctx.ledger, ctx.call, selected, subscription), handle="number")
 
 
 @app.command()
 def deny(
-    typer_ctx: typer.Context,
+    ctx: Context,
     numbers: SomeNumbersArg = None,
     everything: AllOpt = False,
     source: NumbersFromOpt = None,
@@ -204,13 +185,12 @@ def deny(
     """
     from seatctl.services.requests.decide import deny_requests
 
-    ctx = context(typer_ctx)
     selected = _selected_numbers(numbers, source, everything=everything)
     ctx.emit(deny_requests(ctx.ledger, ctx.call, selected, reason), handle="number")
 
 
 @app.command()
-def cancel(typer_ctx: typer.Context, numbers: NumbersArg) -> None:
+def cancel(ctx: Context, numbers: NumbersArg) -> None:
     """Cancel requests; anyone may cancel their own.
 
     Examples:
@@ -218,7 +198,6 @@ def cancel(typer_ctx: typer.Context, numbers: NumbersArg) -> None:
     """
     from seatctl.services.requests.decide import cancel_requests
 
-    ctx = context(typer_ctx)
     ctx.emit(cancel_requests(ctx.ledger, ctx.call, _typed_numbers(numbers)), handle="number")
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
-
-from seatctl.cli.framework.options import OptionalSubscriptionArg, SubscriptionOpt, argument, context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands, OptionalSubscriptionArg, SubscriptionOpt, argument
 from seatctl.models.role import Role
 from seatctl.output.columns import columns
 
-app = typer.Typer()
+app = Commands()
 
 COLUMNS = columns("actor role subscription")
 
@@ -19,7 +18,7 @@ RoleArg = Annotated[Role, argument("ROLE", "admin, assignor or viewer.")]
 
 
 @app.command("list")
-def list_roles(typer_ctx: typer.Context, subscription: OptionalSubscriptionArg = None) -> None:
+def list_roles(ctx: Context, subscription: OptionalSubscriptionArg = None) -> None:
     """List the roles of actors; a role without a subscription applies to all of them.
 
     Examples:
@@ -28,16 +27,13 @@ def list_roles(typer_ctx: typer.Context, subscription: OptionalSubscriptionArg =
     """
     from seatctl.services.users import roles
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         records = list(roles.list_roles(reader, subscription))
     ctx.emit_list(records, COLUMNS, handle="actor", total=lambda: len(records))
 
 
 @app.command()
-def grant(
-    typer_ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: SubscriptionOpt = None
-) -> None:
+def grant(ctx: Context, actor: ActorArg, role: RoleArg, subscription: SubscriptionOpt = None) -> None:
     """Grant a role to an actor, for everything or for one subscription.
 
     `seatctl help roles` lists what each role may do. `subs transfer` changes the owner of a subscription.
@@ -48,14 +44,11 @@ def grant(
     """
     from seatctl.services.users.roles import grant_role
 
-    ctx = context(typer_ctx)
     ctx.emit(grant_role(ctx.ledger, ctx.call, _checked(actor), role, subscription), handle="actor")
 
 
 @app.command()
-def revoke(
-    typer_ctx: typer.Context, actor: ActorArg, role: RoleArg, subscription: SubscriptionOpt = None
-) -> None:
+def revoke(ctx: Context, actor: ActorArg, role: RoleArg, subscription: SubscriptionOpt = None) -> None:
     """Revoke a role of an actor; the last admin keeps the role.
 
     Examples:
@@ -63,7 +56,6 @@ def revoke(
     """
     from seatctl.services.users.roles import revoke_role
 
-    ctx = context(typer_ctx)
     ctx.emit(revoke_role(ctx.ledger, ctx.call, _checked(actor), role, subscription), handle="actor")
 
 

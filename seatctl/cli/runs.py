@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from seatctl.cli.framework.options import LAST_NUMBER, MaxFailuresOpt, StopOpt, argument, context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import LAST_NUMBER, Commands, MaxFailuresOpt, StopOpt, argument, option
 from seatctl.models.report import Record, record_of
 from seatctl.models.run import RunState
 from seatctl.output.columns import columns
@@ -17,21 +16,20 @@ if TYPE_CHECKING:
     from seatctl.models.run import Change, Run
 
 
-app = typer.Typer()
+app = Commands()
 
 STEP_COLUMNS = columns("step attempt call sent_at answered_at refused")
 CHANGE_COLUMNS = columns("entry entity entity_id subject before after", titles={"subject": "What"})
 TABLE_CHANGES = columns("entity subject differences", titles={"subject": "What"})
 NumberArg = Annotated[int, argument("RUN", "A run's number.", max=LAST_NUMBER)]
-ActorOpt = Annotated[str | None, typer.Option("--actor", metavar="ACTOR", help="Only runs of this actor.")]
+ActorOpt = Annotated[str | None, option("--actor ACTOR", "Only runs of this actor.")]
 StateOpt = Annotated[
-    RunState | None,
-    typer.Option("--state", metavar="STATE", help="Only runs in this state: pending, done or failed."),
+    RunState | None, option("--state STATE", "Only runs in this state: pending, done or failed.")
 ]
 
 
 @app.command("list")
-def list_runs(typer_ctx: typer.Context, actor: ActorOpt = None, state: StateOpt = None) -> None:
+def list_runs(ctx: Context, actor: ActorOpt = None, state: StateOpt = None) -> None:
     """List runs, newest first.
 
     Examples:
@@ -40,7 +38,6 @@ def list_runs(typer_ctx: typer.Context, actor: ActorOpt = None, state: StateOpt 
     """
     from seatctl.ledger.record import runs
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         ctx.emit_list(
             map(_record, runs.listing(reader, actor=actor, state=state)),
@@ -55,7 +52,7 @@ def list_runs(typer_ctx: typer.Context, actor: ActorOpt = None, state: StateOpt 
 
 
 @app.command()
-def show(typer_ctx: typer.Context, number: NumberArg) -> None:
+def show(ctx: Context, number: NumberArg) -> None:
     """Show a run: who ran which command when, every change, and every call to Stripe.
 
     Examples:
@@ -66,7 +63,6 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
     from seatctl.ledger.record import audit, runs
     from seatctl.output.style import Format
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         run = runs.find(reader, number)
         changes = audit.changes_of_run(reader, number)
@@ -105,7 +101,7 @@ def show(typer_ctx: typer.Context, number: NumberArg) -> None:
 
 
 @app.command()
-def undo(typer_ctx: typer.Context, number: NumberArg) -> None:
+def undo(ctx: Context, number: NumberArg) -> None:
     """Undo a run: people, seats, requests and roles become what they were before it.
 
     Seats that the run took away are assigned again, if seats are free. The undo is refused if a later run
@@ -120,7 +116,6 @@ def undo(typer_ctx: typer.Context, number: NumberArg) -> None:
     """
     from seatctl.services.runs.undo import undo_run
 
-    ctx = context(typer_ctx)
     report = undo_run(ctx.ledger, lambda: ctx.billing, ctx.call, number)
     ctx.emit(report, handle="subject" if "subject" in report.columns else None)
 
@@ -169,7 +164,7 @@ BatchArg = Annotated[int, argument("RUN", "A batch's number.", max=LAST_NUMBER)]
 
 @app.command()
 def resume(
-    typer_ctx: typer.Context,
+    ctx: Context,
     number: BatchArg,
     stop_on_error: StopOpt = False,
     max_failures: MaxFailuresOpt = None,
@@ -187,7 +182,6 @@ def resume(
     from seatctl.cli.framework.batch_lines import Lines
     from seatctl.services.runs import batch
 
-    ctx = context(typer_ctx)
     with batch.ledger_for(ctx.ledger, ctx.call) as ledger, shown(ctx) as progress:
         options = batch.Batch(Lines(ctx, ledger).do, progress, 1 if stop_on_error else max_failures)
         report = batch.resume(ledger, lambda: ctx.billing, ctx.call, number, options)
@@ -195,7 +189,7 @@ def resume(
 
 
 @app.command()
-def failures(typer_ctx: typer.Context, number: BatchArg) -> None:
+def failures(ctx: Context, number: BatchArg) -> None:
     """List the lines of a batch that failed, and why; -o csv can be given to `batch`.
 
     Examples:
@@ -206,7 +200,6 @@ def failures(typer_ctx: typer.Context, number: BatchArg) -> None:
     from seatctl.ledger.record import batches
     from seatctl.services.runs.batch import require_batch
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         require_batch(reader, number)
         ctx.emit_list(

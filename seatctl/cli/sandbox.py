@@ -8,9 +8,8 @@ from pathlib import Path
 from threading import Thread, Timer
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from seatctl.cli.framework.options import argument, context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands, argument, option
 from seatctl.config.settings import Mode
 from seatctl.errors import BadInput, Code, refuse
 from seatctl.models.report import change_report
@@ -22,12 +21,11 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from types import FrameType
 
-    from seatctl.app.context import Context
     from seatctl.errors import JsonValue
     from seatctl.sandbox.api.control import Fault
     from seatctl.sandbox.api.twin import Twin
 
-app = typer.Typer()
+app = Commands()
 
 FAULTS = {
     "429": "too many requests",
@@ -65,7 +63,7 @@ def opened(ctx: Context) -> AbstractContextManager[Twin]:
 
 
 @app.command("status")
-def status(typer_ctx: typer.Context) -> None:
+def status(ctx: Context) -> None:
     """Show the sandbox's clock, what it holds and which faults are armed.
 
     Examples:
@@ -74,7 +72,6 @@ def status(typer_ctx: typer.Context) -> None:
     """
     from seatctl.sandbox.api import control
 
-    ctx = context(typer_ctx)
     with opened(ctx) as twin:
         found = control.status(twin)
     record: dict[str, JsonValue] = {
@@ -92,10 +89,9 @@ def status(typer_ctx: typer.Context) -> None:
 
 @app.command("reset")
 def reset(
-    typer_ctx: typer.Context,
+    ctx: Context,
     keep_ledger: Annotated[
-        bool,
-        typer.Option("--keep-ledger", help="Empty the Stripe side only; the ledger will disagree with it."),
+        bool, option("--keep-ledger", "Empty the Stripe side only; the ledger will disagree with it.")
     ] = False,
 ) -> None:
     """Start again: empty the sandbox and its ledger. Asks first.
@@ -103,7 +99,6 @@ def reset(
     Examples:
       seatctl sandbox reset --yes
     """
-    ctx = context(typer_ctx)
     profile = ctx.profile
     objects = _objects(ctx)
     what = "the sandbox" if keep_ledger else f"the sandbox and the ledger {ctx.ledger_path(profile)}"
@@ -121,7 +116,7 @@ def reset(
 
 @app.command("advance")
 def advance(
-    typer_ctx: typer.Context,
+    ctx: Context,
     when: Annotated[str, argument("WHEN", "A span (12h, 40d, 2w) or a UTC time.")],
 ) -> None:
     """Move the sandbox's clock forward; what falls due on the way happens.
@@ -136,7 +131,6 @@ def advance(
     from seatctl.rules.dates import moment_after
     from seatctl.sandbox.api import control
 
-    ctx = context(typer_ctx)
     events: tuple[str, ...] = ()
     with opened(ctx) as twin:
         before = twin.now()
@@ -164,19 +158,14 @@ def advance(
 
 @app.command("fail")
 def fail(
-    typer_ctx: typer.Context,
-    kind: Annotated[str, argument("KIND", "429, 500, timeout or lost.", autocompletion=lambda: list(FAULTS))],
-    times: Annotated[int, typer.Option("--times", metavar="N", min=1, help="For how many calls.")] = 1,
-    method: Annotated[
-        str | None, typer.Option("--method", metavar="METHOD", help="Only GET, POST or DELETE calls.")
-    ] = None,
+    ctx: Context,
+    kind: Annotated[str, argument("KIND", "429, 500, timeout or lost.", words=FAULTS)],
+    times: Annotated[int, option("--times N", "For how many calls.", min=1)] = 1,
+    method: Annotated[str | None, option("--method METHOD", "Only GET, POST or DELETE calls.")] = None,
     path: Annotated[
-        str | None,
-        typer.Option("--path", metavar="PATH", help="Only paths that begin so, such as /v1/customers."),
+        str | None, option("--path PATH", "Only paths that begin so, such as /v1/customers.")
     ] = None,
-    retry_after: Annotated[
-        int | None, typer.Option("--retry-after", metavar="SECONDS", min=0, help="The header of a 429.")
-    ] = None,
+    retry_after: Annotated[int | None, option("--retry-after SECONDS", "The header of a 429.", min=0)] = None,
 ) -> None:
     """Arm a fault: the next calls to the sandbox fail in this way.
 
@@ -189,7 +178,6 @@ def fail(
     """
     from seatctl.sandbox.api import control
 
-    ctx = context(typer_ctx)
     if kind not in FAULTS:
         raise BadInput(
             f"{kind!r} is not a fault",
@@ -208,11 +196,9 @@ def fail(
 
 @app.command("complete")
 def complete(
-    typer_ctx: typer.Context,
+    ctx: Context,
     session: Annotated[str, argument("SESSION", "The Checkout page's address or id.")],
-    card: Annotated[
-        str, typer.Option("--card", metavar="CARD", help="A test card, such as pm_card_visa.")
-    ] = "pm_card_visa",
+    card: Annotated[str, option("--card CARD", "A test card, such as pm_card_visa.")] = "pm_card_visa",
 ) -> None:
     """Fill in a Checkout page as its customer would; a bank that asks for authentication gets it.
 
@@ -222,7 +208,6 @@ def complete(
     """
     from seatctl.sandbox.api import control
 
-    ctx = context(typer_ctx)
     identifier = session.rstrip("/").rpartition("/")[2].partition("#")[0]
     status = "open"
     with opened(ctx) as twin, _refusals():
@@ -233,11 +218,11 @@ def complete(
 
 @app.command("authenticate")
 def authenticate(
-    typer_ctx: typer.Context,
+    ctx: Context,
     invoice: Annotated[
         str | None, argument("INVOICE", "Its id, number or page; left out: the one that waits.")
     ] = None,
-    fail: Annotated[bool, typer.Option("--fail", help="The customer fails or refuses to answer.")] = False,
+    fail: Annotated[bool, option("--fail", "The customer fails or refuses to answer.")] = False,
 ) -> None:
     """Answer a bank's question about an open invoice as the cardholder would: it is paid, or stays open.
 
@@ -247,7 +232,6 @@ def authenticate(
     """
     from seatctl.sandbox.api import control
 
-    ctx = context(typer_ctx)
     with opened(ctx) as twin, _refusals():
         identifier = _the_one(control.open_invoices(twin), invoice)
         status = "open" if ctx.options.dry_run else control.authenticate(twin, identifier, succeeds=not fail)
@@ -257,10 +241,8 @@ def authenticate(
 
 @app.command("retries")
 def retries(
-    typer_ctx: typer.Context,
-    outcome: Annotated[
-        str, argument("OUTCOME", "cancel, unpaid or past_due.", autocompletion=lambda: list(OUTCOMES))
-    ],
+    ctx: Context,
+    outcome: Annotated[str, argument("OUTCOME", "cancel, unpaid or past_due.", words=OUTCOMES)],
 ) -> None:
     """Set what becomes of a subscription when the last retry of a failed renewal fails too.
 
@@ -269,7 +251,6 @@ def retries(
     """
     from seatctl.sandbox.api import control
 
-    ctx = context(typer_ctx)
     if outcome not in OUTCOMES:
         raise BadInput(f"{outcome!r} is not an outcome", hint=f"seatctl sandbox retries {OUTCOMES[0]}")
     with opened(ctx) as twin:
@@ -280,14 +261,10 @@ def retries(
 
 @app.command("serve")
 def serve(
-    typer_ctx: typer.Context,
-    port: Annotated[
-        int, typer.Option("--port", metavar="N", min=0, max=65535, help="0 takes a free one.")
-    ] = 0,
-    empty: Annotated[bool, typer.Option("--empty", help="A new, empty sandbox that is thrown away.")] = False,
-    seconds: Annotated[
-        int | None, typer.Option("--for", metavar="SECONDS", min=1, help="Stop by itself; else on Ctrl-C.")
-    ] = None,
+    ctx: Context,
+    port: Annotated[int, option("--port N", "0 takes a free one.", min=0, max=65535)] = 0,
+    empty: Annotated[bool, option("--empty", "A new, empty sandbox that is thrown away.")] = False,
+    seconds: Annotated[int | None, option("--for SECONDS", "Stop by itself; else on Ctrl-C.", min=1)] = None,
 ) -> None:
     """Serve the sandbox on a port of 127.0.0.1 to anything that speaks Stripe's API.
 
@@ -300,7 +277,6 @@ def serve(
       curl -u sk_test_x: http://127.0.0.1:12111/v1/products
     """
 
-    ctx = context(typer_ctx)
     serve_until_stopped(None if empty else sandbox_path(ctx), port=port, seconds=seconds)
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from seatctl.cli.framework.options import (
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import (
+    Commands,
     EmailsArg,
     FromOpt,
     MapOpt,
@@ -14,50 +14,34 @@ from seatctl.cli.framework.options import (
     SkipBadOpt,
     SubscriptionArg,
     argument,
-    context,
+    option,
 )
 from seatctl.cli.seats_apply import apply
 
 if TYPE_CHECKING:
-    from seatctl.app.context import Context
     from seatctl.ledger.transaction import Reader
     from seatctl.services.users.people import People
 
 
-app = typer.Typer()
-app.command()(apply)
+app = Commands()
 
 LISTED = "subscription email name assigned_at until claimed_at revoked_at"
 """The keys of `seats list`. Imports read such a list, and know its columns from here."""
 
 CreateUsersOpt = Annotated[
-    bool, typer.Option("--create-users", help="Add the people who are not users yet, then seat them.")
+    bool, option("--create-users", "Add the people who are not users yet, then seat them.")
 ]
 FillOpt = Annotated[
-    bool,
-    typer.Option("--fill", help="Seat as many people as fit, in the given order (exit 6 if some do not)."),
+    bool, option("--fill", "Seat as many people as fit, in the given order (exit 6 if some do not).")
 ]
-SearchOpt = Annotated[
-    str | None,
-    typer.Option("--search", metavar="TEXT", help="Only people whose name or e-mail contains TEXT."),
-]
-UserOpt = Annotated[str | None, typer.Option("--user", metavar="EMAIL", help="Only the seats of this user.")]
-AllOpt = Annotated[bool, typer.Option("--all", help="Also seats that were revoked or have ended.")]
-UnclaimedOpt = Annotated[
-    bool, typer.Option("--unclaimed", help="Only seats whose activation code was never used.")
-]
-AsOfOpt = Annotated[
-    str | None, typer.Option("--as-of", metavar="DATE", help="The seats at that date or time.")
-]
-CodeOpt = Annotated[
-    str, typer.Option("--code", metavar="-", help="Read the activation code from stdin.", show_default=False)
-]
-UntilOpt = Annotated[
-    str | None, typer.Option("--until", metavar="DATE", help="When the seats end: a date or a time.")
-]
-ForOpt = Annotated[
-    str | None, typer.Option("--for", metavar="SPAN", help="How long the seats last, such as 30d.")
-]
+SearchOpt = Annotated[str | None, option("--search TEXT", "Only people whose name or e-mail contains TEXT.")]
+UserOpt = Annotated[str | None, option("--user EMAIL", "Only the seats of this user.")]
+AllOpt = Annotated[bool, option("--all", "Also seats that were revoked or have ended.")]
+UnclaimedOpt = Annotated[bool, option("--unclaimed", "Only seats whose activation code was never used.")]
+AsOfOpt = Annotated[str | None, option("--as-of DATE", "The seats at that date or time.")]
+CodeOpt = Annotated[str, option("--code -", "Read the activation code from stdin.", show_default=False)]
+UntilOpt = Annotated[str | None, option("--until DATE", "When the seats end: a date or a time.")]
+ForOpt = Annotated[str | None, option("--for SPAN", "How long the seats last, such as 30d.")]
 HandleArg = Annotated[str | None, argument("[SUBSCRIPTION|EMAIL]", "A subscription or a user.")]
 
 
@@ -69,37 +53,27 @@ OldArg = Annotated[str, argument("OLD", "The user who gives up the seat.")]
 NewArg = Annotated[str, argument("NEW", "The user who gets the seat.")]
 NeverClaimedOpt = Annotated[
     int | None,
-    typer.Option(
-        "--never-claimed",
-        metavar="DAYS",
+    option(
+        "--never-claimed DAYS",
+        "Seats that were assigned at least DAYS ago and never claimed.",
         min=0,
         max=_MAX_DAYS,
-        help="Seats that were assigned at least DAYS ago and never claimed.",
     ),
 ]
 InactiveOpt = Annotated[
     int | None,
-    typer.Option(
-        "--inactive",
-        metavar="DAYS",
-        min=0,
-        max=_MAX_DAYS,
-        help="Seats of users who were last active at least DAYS ago.",
-    ),
+    option("--inactive DAYS", "Seats of users who were last active at least DAYS ago.", min=0, max=_MAX_DAYS),
 ]
-SuspendedOpt = Annotated[bool, typer.Option("--suspended", help="Seats of suspended users.")]
+SuspendedOpt = Annotated[bool, option("--suspended", "Seats of suspended users.")]
 GraceOpt = Annotated[
-    str | None,
-    typer.Option("--grace", metavar="SPAN", help="Warn by mail, and revoke after this time, such as 7d."),
+    str | None, option("--grace SPAN", "Warn by mail, and revoke after this time, such as 7d.")
 ]
-MaxRevokeOpt = Annotated[
-    str, typer.Option("--max-revoke", metavar="N|P%", help="Refuse to revoke more seats.")
-]
+MaxRevokeOpt = Annotated[str, option("--max-revoke N|P%", "Refuse to revoke more seats.")]
 
 
 @app.command("list")
 def list_seats(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: OptionalSubscriptionArg = None,
     search: SearchOpt = None,
     user: UserOpt = None,
@@ -123,7 +97,6 @@ def list_seats(
     from seatctl.models.call import format_time
     from seatctl.output.columns import columns
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         seat_filter = seat_lists.SeatFilter(
             now=format_time(ctx.now),
@@ -144,7 +117,7 @@ def list_seats(
 
 @app.command()
 def assign(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: SubscriptionArg,
     emails: EmailsArg = None,
     source: FromOpt = None,
@@ -170,7 +143,6 @@ def assign(
 
     from seatctl.services.seats.assign import AssignOptions, assign_seats
 
-    ctx = context(typer_ctx)
     people = _people(emails, source, mapping, skip_bad=skip_bad)
     people = replace(people, until=_end(ctx, until, span))
     options = AssignOptions(create_users=create_users, fill=fill)
@@ -179,7 +151,7 @@ def assign(
 
 @app.command()
 def revoke(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: SubscriptionArg,
     emails: EmailsArg = None,
     source: FromOpt = None,
@@ -196,13 +168,12 @@ def revoke(
     """
     from seatctl.services.seats.assign import revoke_seats
 
-    ctx = context(typer_ctx)
     people = _people(emails, source, mapping, skip_bad=skip_bad)
     ctx.emit(revoke_seats(ctx.ledger, ctx.call, subscription, people), handle="email")
 
 
 @app.command()
-def claim(typer_ctx: typer.Context, code: CodeOpt = "-") -> None:
+def claim(ctx: Context, code: CodeOpt = "-") -> None:
     """Claim a seat with the activation code that was sent to its user.
 
     The code is read from stdin, or asked for at a terminal. It is never an argument.
@@ -215,7 +186,6 @@ def claim(typer_ctx: typer.Context, code: CodeOpt = "-") -> None:
     from seatctl.input.lines import stdin_line
     from seatctl.services.seats.claim import claim_seat
 
-    ctx = context(typer_ctx)
     if code != "-":
         raise UsageError(
             "do not give the code as an argument: it would stay in the shell's history",
@@ -227,7 +197,7 @@ def claim(typer_ctx: typer.Context, code: CodeOpt = "-") -> None:
 
 
 @app.command()
-def history(typer_ctx: typer.Context, handle: HandleArg = None) -> None:
+def history(ctx: Context, handle: HandleArg = None) -> None:
     """Show when and by whom seats were assigned and revoked.
 
     Examples:
@@ -238,7 +208,6 @@ def history(typer_ctx: typer.Context, handle: HandleArg = None) -> None:
     from seatctl.models.call import format_time
     from seatctl.output.columns import columns
 
-    ctx = context(typer_ctx)
     is_user = handle is not None and "@" in handle
     with ctx.ledger.reading() as reader:
         seat_filter = seat_lists.SeatFilter(
@@ -262,7 +231,7 @@ def history(typer_ctx: typer.Context, handle: HandleArg = None) -> None:
 
 @app.command()
 def move(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: SubscriptionArg,
     new: NewSubscriptionArg,
     emails: EmailsArg = None,
@@ -280,13 +249,12 @@ def move(
     """
     from seatctl.services.seats.move import move_seats
 
-    ctx = context(typer_ctx)
     people = _people(emails, source, mapping, skip_bad=skip_bad)
     ctx.emit(move_seats(ctx.ledger, ctx.call, subscription, new, people), handle="email")
 
 
 @app.command()
-def swap(typer_ctx: typer.Context, subscription: SubscriptionArg, old: OldArg, new: NewArg) -> None:
+def swap(ctx: Context, subscription: SubscriptionArg, old: OldArg, new: NewArg) -> None:
     """Give the seat of one user in SUBSCRIPTION to another; no seat has to be free.
 
     Examples:
@@ -294,13 +262,12 @@ def swap(typer_ctx: typer.Context, subscription: SubscriptionArg, old: OldArg, n
     """
     from seatctl.services.seats.move import swap_seats
 
-    ctx = context(typer_ctx)
     ctx.emit(swap_seats(ctx.ledger, ctx.call, subscription, old, new), handle="email")
 
 
 @app.command()
 def reclaim(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: SubscriptionArg,
     never_claimed: NeverClaimedOpt = None,
     inactive: InactiveOpt = None,
@@ -329,11 +296,13 @@ def reclaim(
             "say which seats count as idle: --never-claimed DAYS, --inactive DAYS or --suspended",
             hint=shlex.join(["seatctl", "seats", "reclaim", subscription, "--inactive", "90"]),
         )
-    ctx = context(typer_ctx)
     options = ReclaimOptions(
         limit(max_revoke), never_claimed, inactive, suspended, None if grace is None else span(grace)
     )
     ctx.emit(reclaim_seats(ctx.ledger, ctx.call, subscription, options), handle="email")
+
+
+app.command()(apply)
 
 
 def _subscription_id(reader: Reader, handle: str | None) -> int | None:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from seatctl.cli.framework.options import MapOpt, MaxSpendOpt, OverwriteOpt, argument, context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import MapOpt, MaxSpendOpt, OverwriteOpt, argument, option
 from seatctl.errors import Code, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from seatctl.app.context import Context
     from seatctl.errors import JsonValue
     from seatctl.ledger.transaction import Journal
     from seatctl.models.report import Report
@@ -25,52 +23,40 @@ if TYPE_CHECKING:
 DesiredArg = Annotated[str | None, argument("[FILE|-]", "CSV, TSV, JSON Lines or TOML; - is stdin.")]
 SubscriptionsOpt = Annotated[
     list[str] | None,
-    typer.Option(
-        "--subscription",
-        "-s",
-        metavar="SUBSCRIPTION",
-        help="A subscription that the file describes completely, even if it has no row for it; if only one"
+    option(
+        "--subscription SUBSCRIPTION",
+        "A subscription that the file describes completely, even if it has no row for it; if only one"
         " is named, rows without a subscription belong to it.",
+        short="-s",
     ),
 ]
 SkipBadOpt = Annotated[
     bool,
-    typer.Option(
+    option(
         "--skip-bad",
-        help="Skip bad rows and process the others (exit 6); with --prune, a row whose person cannot be read"
+        "Skip bad rows and process the others (exit 6); with --prune, a row whose person cannot be read"
         " is never skipped.",
     ),
 ]
 PruneOpt = Annotated[
-    bool,
-    typer.Option("--prune", help="Revoke the seats of people who are not in the file, in its subscriptions."),
+    bool, option("--prune", "Revoke the seats of people who are not in the file, in its subscriptions.")
 ]
-CreateUsersOpt = Annotated[bool, typer.Option("--create-users", help="Add the people who are not users yet.")]
-MaxRevokeOpt = Annotated[
-    str,
-    typer.Option("--max-revoke", metavar="N|P%", help="Refuse to revoke more seats of a subscription."),
-]
+CreateUsersOpt = Annotated[bool, option("--create-users", "Add the people who are not users yet.")]
+MaxRevokeOpt = Annotated[str, option("--max-revoke N|P%", "Refuse to revoke more seats of a subscription.")]
 FillOpt = Annotated[
-    bool,
-    typer.Option("--fill", help="If seats are missing, seat as many people as fit (exit 6 if some do not)."),
+    bool, option("--fill", "If seats are missing, seat as many people as fit (exit 6 if some do not).")
 ]
-CheckOpt = Annotated[bool, typer.Option("--check", help="Write nothing; exit 7 if anything differs.")]
-SaveOpt = Annotated[
-    str | None,
-    typer.Option("--save", metavar="PLAN|-", help="Only write the comparison to a file or stdout."),
-]
-SavedOpt = Annotated[
-    str | None,
-    typer.Option("--saved", metavar="PLAN|-", help="Apply a saved comparison, unless it is stale."),
-]
-BuyOpt = Annotated[bool, typer.Option("--buy-shortfall", help="Buy the seats that are missing, in packs.")]
+CheckOpt = Annotated[bool, option("--check", "Write nothing; exit 7 if anything differs.")]
+SaveOpt = Annotated[str | None, option("--save PLAN|-", "Only write the comparison to a file or stdout.")]
+SavedOpt = Annotated[str | None, option("--saved PLAN|-", "Apply a saved comparison, unless it is stale.")]
+BuyOpt = Annotated[bool, option("--buy-shortfall", "Buy the seats that are missing, in packs.")]
 
 _MAX_NAMED = 10
 """At most so many people who lose their seats are named before the question."""
 
 
 def apply(
-    typer_ctx: typer.Context,
+    ctx: Context,
     file: DesiredArg = None,
     subscription: SubscriptionsOpt = None,
     mapping: MapOpt = None,
@@ -108,7 +94,6 @@ def apply(
     from seatctl.rules.revocations import limit
     from seatctl.services.seats.apply import ApplyOptions
 
-    ctx = context(typer_ctx)
     if saved is not None:
         flags = prune, create_users, fill, skip_bad, buy_shortfall, overwrite
         if any((file, subscription, mapping, max_spend, save, *flags)) or max_revoke != "10%":
@@ -161,9 +146,9 @@ def _stage(ctx: Context, file: str, subscriptions: list[str], mapping: list[str]
 
 
 def _apply_saved(ctx: Context, path: str, *, check: bool) -> None:
-    from seatctl.cli.framework.options import input_file
     from seatctl.services.seats import saved_comparison
     from seatctl.services.seats.apply import stage
+    from seatctl.system.files import input_file
 
     with input_file(path) as file:
         plan = saved_comparison.read(file)
@@ -176,10 +161,10 @@ def _save_plan(ctx: Context, options: ApplyOptions, plan_file: Path | None, *, c
     from contextlib import nullcontext
     from shlex import join
 
-    from seatctl.cli.framework.options import for_stdout
     from seatctl.services.seats import saved_comparison
     from seatctl.services.seats.apply import compare_state, comparison_report
     from seatctl.services.seats.apply_purchases import require_amount
+    from seatctl.system.files import for_stdout
 
     def save(journal: Journal, changes: Changes) -> None:
         require_amount(changes, options.max_spend)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import typer
-
-from seatctl.cli.framework.options import context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands
 from seatctl.models.report import Record, record_of
 from seatctl.output.columns import columns
 
@@ -14,12 +13,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from datetime import datetime
 
-    from seatctl.app.context import Context
     from seatctl.ledger.overview import Overview
     from seatctl.models.invoice import Invoice
     from seatctl.models.subscription import Subscription
 
-app = typer.Typer()
+app = Commands()
 
 COLUMNS = columns(
     "profile mode actor ledger as_of last_sync sync_lag unreadable plans subscriptions seats assigned"
@@ -33,7 +31,7 @@ ENDED = ("canceled", "incomplete_expired")
 
 
 @app.command("status")
-def status(typer_ctx: typer.Context) -> None:
+def status(ctx: Context) -> None:
     """Show the state of this profile and what needs attention.
 
     Examples:
@@ -43,7 +41,6 @@ def status(typer_ctx: typer.Context) -> None:
     from seatctl.ledger import invoices, subscriptions
     from seatctl.ledger.overview import overview
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         all_subscriptions = list(subscriptions.listing(reader, ctx.now))
         counts = overview(reader, ctx.now)

@@ -1,32 +1,34 @@
-"""`seatctl subs`: buy, list, show and change subscriptions."""
+"""`seatctl subs`: buy, list, show, change and end subscriptions; `buy` has its questions in its own file."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from seatctl.cli.framework.options import (
+from seatctl.app.context import Context
+from seatctl.cli.confirm import confirm, confirm_and_submit, departures_of, due_days
+from seatctl.cli.framework.commands import (
+    Commands,
     CouponOpt,
     DueInOpt,
+    EmailArg,
     MaxSpendOpt,
     OnAccountOpt,
+    PaymentMethodOpt,
     PromoOpt,
     RequestIdOpt,
     SubscriptionArg,
-    context,
+    argument,
+    option,
 )
-from seatctl.cli.subs_billing import billing
-from seatctl.cli.subs_buy import buy
-from seatctl.cli.subs_cancel import cancel, resume, transfer
+from seatctl.errors import UsageError
 from seatctl.models.departure import DepartureRule
 from seatctl.output.columns import columns
 
-app = typer.Typer()
-app.command("buy")(buy)
-app.command("billing")(billing)
-for _verb in (cancel, resume, transfer):
-    app.command()(_verb)
+if TYPE_CHECKING:
+    from seatctl.models.report import Report
+    from seatctl.services.operations.proposal import Proposal
+
+app = Commands()
 
 LIST_COLUMNS = columns(
     "name plan status seats assigned free over_assigned owner unit_amount currency term_start term_end"
@@ -42,13 +44,19 @@ SHOW_COLUMNS = columns(
     machine="next_seats next_plan currency ends stripe_item auto_approval policy home_ledger",
 )
 
+BILLING_COLUMNS = columns(
+    "name billing_email billing_name address tax_ids collection card payment_method unpaid shared_with"
+    " customer",
+    machine="payment_method",
+    titles={"name": "Subscription"},
+)
+PORTAL_COLUMNS = columns("name url", titles={"name": "Subscription", "url": "Page"})
+
 
 @app.command("list")
 def list_subscriptions(
-    typer_ctx: typer.Context,
-    plan: Annotated[
-        str | None, typer.Option("--plan", metavar="PLAN", help="Only subscriptions of this plan.")
-    ] = None,
+    ctx: Context,
+    plan: Annotated[str | None, option("--plan PLAN", "Only subscriptions of this plan.")] = None,
 ) -> None:
     """List subscriptions with their seats.
 
@@ -62,7 +70,6 @@ def list_subscriptions(
     from seatctl.ledger import plans, subscriptions
     from seatctl.services.subscriptions.views import subscription_row, with_troubles
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         slug = None if plan is None else plans.find(reader, plan).slug
         subscriptions_found = subscriptions.listing(reader, ctx.now, plan=slug)
@@ -71,7 +78,7 @@ def list_subscriptions(
 
 
 @app.command()
-def show(typer_ctx: typer.Context, subscription: SubscriptionArg) -> None:
+def show(ctx: Context, subscription: SubscriptionArg) -> None:
     """Show a subscription in full, and its policy with its dates.
 
     Examples:
@@ -81,7 +88,6 @@ def show(typer_ctx: typer.Context, subscription: SubscriptionArg) -> None:
     from seatctl.ledger.mirror import customers
     from seatctl.services.subscriptions.views import subscription_page, with_troubles
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         current = subscriptions.find(reader, subscription, ctx.now)
         email = customers.billing_email(reader, current.customer_id)
@@ -92,10 +98,110 @@ def show(typer_ctx: typer.Context, subscription: SubscriptionArg) -> None:
 
 
 @app.command()
+def buy(
+    ctx: Context,
+    plan: Annotated[str | None, option("--plan PLAN", "The plan to buy.")] = None,
+    seats: Annotated[int | None, option("--seats N", "The number of seats.", min=1)] = None,
+    name: Annotated[str | None, option("--name NAME", "The name of the subscription in this ledger.")] = None,
+    owner: Annotated[
+        str | None, option("--owner EMAIL", "Who runs the subscription; added as a user if unknown.")
+    ] = None,
+    billing_email: Annotated[str | None, option("--billing-email EMAIL", "The address for invoices.")] = None,
+    billing_name: Annotated[str | None, option("--billing-name NAME", "The name on invoices.")] = None,
+    address: Annotated[
+        list[str] | None,
+        option(
+            "--address PART=VALUE",
+            "A part of the payer's address: line1, city, postal_code, country … Stripe's tax needs one.",
+        ),
+    ] = None,
+    payment_method: PaymentMethodOpt = None,
+    bill_to: Annotated[
+        str | None, option("--bill-to SUBSCRIPTION", "Charge that subscription's customer and card.")
+    ] = None,
+    checkout: Annotated[bool, option("--checkout", "Pay on Stripe's page; print its address.")] = False,
+    wait: Annotated[bool, option("--wait", "Wait until the page is completed.")] = False,
+    on_account: OnAccountOpt = False,
+    due_in: DueInOpt = None,
+    promo: PromoOpt = None,
+    coupon: CouponOpt = None,
+    max_spend: MaxSpendOpt = None,
+    request_id: RequestIdOpt = None,
+) -> None:
+    """Buy a subscription; it can be used immediately.
+
+    What Stripe will charge is shown before you confirm. A declined card leaves nothing behind. After an
+    interruption, the same command finishes the purchase instead of making a second one.
+
+    Examples:
+      seatctl subs buy
+      seatctl subs buy --plan pro --seats 25 --name design --owner ann@example.com \\
+        --billing-email pay@example.com --payment-method pm_card_visa --yes
+      seatctl subs buy --plan pro --seats 5 --name lab --bill-to design --dry-run
+      seatctl subs buy --plan pro --seats 5 --name lab --checkout --wait
+      seatctl subs buy --plan pro --seats 5 --name lab --billing-email pay@example.com \\
+        --on-account --due-in 30d --promo SPRING
+    """
+    from dataclasses import replace
+
+    from seatctl.cli.subs_buy_prompts import complete
+    from seatctl.rules.billing_details import read_address
+    from seatctl.services.charging.discounts import find_discounts
+    from seatctl.services.purchases.order import Order, prepare
+
+    if wait and not checkout:
+        raise UsageError("--wait needs --checkout", hint="add --checkout")
+    order = Order(
+        plan or "",
+        seats or 0,
+        name or "",
+        owner,
+        billing_email,
+        billing_name,
+        payment_method,
+        bill_to,
+        max_spend,
+        request_id,
+        checkout,
+        due_days(on_account, due_in),
+        address=read_address(address or []),
+        automatic_tax=ctx.profile.text("stripe.automatic_tax", ctx.environment) == "on",
+    )
+    order = replace(complete(ctx, order), discounts=find_discounts(ctx.billing, promo, coupon))
+    proposal = prepare(ctx.ledger, ctx.billing, ctx.call, order)
+    confirm(ctx, proposal, max_spend)
+    ctx.emit((_follow if wait else _buy)(ctx, proposal), handle="name")
+
+
+def _buy(ctx: Context, proposal: Proposal) -> Report:
+    from seatctl.services.operations.proposal import submit_proposal
+
+    return submit_proposal(ctx.ledger, ctx.billing, ctx.call, proposal)
+
+
+def _follow(ctx: Context, proposal: Proposal) -> Report:
+    """Buy once the page is completed; nothing is locked while waiting."""
+    import time
+
+    from seatctl.services.purchases.checkout_operation import WaitingForPage, wait_for_page
+
+    announced = False
+    while True:
+        try:
+            return _buy(ctx, proposal)
+        except WaitingForPage as waiting:
+            if not announced:
+                ctx.note(waiting.message)
+                announced = True
+            wait_for_page(ctx.billing, waiting, time.sleep)
+        ctx.reread_clock()
+
+
+@app.command()
 def rename(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: SubscriptionArg,
-    name: Annotated[str, typer.Argument(metavar="NAME", help="The new name.", show_default=False)],
+    name: Annotated[str, argument("NAME", "The new name.")],
 ) -> None:
     """Rename a subscription, in the ledger and in Stripe.
 
@@ -104,24 +210,20 @@ def rename(
     """
     from seatctl.services.subscriptions import subscription_metadata_operation as settings
 
-    ctx = context(typer_ctx)
     report = settings.rename(ctx.ledger, ctx.billing, ctx.call, subscription, name)
     ctx.emit(report, handle="name")
 
 
-SeatsArg = Annotated[int, typer.Argument(metavar="N", min=1, help="How many seats.", show_default=False)]
+SeatsArg = Annotated[int, argument("N", "How many seats.", min=1)]
 RevokeOpt = Annotated[
-    DepartureRule | None,
-    typer.Option("--revoke", help="Whose seats to revoke if there are more people than seats."),
+    DepartureRule | None, option("--revoke", "Whose seats to revoke if there are more people than seats.")
 ]
-RevokeFromOpt = Annotated[
-    str | None, typer.Option("--revoke-from", metavar="FILE|-", help="The people whose seats to revoke.")
-]
+RevokeFromOpt = Annotated[str | None, option("--revoke-from FILE|-", "The people whose seats to revoke.")]
 
 
 @app.command("add-seats")
 def add_seats(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: SubscriptionArg,
     seats: SeatsArg,
     max_spend: MaxSpendOpt = None,
@@ -139,20 +241,17 @@ def add_seats(
       seatctl subs add-seats design 5 --max-spend 60.00 --yes --request-id order-7781
       seatctl subs add-seats design 5 --dry-run
     """
-    from seatctl.cli.confirm import confirm_and_submit
     from seatctl.services.subscriptions.change_operation import prepare_added_seats
     from seatctl.services.subscriptions.proposal import ChangeOptions
 
-    ctx = context(typer_ctx)
     options = ChangeOptions(max_spend, request_id, promo, coupon, on_account)
-    confirm_and_submit(
-        ctx, prepare_added_seats(ctx.ledger, ctx.billing, ctx.call, subscription, seats, options), max_spend
-    )
+    proposal = prepare_added_seats(ctx.ledger, ctx.billing, ctx.call, subscription, seats, options)
+    confirm_and_submit(ctx, proposal, max_spend)
 
 
 @app.command("set-seats")
 def set_seats(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: SubscriptionArg,
     seats: SeatsArg,
     revoke: RevokeOpt = None,
@@ -170,11 +269,9 @@ def set_seats(
       seatctl subs set-seats design 10 --revoke newest
       seatctl subs set-seats design 10 --revoke-from leavers.csv --dry-run
     """
-    from seatctl.cli.confirm import confirm_and_submit, departures_of
     from seatctl.services.subscriptions.change_operation import prepare_seat_total
     from seatctl.services.subscriptions.proposal import ChangeOptions
 
-    ctx = context(typer_ctx)
     departures = departures_of(ctx, subscription, seats, revoke, revoke_from)
     options = ChangeOptions(max_spend, request_id)
     proposal = prepare_seat_total(ctx.ledger, ctx.billing, ctx.call, subscription, seats, options, departures)
@@ -183,11 +280,11 @@ def set_seats(
 
 @app.command("change-plan")
 def change_plan(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: SubscriptionArg,
-    plan: Annotated[str, typer.Argument(metavar="PLAN", help="The new plan.", show_default=False)],
+    plan: Annotated[str, argument("PLAN", "The new plan.")],
     at_renewal: Annotated[
-        bool, typer.Option("--at-renewal", help="Change at the start of the next term, not now.")
+        bool, option("--at-renewal", "Change at the start of the next term, not now.")
     ] = False,
     max_spend: MaxSpendOpt = None,
     request_id: RequestIdOpt = None,
@@ -200,11 +297,9 @@ def change_plan(
       seatctl subs change-plan design team
       seatctl subs change-plan design pro --at-renewal
     """
-    from seatctl.cli.confirm import confirm_and_submit
     from seatctl.services.subscriptions.change_operation import prepare_plan_change
     from seatctl.services.subscriptions.proposal import ChangeOptions
 
-    ctx = context(typer_ctx)
     options = ChangeOptions(max_spend, request_id, promo, coupon)
     proposal = prepare_plan_change(
         ctx.ledger, ctx.billing, ctx.call, subscription, plan, options, at_renewal=at_renewal
@@ -214,14 +309,10 @@ def change_plan(
 
 @app.command()
 def renew(
-    typer_ctx: typer.Context,
+    ctx: Context,
     subscription: SubscriptionArg,
-    seats: Annotated[
-        int | None, typer.Option("--seats", metavar="N", min=1, help="The seats of the next term.")
-    ] = None,
-    plan: Annotated[
-        str | None, typer.Option("--plan", metavar="PLAN", help="The plan of the next term.")
-    ] = None,
+    seats: Annotated[int | None, option("--seats N", "The seats of the next term.", min=1)] = None,
+    plan: Annotated[str | None, option("--plan PLAN", "The plan of the next term.")] = None,
     revoke: RevokeOpt = None,
     revoke_from: RevokeFromOpt = None,
     promo: PromoOpt = None,
@@ -240,12 +331,10 @@ def renew(
       seatctl subs renew design --seats 40 --plan team-plus
       seatctl subs renew design --on-account --due-in 30d --dry-run
     """
-    from seatctl.cli.confirm import confirm_and_submit, departures_of, due_days
     from seatctl.services.charging.discounts import find_discounts
     from seatctl.services.subscriptions.proposal import ChangeOptions
     from seatctl.services.subscriptions.renew_operation import RenewalOptions, prepare_renewal
 
-    ctx = context(typer_ctx)
     renewal = RenewalOptions(
         seats,
         plan,
@@ -257,3 +346,135 @@ def renew(
         ctx.ledger, ctx.billing, ctx.call, subscription, renewal, ChangeOptions(max_spend, request_id)
     )
     confirm_and_submit(ctx, proposal, max_spend)
+
+
+@app.command()
+def billing(
+    ctx: Context,
+    subscription: SubscriptionArg,
+    email: Annotated[str | None, option("--email EMAIL", "The address for invoices and receipts.")] = None,
+    name: Annotated[str | None, option("--name NAME", "The name on invoices.")] = None,
+    address: Annotated[
+        list[str] | None,
+        option(
+            "--address PART=VALUE",
+            "One part: line1, line2, city, state, postal_code or country (two letters).",
+        ),
+    ] = None,
+    tax_id: Annotated[
+        list[str] | None, option("--tax-id TYPE:VALUE", "A tax id to add, such as eu_vat:DE123456789.")
+    ] = None,
+    payment_method: PaymentMethodOpt = None,
+    portal: Annotated[
+        bool, option("--portal", "Print the address of a page where the customer can change them.")
+    ] = False,
+    max_spend: MaxSpendOpt = None,
+    request_id: RequestIdOpt = None,
+) -> None:
+    """Show the billing details, or change the ones given.
+
+    A new card pays the oldest unpaid invoice at once, if there is one. A declined card changes nothing.
+
+    Examples:
+      seatctl subs billing design
+      seatctl subs billing design --email pay@example.com --tax-id eu_vat:DE123456789
+      seatctl subs billing design --address line1='Main St 1' --address city=Bonn --address country=DE
+      seatctl subs billing design --payment-method pm_card_visa
+      seatctl subs billing design --portal
+    """
+    from seatctl.rules.billing_details import read_details
+    from seatctl.services.subscriptions.billing_operation import prepare_billing
+    from seatctl.services.subscriptions.billing_operation import show as show_billing
+    from seatctl.services.subscriptions.portal import open_portal
+    from seatctl.services.subscriptions.proposal import ChangeOptions
+
+    details = read_details(email, name, address or [], tax_id or [], payment_method)
+    if portal and details:
+        raise UsageError("--portal cannot be used with other changes", hint="use --portal alone")
+    if portal:
+        record = open_portal(ctx.ledger, ctx.billing, ctx.call, subscription)
+        ctx.emit_one(record, PORTAL_COLUMNS, handle="url")
+    elif details:
+        options = ChangeOptions(max_spend, request_id)
+        proposal = prepare_billing(ctx.ledger, ctx.billing, ctx.call, subscription, details, options)
+        confirm_and_submit(ctx, proposal, max_spend)
+    else:
+        record = show_billing(ctx.ledger, ctx.billing, ctx.call, subscription)
+        ctx.emit_one(record, BILLING_COLUMNS, handle="billing_email")
+
+
+@app.command()
+def cancel(
+    ctx: Context,
+    subscription: SubscriptionArg,
+    at_period_end: Annotated[
+        bool, option("--at-period-end", "End with the paid period; the default.")
+    ] = False,
+    now: Annotated[bool, option("--now", "End at once: nobody is entitled any more.")] = False,
+    refund: Annotated[
+        bool, option("--refund", "With --now: give the unused amount back to the card.")
+    ] = False,
+) -> None:
+    """Cancel a subscription, at the end of the paid period unless --now is given.
+
+    What is given back, and until when the seats hold, is shown before you confirm. The seats stay in the
+    history.
+
+    Examples:
+      seatctl subs cancel design
+      seatctl subs cancel design --now --refund --dry-run
+      seatctl subs cancel design --now --refund --yes
+    """
+    from seatctl.services.subscriptions.cancel_operation import prepare_cancel
+
+    if now and at_period_end:
+        raise UsageError("--now and --at-period-end cannot be used together", hint="use one of them")
+    if refund and not now:
+        raise UsageError(
+            "--refund needs --now: at the end of the period nothing is left to refund",
+            hint="add --now, or leave out --refund",
+        )
+    proposal = prepare_cancel(ctx.ledger, ctx.billing, ctx.call, subscription, now=now, refund=refund)
+    confirm_and_submit(ctx, proposal)
+
+
+@app.command()
+def resume(
+    ctx: Context,
+    subscription: SubscriptionArg,
+    max_spend: MaxSpendOpt = None,
+    request_id: RequestIdOpt = None,
+) -> None:
+    """Take back a cancellation at the end of the period, or end a pause.
+
+    A pause of collection ends with the next invoice; nothing is charged now. If Stripe has paused the
+    subscription because its trial ended without a card, a new period begins and is charged.
+
+    Examples:
+      seatctl subs resume design
+      seatctl subs resume design --dry-run
+      seatctl subs resume design --max-spend 60.00 --yes
+    """
+    from seatctl.services.subscriptions.cancel_operation import prepare_resume
+    from seatctl.services.subscriptions.proposal import ChangeOptions
+
+    options = ChangeOptions(max_spend, request_id)
+    proposal = prepare_resume(ctx.ledger, ctx.billing, ctx.call, subscription, options)
+    confirm_and_submit(ctx, proposal, max_spend)
+
+
+@app.command()
+def transfer(ctx: Context, subscription: SubscriptionArg, email: EmailArg) -> None:
+    """Make another user the owner of a subscription, in the ledger and in Stripe.
+
+    Examples:
+      seatctl subs transfer design bob@example.com
+    """
+    from seatctl.ledger import users
+    from seatctl.services.subscriptions.subscription_metadata_operation import (
+        transfer as transfer_subscription,
+    )
+
+    with ctx.ledger.reading() as reader:
+        new_owner = users.require(reader, email)
+    ctx.emit(transfer_subscription(ctx.ledger, ctx.billing, ctx.call, subscription, new_owner), handle="name")

@@ -8,34 +8,27 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, TextIO
 
-import typer
-
-from seatctl.cli.framework.options import context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands, option
 from seatctl.errors import BadInput, ExitCode, TryAgain
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
-    from seatctl.app.context import Context
     from seatctl.billing.port import StripeJson
 
 
-app = typer.Typer()
+app = Commands()
 
 
 @app.command()
 def sync(
-    typer_ctx: typer.Context,
-    full: Annotated[
-        bool, typer.Option("--full", help="Read everything again, not only what has changed.")
-    ] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Sync repeatedly until interrupted.")] = False,
-    every: Annotated[
-        int, typer.Option("--every", metavar="SECONDS", min=1, help="The time between two syncs of --watch.")
-    ] = 600,
+    ctx: Context,
+    full: Annotated[bool, option("--full", "Read everything again, not only what has changed.")] = False,
+    watch: Annotated[bool, option("--watch", "Sync repeatedly until interrupted.")] = False,
+    every: Annotated[int, option("--every SECONDS", "The time between two syncs of --watch.", min=1)] = 600,
     events: Annotated[
-        str | None,
-        typer.Option("--events", metavar="FILE|-", help="Apply what `stripe listen --print-json` prints."),
+        str | None, option("--events FILE|-", "Apply what `stripe listen --print-json` prints.")
     ] = None,
 ) -> None:
     """Finish or undo what was interrupted, then read from Stripe what has changed there.
@@ -53,7 +46,6 @@ def sync(
     """
     from seatctl.errors import UsageError
 
-    ctx = context(typer_ctx)
     if sum((watch, events is not None, full)) > 1:
         raise UsageError("--full, --watch and --events exclude each other")
     if ctx.options.dry_run and (watch or events is not None):
@@ -173,13 +165,13 @@ def _opened(source: str) -> AbstractContextManager[TextIO]:
     from contextlib import nullcontext
     from io import TextIOWrapper
 
-    from seatctl.cli.framework.options import file_path
+    from seatctl.system.refusals import expanded
 
     if source == "-":
         if isinstance(sys.stdin, TextIOWrapper):
             sys.stdin.reconfigure(encoding="utf-8", errors="replace")
         return nullcontext(sys.stdin)  # not closed: it belongs to the process
     try:
-        return file_path(source).open(encoding="utf-8", errors="replace")
+        return expanded(source).open(encoding="utf-8", errors="replace")
     except OSError as error:
         raise BadInput(f"{source} cannot be read: {error.strerror}") from error

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
-import typer
-
-from seatctl.cli.framework.options import EmailArg, FileArg, MapOpt, SkipBadOpt, argument, context
+from seatctl.app.context import Context
+from seatctl.cli.framework.commands import Commands, EmailArg, FileArg, MapOpt, SkipBadOpt, argument, option
 from seatctl.models.user import UserStatus
 from seatctl.output.columns import columns
 
-if TYPE_CHECKING:
-    from seatctl.app.context import Context
-
-app = typer.Typer()
+app = Commands()
 
 LIST_COLUMNS = columns("email name group status seats last_active created_at", machine="created_at")
 
@@ -24,25 +20,20 @@ SHOW_COLUMNS = columns(
 )
 
 EmailsArg = Annotated[list[str], argument("EMAIL...", "Users, by e-mail.")]
-NameOpt = Annotated[str | None, typer.Option("--name", metavar="NAME", help="The full name.")]
-NewOwnerOpt = Annotated[
-    str | None, typer.Option("--new-owner", metavar="EMAIL", help="The new owner of their subscriptions.")
-]
-EraseOpt = Annotated[
-    bool, typer.Option("--erase", help="Blank their data in the ledger and its audit, for good.")
-]
-GroupOpt = Annotated[str | None, typer.Option("--group", metavar="GROUP", help="A team, a department.")]
+NameOpt = Annotated[str | None, option("--name NAME", "The full name.")]
+NewOwnerOpt = Annotated[str | None, option("--new-owner EMAIL", "The new owner of their subscriptions.")]
+EraseOpt = Annotated[bool, option("--erase", "Blank their data in the ledger and its audit, for good.")]
+GroupOpt = Annotated[str | None, option("--group GROUP", "A team, a department.")]
 
 
 @app.command("list")
 def list_users(
-    typer_ctx: typer.Context,
+    ctx: Context,
     text: Annotated[str, argument("[TEXT]", "Part of a name or an e-mail.")] = "",
     status: Annotated[
-        UserStatus | None,
-        typer.Option("--status", help="Only this status; without it, removed users are not listed."),
+        UserStatus | None, option("--status", "Only this status; without it, removed users are not listed.")
     ] = None,
-    group: Annotated[str | None, typer.Option("--group", metavar="GROUP", help="Only this group.")] = None,
+    group: Annotated[str | None, option("--group GROUP", "Only this group.")] = None,
 ) -> None:
     """List users, or search them by part of a name or an e-mail.
 
@@ -55,7 +46,6 @@ def list_users(
     """
     from seatctl.ledger import users
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         ctx.emit_list(
             users.records(reader, text=text.strip(), status=status, group=group, now=ctx.now),
@@ -67,7 +57,7 @@ def list_users(
 
 
 @app.command()
-def show(typer_ctx: typer.Context, email: EmailArg) -> None:
+def show(ctx: Context, email: EmailArg) -> None:
     """Show a user with seats, open requests and owned subscriptions.
 
     Examples:
@@ -75,13 +65,12 @@ def show(typer_ctx: typer.Context, email: EmailArg) -> None:
     """
     from seatctl.services.users.edit import describe
 
-    ctx = context(typer_ctx)
     with ctx.ledger.reading() as reader:
         ctx.emit_one(describe(reader, email, ctx.now), SHOW_COLUMNS, handle="email")
 
 
 @app.command()
-def add(typer_ctx: typer.Context, emails: EmailsArg, name: NameOpt = None, group: GroupOpt = None) -> None:
+def add(ctx: Context, emails: EmailsArg, name: NameOpt = None, group: GroupOpt = None) -> None:
     """Add users, or bring removed users back.
 
     Examples:
@@ -96,20 +85,18 @@ def add(typer_ctx: typer.Context, emails: EmailsArg, name: NameOpt = None, group
             "--name works with one e-mail address only",
             hint="add them one by one, or: seatctl users import FILE",
         )
-    ctx = context(typer_ctx)
     ctx.emit(add_users(ctx.ledger, ctx.call, emails, name=name, group=group))
 
 
 @app.command()
 def edit(
-    typer_ctx: typer.Context,
+    ctx: Context,
     email: EmailArg,
-    new_email: Annotated[str | None, typer.Option("--email", metavar="EMAIL", help="The new e-mail.")] = None,
+    new_email: Annotated[str | None, option("--email EMAIL", "The new e-mail.")] = None,
     name: NameOpt = None,
     group: GroupOpt = None,
     exempt: Annotated[
-        bool | None,
-        typer.Option("--exempt/--no-exempt", help="Whether seats reclaim skips this user."),
+        bool | None, option("--exempt/--no-exempt", "Whether seats reclaim skips this user.")
     ] = None,
 ) -> None:
     """Change a user's e-mail, name or group.
@@ -129,7 +116,6 @@ def edit(
         raise UsageError(
             "say what to change: --email, --name, --group or --exempt", hint="seatctl users edit --help"
         )
-    ctx = context(typer_ctx)
     report = edit_user(ctx.ledger, ctx.call, email, UserEdit(new_email, name, group, exempt))
     ctx.emit(report)
     if new_email is not None and not ctx.options.dry_run:
@@ -144,9 +130,7 @@ def edit(
 
 
 @app.command("import")
-def import_file(
-    typer_ctx: typer.Context, file: FileArg, mapping: MapOpt = None, skip_bad: SkipBadOpt = False
-) -> None:
+def import_file(ctx: Context, file: FileArg, mapping: MapOpt = None, skip_bad: SkipBadOpt = False) -> None:
     """Add and update users from a file.
 
     The file has the column email, and may have name, group and last_active. Users who exist already get the
@@ -163,7 +147,6 @@ def import_file(
     from seatctl.rules.people import USER_FIELDS, checked_rows
     from seatctl.services.users.import_file import import_users
 
-    ctx = context(typer_ctx)
     with open_table(file, USER_FIELDS, mapping=renames(mapping or ())) as table:
         if table.ignored:
             _name_unknown_columns(ctx, table.ignored)
@@ -182,7 +165,7 @@ def _name_unknown_columns(ctx: Context, ignored: tuple[str, ...]) -> None:
 
 
 @app.command()
-def suspend(typer_ctx: typer.Context, emails: EmailsArg) -> None:
+def suspend(ctx: Context, emails: EmailsArg) -> None:
     """Suspend users: they keep their seats, but are not entitled and cannot use their roles.
 
     Examples:
@@ -190,12 +173,11 @@ def suspend(typer_ctx: typer.Context, emails: EmailsArg) -> None:
     """
     from seatctl.services.users.edit import suspend_users
 
-    ctx = context(typer_ctx)
     ctx.emit(suspend_users(ctx.ledger, ctx.call, emails))
 
 
 @app.command()
-def reactivate(typer_ctx: typer.Context, emails: EmailsArg) -> None:
+def reactivate(ctx: Context, emails: EmailsArg) -> None:
     """Make suspended users active again.
 
     Examples:
@@ -203,14 +185,11 @@ def reactivate(typer_ctx: typer.Context, emails: EmailsArg) -> None:
     """
     from seatctl.services.users.edit import reactivate_users
 
-    ctx = context(typer_ctx)
     ctx.emit(reactivate_users(ctx.ledger, ctx.call, emails))
 
 
 @app.command()
-def remove(
-    typer_ctx: typer.Context, emails: EmailsArg, new_owner: NewOwnerOpt = None, erase: EraseOpt = False
-) -> None:
+def remove(ctx: Context, emails: EmailsArg, new_owner: NewOwnerOpt = None, erase: EraseOpt = False) -> None:
     """Remove users: their seats are revoked and their open requests canceled.
 
     What is billed does not change. The record stays as history; adding the e-mail again brings it back.
@@ -226,7 +205,6 @@ def remove(
 
     from seatctl.services.users.remove import remove_users
 
-    ctx = context(typer_ctx)
     hand_over = None
     if new_owner is not None:
         from seatctl.services.subscriptions import subscription_metadata_operation as settings

@@ -172,3 +172,29 @@ def _flush(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+@contextmanager
+def for_stdout() -> Iterator[Path]:
+    """Yield a file for output that goes to stdout once it is complete; deleted afterwards."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="seatctl-") as folder:
+        yield Path(folder) / "output"
+
+
+@contextmanager
+def input_file(text: str) -> Iterator[Path]:
+    """Yield the file at a path; for `-` a copy of stdin, deleted afterwards."""
+    if text != STDOUT:
+        from seatctl.system.refusals import expanded
+
+        yield expanded(text)
+        return
+    import shutil
+    import sys
+
+    with for_stdout() as path:
+        with path.open("wb") as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+        yield path

@@ -54,7 +54,7 @@ def test_every_module_with_commands_is_in_the_catalogue():
     with_app = {
         path.stem
         for path in (ROOT / "cli").glob("*.py")
-        if re.search(r"^app = typer\.Typer\(", path.read_text(), re.MULTILINE)
+        if re.search(r"^app = Commands\(", path.read_text(), re.MULTILINE)
     }
     assert with_app == {entry.name for entry in catalogue.ENTRIES}
 

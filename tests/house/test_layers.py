@@ -204,16 +204,12 @@ def test_mail_is_written_and_sent_in_one_place(sources, package, allowed):
     assert offenders(sources, lambda source: source.packages() & {package}, but={allowed}) == {}
 
 
-def test_typer_is_touched_by_the_command_line_only(sources):
-    assert offenders(sources, lambda source: source.packages() & {"typer", "click"}, but={"cli"}) == {}
-
-
-def test_typers_internals_are_touched_by_the_framework_only(sources):
-    def internals(source):
+def test_typer_is_touched_by_the_framework_only(sources):
+    def typer(source):
         framework = source.name.startswith("cli/framework/")
-        return [module for module in source.imports() if module.startswith("typer.") and not framework]
+        return set() if framework else source.packages() & {"typer", "click"}
 
-    assert offenders(sources, internals, but=set()) == {}
+    assert offenders(sources, typer, but=set()) == {}
 
 
 def test_printing_happens_in_output_and_cli(sources):

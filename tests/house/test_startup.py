@@ -86,7 +86,7 @@ def test_a_one_row_question_loads_little_more_than_a_bare_command(sandbox, team,
 def test_the_help_imports_no_noun(seatctl):
     modules = loaded(seatctl, "from seatctl.__main__ import main\nmain(['--help'])")
     ours = {name for name in modules if name.startswith("seatctl.cli.")}
-    framework = ("app", "catalogue", "global_options", "repeated_options", "options")
+    framework = ("app", "catalogue", "global_options", "commands")
     assert ours <= {
         *("seatctl.cli.program", "seatctl.cli.framework"),
         *(f"seatctl.cli.framework.{name}" for name in framework),

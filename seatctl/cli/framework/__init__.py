@@ -1,1 +1,1 @@
-"""The command tree on Typer: the only importer of Typer's internals."""
+"""The command tree on Typer: the only importer of Typer."""

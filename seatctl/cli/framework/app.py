@@ -1,11 +1,12 @@
 """The command tree, built on demand: a noun is imported and a command is built only when it is named.
 
 Global options are accepted before and after a command and stored on the `Context` that every click context
-carries. Only this folder uses Typer's internals.
+carries. Only this folder imports Typer.
 """
 
 from __future__ import annotations
 
+import functools
 import importlib
 import inspect
 from abc import ABC, abstractmethod
@@ -17,6 +18,8 @@ from typer._click.core import Context as ClickContext
 from typer._click.core import Parameter
 from typer._click.exceptions import ClickException
 from typer._click.formatting import HelpFormatter
+from typer._click.globals import get_current_context
+from typer._click.parser import _OptionParser
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.main import get_command_from_info
 from typer.models import CommandInfo
@@ -25,13 +28,15 @@ from seatctl import __version__
 from seatctl.app.context import Context
 from seatctl.cli.framework import catalogue
 from seatctl.cli.framework.global_options import GLOBAL_OPTIONS
-from seatctl.cli.framework.repeated_options import OnceParser, once
 from seatctl.output.emit import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Sequence
 
+    from typer._click.parser import _ParsingState
     from typer._click.shell_completion import CompletionItem
+
+    from seatctl.cli.framework.commands import Commands
 
 PROGRAM = "seatctl"
 COMPLETION_VARIABLE = "_SEATCTL_COMPLETE"
@@ -92,16 +97,23 @@ def _show_version(ctx: ClickContext, _param: Parameter, value: bool) -> None:
         raise typer.Exit
 
 
-class Command(TyperCommand):
-    """One command, with the global options, and its examples shown verbatim."""
+class _Parsed(ClickCommand):
+    """What commands and groups have in common: the global options, and no option with two values."""
 
-    def make_parser(self, ctx: ClickContext) -> OnceParser:
+    def make_parser(self, ctx: ClickContext) -> _OnceParser:
         """Return a parser that refuses two values for one option."""
-        return once(self.get_params(ctx), ctx)
+        parser = _OnceParser(ctx)
+        for param in self.get_params(ctx):
+            param.add_to_parser(parser, ctx)
+        return parser
 
     def get_params(self, ctx: ClickContext) -> list[Parameter]:
         """Return its own parameters, then the global ones."""
         return [*super().get_params(ctx), *GLOBAL_OPTIONS]
+
+
+class Command(_Parsed, TyperCommand):
+    """One command, with the global options, and its examples shown verbatim."""
 
     def format_help_text(self, ctx: ClickContext, formatter: HelpFormatter) -> None:
         """Write the sentences wrapped and the examples verbatim."""
@@ -128,16 +140,12 @@ class Command(TyperCommand):
             formatter.write_text(f"{listed}. {PROGRAM} --help explains them.")
 
 
-class Group(TyperGroup, ABC):
+class Group(_Parsed, TyperGroup, ABC):
     """The common part of the root and the nouns: lists commands without building them."""
 
     @abstractmethod
     def lines(self) -> list[tuple[str, str]]:
         """Return name and help line of every visible command."""
-
-    def make_parser(self, ctx: ClickContext) -> OnceParser:
-        """Return a parser that refuses two values for one option."""
-        return once(self.get_params(ctx), ctx)
 
     def list_commands(self, ctx: ClickContext) -> list[str]:
         """Return the visible names, in the order of the help."""
@@ -147,10 +155,6 @@ class Group(TyperGroup, ABC):
         """Write the list of commands from their help lines, without building them."""
         with formatter.section("Commands"):
             formatter.write_dl(self.lines())
-
-    def get_params(self, ctx: ClickContext) -> list[Parameter]:
-        """Return its own parameters, then the global ones."""
-        return [*super().get_params(ctx), *GLOBAL_OPTIONS]
 
     def resolve_command(
         self, ctx: ClickContext, args: list[str]
@@ -183,7 +187,7 @@ class Noun(Group):
 
     def lines(self) -> list[tuple[str, str]]:
         """Return name and first sentence of each command."""
-        return [(name, first_sentence(info)) for name, info in self.infos.items() if not info.hidden]
+        return [(name, first_sentence(info)) for name, info in self.infos.items()]
 
     def get_command(self, ctx: ClickContext, cmd_name: str) -> ClickCommand | None:
         """Build the command that was named."""
@@ -233,12 +237,11 @@ class Root(Group):
 
 def load(entry: catalogue.CommandEntry) -> ClickCommand:
     """Import the module of an entry and return its group or command."""
-    app: typer.Typer = importlib.import_module(entry.module).app
-    infos = {_name(info): info for info in sorted(app.registered_commands, key=_place(entry.module))}
+    commands: Commands = importlib.import_module(entry.module).app
     if not entry.group:
-        return build(infos[entry.name])
+        return build(commands.infos[entry.name])
     noun = Noun(name=entry.name, help=entry.help, rich_markup_mode=None, subcommand_metavar="COMMAND …")
-    noun.infos, noun.built = infos, {}
+    noun.infos, noun.built = dict(sorted(commands.infos.items(), key=_place)), {}
     return noun
 
 
@@ -254,28 +257,72 @@ def _verbs() -> dict[str, list[str]]:
     return commands
 
 
-def _place(module: str) -> Callable[[CommandInfo], tuple[int, bool]]:
-    """Return a sort key: common commands first, commands imported from other modules last."""
-
-    def place(info: CommandInfo) -> tuple[int, bool]:
-        name = _name(info)
-        at = _FIRST.index(name) if name in _FIRST else len(_FIRST)
-        return at, getattr(info.callback, "__module__", module) != module
-
-    return place
+def _place(command: tuple[str, CommandInfo]) -> int:
+    """Return a sort key: common commands first."""
+    return _FIRST.index(command[0]) if command[0] in _FIRST else len(_FIRST)
 
 
 def build(info: CommandInfo) -> ClickCommand:
-    """Build one command from its function."""
-    info.cls = Command
-    return get_command_from_info(info, pretty_exceptions_short=False, rich_markup_mode=None)
+    """Build one command from its function, to which Typer passes everything but the context."""
+    function = info.callback
+    assert function is not None
+
+    @functools.wraps(function)
+    def run(**values: object) -> None:
+        function(get_current_context().obj, **values)
+
+    signature = inspect.signature(function, eval_str=True)
+    own = signature.replace(parameters=list(signature.parameters.values())[1:])
+    vars(run)["__signature__"] = own
+    complete = CommandInfo(info.name, cls=Command, callback=run)
+    return get_command_from_info(complete, pretty_exceptions_short=False, rich_markup_mode=None)
 
 
 def first_sentence(info: CommandInfo) -> str:
     """Return the help line of a command: the first sentence of its docstring."""
-    text = info.help or inspect.getdoc(info.callback) or ""
-    return " ".join(text.split("\n\n")[0].split())
+    return " ".join((inspect.getdoc(info.callback) or "").split("\n\n")[0].split())
 
 
-def _name(info: CommandInfo) -> str:
-    return info.name or str(getattr(info.callback, "__name__", "")).replace("_", "-")
+class _OnceParser(_OptionParser):
+    """Typer's parser, but an option that takes one value refuses a second one, instead of using the last.
+
+    An option that takes several values collects them. Repeating the same value is allowed.
+    """
+
+    def __init__(self, ctx: ClickContext) -> None:
+        super().__init__(ctx)
+        self._options: dict[str, str] = {}
+
+    def add_option(
+        self,
+        obj: TyperOption,
+        opts: Sequence[str],
+        dest: str | None,
+        action: str = "store",
+        nargs: int = 1,
+        const: object = None,
+    ) -> None:
+        """Add an option, and remember its name."""
+        if dest is not None and action in {"store", "store_const"}:
+            self._options.setdefault(dest, max(opts, key=len))
+        super().add_option(obj, opts, dest, action, nargs, const)
+
+    def _process_args_for_options(self, state: _ParsingState) -> None:
+        if self.ctx is None or not self.ctx.resilient_parsing:
+            state.opts = _Once(self._options)
+        super()._process_args_for_options(state)
+
+
+class _Once(dict[str, object]):
+    """The parsed options. Refuses a second value of an option that takes one."""
+
+    def __init__(self, options: dict[str, str]) -> None:
+        super().__init__()
+        self._options = options
+
+    def __setitem__(self, key: str, value: object) -> None:
+        if key in self._options and key in self and self[key] != value:
+            from seatctl.rules.typed_values import given_twice
+
+            raise given_twice(self._options[key], value)
+        super().__setitem__(key, value)
