@@ -10,7 +10,7 @@ from seatctl.rules.typed_values import whole_number
 if TYPE_CHECKING:
     from seatctl.app.context import Context
     from seatctl.models.departure import DepartureRule
-    from seatctl.services.operations.proposal import Proposal
+    from seatctl.services.operations.submit import Proposal
     from seatctl.services.subscriptions.departures import Departures
 
 _DUE_IN = "30d"
@@ -22,7 +22,7 @@ def confirm_and_submit(
     ctx: Context, proposal: Proposal, max_spend: str | None = None, *, handle: str = "name"
 ) -> None:
     """Tell the user what a proposal does, ask, submit it, and print the report."""
-    from seatctl.services.operations.proposal import submit_proposal
+    from seatctl.services.operations.submit import submit_proposal
 
     confirm(ctx, proposal, max_spend)
     ctx.emit(submit_proposal(ctx.ledger, ctx.billing, ctx.call, proposal), handle=handle)

@@ -26,7 +26,7 @@ from seatctl.output.columns import columns
 
 if TYPE_CHECKING:
     from seatctl.models.report import Report
-    from seatctl.services.operations.proposal import Proposal
+    from seatctl.services.operations.submit import Proposal
 
 app = Commands()
 
@@ -146,7 +146,7 @@ def buy(
 
     from seatctl.cli.subs_buy_prompts import complete
     from seatctl.rules.billing_details import read_address
-    from seatctl.services.charging.discounts import find_discounts
+    from seatctl.services.charging.payer import find_discounts
     from seatctl.services.purchases.order import Order, prepare
 
     if wait and not checkout:
@@ -174,7 +174,7 @@ def buy(
 
 
 def _buy(ctx: Context, proposal: Proposal) -> Report:
-    from seatctl.services.operations.proposal import submit_proposal
+    from seatctl.services.operations.submit import submit_proposal
 
     return submit_proposal(ctx.ledger, ctx.billing, ctx.call, proposal)
 
@@ -331,7 +331,7 @@ def renew(
       seatctl subs renew design --seats 40 --plan team-plus
       seatctl subs renew design --on-account --due-in 30d --dry-run
     """
-    from seatctl.services.charging.discounts import find_discounts
+    from seatctl.services.charging.payer import find_discounts
     from seatctl.services.subscriptions.proposal import ChangeOptions
     from seatctl.services.subscriptions.renew_operation import RenewalOptions, prepare_renewal
 

@@ -116,14 +116,13 @@ def _seats(ctx: Context, plan: Plan) -> int:
 
 def _name(ctx: Context, order: Order) -> str:
     """Ask for a free name. One reserved by an unfinished purchase is accepted: this may be its repetition."""
-    from seatctl.ledger import operations
-    from seatctl.services.subscriptions.subscription_metadata_operation import require_free_name
+    from seatctl.ledger import operations, subscriptions
 
     name = check_name(ctx.ask("Name of the subscription:", flag="--name"))
     if order.request_id is None:
         with ctx.ledger.reading() as reader:
             if operations.of_name(reader, name_key(name)) is None:
-                require_free_name(reader, name)
+                subscriptions.require_free_name(reader, name)
     return name
 
 

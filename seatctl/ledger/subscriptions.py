@@ -6,9 +6,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
+from shlex import quote
 from typing import TYPE_CHECKING
 
-from seatctl.errors import JsonValue
+from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger.collection import OWED, pause_text, read_owed, read_pause
 from seatctl.ledger.row_values import mapper, stored_policy
 from seatctl.ledger.subscription_handles import CONDITION, UnknownSubscription, parameters, unknown_error
@@ -101,6 +102,18 @@ def named(reader: Reader, name: str) -> Subscription | None:
     """Return the subscription with exactly this name, or None."""
     row = reader.row(f"{_SELECT} WHERE s.name_key = :key", {"key": name_key(name), "now": _NEVER})
     return None if row is None else _subscription(row)
+
+
+def require_free_name(reader: Reader, name: str, excluding: Subscription | None = None) -> None:
+    """Raise `name_taken` if a subscription other than `excluding` has the name."""
+    taken = named(reader, name)
+    if taken is not None and (excluding is None or taken.id != excluding.id):
+        raise refuse(
+            Code.NAME_TAKEN,
+            f"there is already a subscription {taken.name}",
+            hint=f"seatctl subs show {quote(taken.name)}, or buy with another --name",
+            data={"subscription": taken.name},
+        )
 
 
 def listing(reader: Reader, now: datetime, *, plan: str | None = None) -> Iterator[Subscription]:

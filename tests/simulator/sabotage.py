@@ -447,9 +447,9 @@ def _any_way_to_pay(stack: ExitStack) -> None:
 
 @fault("payment under way", 9, "debit", "an invoice is made void while its payment is under way")
 def _payment_under_way(stack: ExitStack) -> None:
-    from seatctl.services.charging import processing
+    from seatctl.services.charging import pay_invoice
 
-    everywhere(stack, processing, "is_payment_processing", lambda *_: False)
+    everywhere(stack, pay_invoice, "is_payment_processing", lambda *_: False)
 
 
 @fault("schedule", 9, "dashboard", "a subscription that a schedule manages is changed")

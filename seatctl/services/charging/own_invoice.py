@@ -16,10 +16,14 @@ from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
 from seatctl.rules.purchases import cards_only
-from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
-from seatctl.services.charging.processing import require_no_payment_processing
-from seatctl.services.operations.payload import Payload
-from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun
+from seatctl.services.charging.pay_invoice import (
+    current_invoice,
+    pay_invoice,
+    require_no_payment_processing,
+    unless,
+    void_if_open,
+)
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun, Payload
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +76,7 @@ def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice)
     running.step_or_fail(
         "finalize",
         endpoints.finalize_invoice(draft) if own_invoice.due_days is None else endpoints.send_invoice(draft),
-        _unless(running, draft, InvoiceStatus.DRAFT),
+        unless(running, draft, InvoiceStatus.DRAFT),
         undo=discard,
     )
     if own_invoice.due_days is None:
@@ -83,7 +87,7 @@ def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice)
 def send_if_draft(running: OperationRun[Payload], invoice: str) -> None:
     """Send an invoice on account made by Stripe, which otherwise stays a draft for an hour."""
 
-    sent = _unless(running, invoice, InvoiceStatus.DRAFT)
+    sent = unless(running, invoice, InvoiceStatus.DRAFT)
     if sent() is None:
         running.step_must_succeed("send-invoice", endpoints.send_invoice(invoice), sent)
 
@@ -143,10 +147,6 @@ def price_data(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
     return price if own_invoice.tax_behavior is None else {**price, "tax_behavior": own_invoice.tax_behavior}
 
 
-def _unless(running: OperationRun[Payload], invoice: str, status: InvoiceStatus) -> Find:
-    return running.when(endpoints.invoice(invoice), lambda raw: raw.get("status") != status)
-
-
 def _check_total(running: OperationRun[Payload], own_invoice: OwnInvoice, draft: str) -> None:
     """Compare the draft's total with the limit, before anything is owed."""
     limit = own_invoice.shown if own_invoice.max_spend is None else own_invoice.max_spend
@@ -201,11 +201,7 @@ def _discard(running: OperationRun[Payload], invoice: str) -> bool:
     if status is InvoiceStatus.OPEN:
         require_no_payment_processing(running.billing, [invoice])
         try:
-            running.step_must_succeed(
-                "void",
-                endpoints.void_invoice(invoice),
-                _unless(running, invoice, InvoiceStatus.OPEN),
-            )
+            void_if_open(running, invoice)
         except StripeRefused:
             if current_invoice(running, invoice).status is InvoiceStatus.OPEN:
                 raise

@@ -7,17 +7,51 @@ Used for an invoice of our own (`own_invoice.py`), for the unpaid invoice of a n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_invoice
-from seatctl.billing.port import AuthenticationRequired, CardDeclined, RateLimited
-from seatctl.errors import JsonValue, NotAllowed, StripeRefused
+from seatctl.billing.objects import open_intents, read_invoice
+from seatctl.billing.port import AuthenticationRequired, Billing, CardDeclined, RateLimited
+from seatctl.errors import Code, JsonValue, NotAllowed, StripeRefused
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.stripe_objects import StripeInvoice
-from seatctl.services.charging.processing import require_no_payment_processing
-from seatctl.services.operations.payload import Payload
-from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
+from seatctl.services.operations.steps import (
+    Find,
+    NothingLeftInStripe,
+    OperationRun,
+    Payload,
+    WaitingForCardholder,
+)
+
+_COLLECTED = frozenset((InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE))
+
+
+class PaymentProcessing(WaitingForCardholder):
+    """A bank is processing a payment of the invoice. Nobody has to do anything."""
+
+    kind = Code.PAYMENT_PROCESSING
+
+
+def is_payment_processing(billing: Billing, invoice: str) -> bool:
+    """Whether a bank is processing a payment of this invoice."""
+    raw = billing.read(endpoints.invoice(invoice))
+    return read_invoice(raw).status in _COLLECTED and any(
+        billing.read(endpoints.payment_intent(intent)).get("status") == "processing"
+        for intent in open_intents(raw)
+    )
+
+
+def require_no_payment_processing(billing: Billing, invoices: Iterable[str | None]) -> None:
+    """Return if no payment of these invoices is in progress. Raises PaymentProcessing."""
+    for invoice in invoices:
+        if invoice is not None and is_payment_processing(billing, invoice):
+            number = read_invoice(billing.read(endpoints.invoice(invoice))).number or invoice
+            raise PaymentProcessing(
+                f"the bank is processing a payment of invoice {number}, which may take two weeks;"
+                " until then the invoice cannot be voided, canceled or charged again",
+                hint=f"seatctl invoices show {number}; once the bank has decided: seatctl sync",
+                data={"invoice": number},
+            )
 
 
 def pay_invoice(
@@ -52,6 +86,18 @@ def pay_invoice(
 def current_invoice(running: OperationRun[Payload], invoice: str) -> StripeInvoice:
     """Return the invoice as Stripe has it now."""
     return read_invoice(running.billing.read(endpoints.invoice(invoice)))
+
+
+def unless(running: OperationRun[Payload], invoice: str, status: InvoiceStatus) -> Find:
+    """A `Find` of an invoice that no longer has a status."""
+    return running.when(endpoints.invoice(invoice), lambda raw: read_invoice(raw).status is not status)
+
+
+def void_if_open(running: OperationRun[Payload], invoice: str, step: str = "void") -> None:
+    """Void an invoice that is open, in a step that must succeed; one that is paid meanwhile stays."""
+    unless_open = unless(running, invoice, InvoiceStatus.OPEN)
+    if unless_open() is None:
+        running.step_must_succeed(step, endpoints.void_invoice(invoice), unless_open)
 
 
 def void_invoice(running: OperationRun[Payload], invoice: str) -> None:

@@ -23,15 +23,12 @@ from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.purchases import check_payment_method, check_spend
 from seatctl.rules.typed_json import stored_as
-from seatctl.services.charging.cards import require_given_card
-from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
-from seatctl.services.charging.processing import require_no_payment_processing
+from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice, require_no_payment_processing
+from seatctl.services.charging.payer import require_given_card
 from seatctl.services.invoices.views import invoice_row
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
-from seatctl.services.operations.payload import Payload
-from seatctl.services.operations.proposal import Proposal, only_to_finish
-from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
-from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun, Payload
+from seatctl.services.operations.submit import OperationRequest, Proposal, only_to_finish
 from seatctl.services.subscriptions.finish import final_transaction
 from seatctl.services.subscriptions.snapshot import read_home_subscription
 from seatctl.services.users.permissions import allow

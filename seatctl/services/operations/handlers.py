@@ -25,8 +25,7 @@ from seatctl.models.operation import Operation
 from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.rules.typed_json import load
-from seatctl.services.operations.payload import Payload, SubscriptionPayload
-from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun, Payload, SubscriptionPayload
 
 P = TypeVar("P", bound=Payload)
 

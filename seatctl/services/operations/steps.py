@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import UnreadableObject, read_subscription, require_readable
@@ -36,7 +36,7 @@ from seatctl.models.operation import Operation, Step
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.rules import hints
 from seatctl.rules.metadata import made_by, marks
-from seatctl.services.operations.payload import Payload, SubscriptionPayload
+from seatctl.rules.purchases import ShownCharge
 
 KEYS_LAST = timedelta(hours=23)
 """How long the idempotency key of a step is trusted. It must stay below the 24 hours for which Stripe replays
@@ -69,6 +69,38 @@ _REFUSALS: dict[str, type[SeatctlError]] = {
 
 Find = Callable[[], StripeJson | None]
 """Looks for what a step did in Stripe: returns the object, or None if the step was never carried out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payload:
+    """What operations of every kind store when they begin: their handlers know nothing else.
+
+    Each kind adds its own fields in a frozen dataclass beside its handler; `rules/typed_json.py` dumps and
+    loads it. The keys in the ledger never change: a field that gets a better name keeps its key by
+    `stored_as`. A new field has a default that means what the version without the field did.
+    """
+
+    kind: ClassVar[str]
+    """The name of the kind in the ledger."""
+    summary: str = ""
+    """What the run's report says once the operation is done."""
+    due_now: int = 0
+    """What was shown as due, in minor units."""
+    shown: ShownCharge | None = None
+    warnings: tuple[str, ...] = ()
+    customer: str | None = None
+    """The Stripe customer who pays, None if the operation makes one or charges nobody."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionPayload(Payload):
+    """What operations on a running subscription store."""
+
+    subscription: int
+    """Its id in the ledger."""
+    stripe_id: str
+    """The id of its Stripe subscription."""
+
 
 P_co = TypeVar("P_co", bound=Payload, covariant=True)
 

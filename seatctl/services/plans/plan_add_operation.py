@@ -19,10 +19,8 @@ from seatctl.rules import hints
 from seatctl.rules.metadata import plan_metadata
 from seatctl.rules.typed_json import dump, stored_as
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
-from seatctl.services.operations.payload import Payload
-from seatctl.services.operations.proposal import Proposal, only_to_finish, submit_proposal
-from seatctl.services.operations.steps import OperationRun
-from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.operations.steps import OperationRun, Payload
+from seatctl.services.operations.submit import OperationRequest, Proposal, only_to_finish, submit_proposal
 from seatctl.services.plans.spec import PLAN_COLUMNS, plan_row
 from seatctl.services.users.permissions import allow
 

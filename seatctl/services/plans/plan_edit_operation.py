@@ -25,10 +25,8 @@ from seatctl.rules.names import check_plan_name
 from seatctl.rules.policies import FLEXIBLE, check_term, with_fields
 from seatctl.rules.typed_json import dump, stored_as
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
-from seatctl.services.operations.payload import Payload
-from seatctl.services.operations.proposal import Proposal, submit_proposal
-from seatctl.services.operations.steps import OperationRun
-from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.operations.steps import OperationRun, Payload
+from seatctl.services.operations.submit import OperationRequest, Proposal, submit_proposal
 from seatctl.services.plans.plan_add_operation import price_form
 from seatctl.services.plans.spec import PLAN_COLUMNS, edit_result, plan_row, spec_of
 from seatctl.services.users.permissions import allow

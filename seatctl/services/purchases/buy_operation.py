@@ -11,25 +11,58 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_invoice, read_subscription
-from seatctl.billing.port import AuthenticationRequired, MissingInStripe, StripeJson, Write
+from seatctl.billing.objects import UnreadableObject, read_customer, read_invoice, read_subscription
+from seatctl.billing.port import AuthenticationRequired, StripeJson
 from seatctl.errors import JsonValue, StripeRefused
-from seatctl.models.invoice import InvoiceStatus
+from seatctl.ledger import subscriptions, users
+from seatctl.ledger.mirror import customers, invoices
+from seatctl.ledger.mirror import subscription_updates as mirror
+from seatctl.ledger.subscriptions import NewSubscription
+from seatctl.ledger.transaction import Transaction
+from seatctl.models.call import format_time
+from seatctl.models.plan import Policy
+from seatctl.models.report import counted
 from seatctl.models.role import Action
-from seatctl.models.stripe_objects import StripeSubscription
+from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.metadata import subscription_metadata
 from seatctl.rules.policies import FLEXIBLE
 from seatctl.rules.purchases import cards_only
-from seatctl.services.charging.customer import delete_customer, known_customer, paying_customer
 from seatctl.services.charging.own_invoice import send_if_draft
-from seatctl.services.charging.pay_invoice import current_invoice
-from seatctl.services.charging.processing import require_no_payment_processing
-from seatctl.services.operations.handlers import Apply, OperationHandler, register
-from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
-from seatctl.services.purchases.purchase import PurchasePayload, add_bought
+from seatctl.services.charging.pay_invoice import current_invoice, require_no_payment_processing, void_if_open
+from seatctl.services.charging.payer import saved_method
+from seatctl.services.notifications.reminders import queue_receipts
+from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun, Payload
+from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, due_sentence, subscription_row
 
 _UNPAID = frozenset((SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurchasePayload(Payload):
+    """A purchase, by whichever way it is paid. Without a `customer`, a new one is made."""
+
+    payment_method: str | None = None
+    billing_email: str | None = None
+    billing_name: str | None = None
+    address: dict[str, JsonValue] | None = None
+    name: str
+    owner: str | None = None
+    """An e-mail."""
+    seats: int
+    plan_id: int
+    price: str
+    """The plan's price in Stripe."""
+    currency: str
+    policy: Policy | None = None
+    discounts: tuple[JsonValue, ...] = ()
+    """In Stripe's words."""
+    automatic_tax: bool = False
+    card: str | None = None
+    """The card of the subscription whose customer pays; None: the customer's default."""
+    due_days: int | None = None
+    """Days until an invoice on account is due; None charges the card."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,56 +91,102 @@ def charge(running: OperationRun[PurchasePayload], customer: str, card: str | No
     return subscription
 
 
+# The customer -----------------------------------------------------------------------------------------
+
+
+def paying_customer(running: OperationRun[PurchasePayload]) -> str:
+    """Return the Stripe id of the customer who pays: the one given, or a new one.
+
+    If a card is given, it becomes the new customer's default.
+    """
+    payload = running.payload
+    if payload.customer:
+        return payload.customer
+    payment_method = payload.payment_method and saved_method(running, payload.payment_method)
+    answer = running.step_or_fail(
+        "customer",
+        endpoints.create_customer(_form(running, payment_method)),
+        lambda: _find_customer(running),
+    )
+    return str(answer["id"])
+
+
+def _form(running: OperationRun[PurchasePayload], payment_method: str | None) -> dict[str, JsonValue]:
+    payload = running.payload
+    form: dict[str, JsonValue] = {"metadata": running.marks}
+    if payment_method:
+        form["payment_method"] = payment_method
+        form["invoice_settings"] = {"default_payment_method": payment_method}
+    details: dict[str, JsonValue] = {
+        "email": payload.billing_email,
+        "name": payload.billing_name,
+        "address": payload.address,
+    }
+    return {**form, **{name: value for name, value in details.items() if value}}
+
+
+def _find_customer(running: OperationRun[Payload]) -> StripeJson | None:
+    """Find the customer that this operation made, in Stripe's list: its search lags behind."""
+    return running.find_in(endpoints.customers(created_since=running.earliest()))
+
+
+def known_customer(running: OperationRun[Payload]) -> str | None:
+    """Return the customer of an operation that may have been interrupted, None if it has none yet."""
+    if running.payload.customer:
+        return running.payload.customer
+    answer = running.answered("customer") or _find_customer(running)
+    return None if answer is None else str(answer["id"])
+
+
+def delete_customer(running: OperationRun[PurchasePayload], customer: str) -> None:
+    """Delete the customer if this operation made it."""
+    if not running.payload.customer:
+        found = endpoints.customer(customer)
+        running.delete(
+            "delete-customer", endpoints.delete_customer(customer), lambda: running.is_missing(found)
+        )
+
+
 # The subscription -------------------------------------------------------------------------------------
 
 
 def _subscription(running: OperationRun[PurchasePayload], customer: str, card: str | None) -> StripeJson:
     """Make the subscription; Stripe charges in the same call, or refuses and makes nothing."""
-
-    def undo() -> None:
-        delete_customer(running, customer)
-
-    def create(behavior: str) -> Write:
-        form = subscription_form(running, customer)
-        form["payment_behavior"] = behavior
-        if behavior == "default_incomplete":
-            # The cardholder may pay with any card on the invoice's page: it becomes the subscription's card.
-            form["payment_settings"] = {
-                **cards_only(),
-                "save_default_payment_method": "on_subscription",
-            }
-        else:
-            form["off_session"] = True
-        if card:
-            form["default_payment_method"] = card
-        return endpoints.create_subscription(form)
-
-    def find() -> StripeJson | None:
-        return find_subscription(running, customer)
-
+    paid_by: dict[str, JsonValue] = {"default_payment_method": card} if card else {}
     try:
-        return running.step_or_fail(
-            "subscription", create("error_if_incomplete"), find, undo, but=(AuthenticationRequired,)
-        )
+        at_once = {"payment_behavior": "error_if_incomplete", "off_session": True, **paid_by}
+        return _create(running, customer, "subscription", at_once, but=(AuthenticationRequired,))
     except AuthenticationRequired:
-        return running.step_or_fail("subscription-to-authenticate", create("default_incomplete"), find, undo)
+        # The cardholder may pay with any card on the invoice's page: it becomes the subscription's card.
+        settings: JsonValue = {**cards_only(), "save_default_payment_method": "on_subscription"}
+        later = {"payment_behavior": "default_incomplete", "payment_settings": settings, **paid_by}
+        return _create(running, customer, "subscription-to-authenticate", later)
 
 
 def _on_account(running: OperationRun[BuyPayload], customer: str, due_days: int) -> StripeSubscription:
     """Make the subscription and send its first invoice, which Stripe would leave a draft for an hour."""
-    form = subscription_form(running, customer)
-    form |= {"collection_method": "send_invoice", "days_until_due": due_days}
-    subscription = read_subscription(
-        running.step_or_fail(
-            "subscription",
-            endpoints.create_subscription(form),
-            lambda: find_subscription(running, customer),
-            lambda: delete_customer(running, customer),
-        )
-    )
+    way: dict[str, JsonValue] = {"collection_method": "send_invoice", "days_until_due": due_days}
+    subscription = read_subscription(_create(running, customer, "subscription", way))
     if subscription.latest_invoice is not None:
         send_if_draft(running, subscription.latest_invoice)
     return read_subscription(running.billing.read(endpoints.subscription(subscription.id)))
+
+
+def _create(
+    running: OperationRun[PurchasePayload],
+    customer: str,
+    step: str,
+    way_to_pay: dict[str, JsonValue],
+    but: tuple[type[StripeRefused], ...] = (),
+) -> StripeJson:
+    """Make the subscription; if it is refused, a customer made for it is deleted again."""
+    return running.step_or_fail(
+        step,
+        endpoints.create_subscription({**subscription_form(running, customer), **way_to_pay}),
+        running.mine(endpoints.subscriptions_of(customer)),
+        lambda: delete_customer(running, customer),
+        but,
+    )
 
 
 def subscription_form(running: OperationRun[PurchasePayload], customer: str) -> dict[str, JsonValue]:
@@ -134,14 +213,6 @@ def new_metadata(running: OperationRun[PurchasePayload]) -> dict[str, JsonValue]
     payload = running.payload
     settings = subscription_metadata(payload.name, payload.owner or None, payload.policy or FLEXIBLE)
     return {**running.marks, **settings}
-
-
-def find_subscription(running: OperationRun[PurchasePayload], customer: str) -> StripeJson | None:
-    """Find the subscription that this operation made for a customer."""
-    try:
-        return running.find_in(endpoints.subscriptions_of(customer))
-    except MissingInStripe:
-        return None  # the customer was deleted, perhaps by this operation: nothing can be charged
 
 
 # Authentication ---------------------------------------------------------------------------------------
@@ -184,17 +255,9 @@ def _cancel(running: OperationRun[PurchasePayload], subscription: StripeSubscrip
     if not subscription.status.is_over:
         running.delete("cancel-subscription", endpoints.cancel_subscription(subscription.id), has_ended)
     if subscription.latest_invoice:
-        _void_first_invoice(running, subscription.latest_invoice)
+        # Canceling leaves it open, and its page would still take money.
+        void_if_open(running, subscription.latest_invoice, "void-first-invoice")
     delete_customer(running, customer)
-
-
-def _void_first_invoice(running: OperationRun[PurchasePayload], invoice: str) -> None:
-    """Void the invoice, which canceling leaves open: its page would still take money."""
-    unless_open = running.when(
-        endpoints.invoice(invoice), lambda raw: read_invoice(raw).status is not InvoiceStatus.OPEN
-    )
-    if unless_open() is None:
-        running.step_must_succeed("void-first-invoice", endpoints.void_invoice(invoice), unless_open)
 
 
 # Too late ---------------------------------------------------------------------------------------------
@@ -208,7 +271,7 @@ def _undo(running: OperationRun[BuyPayload]) -> str | None:
 
 def take_back(running: OperationRun[PurchasePayload], customer: str) -> str | None:
     """Cancel the unpaid subscription and delete the customer made for it; None if it is paid and stays."""
-    raw = find_subscription(running, customer)
+    raw = running.find_in(endpoints.subscriptions_of(customer))
     if raw is None:
         delete_customer(running, customer)
         return "what had reached Stripe is deleted; nothing was charged"
@@ -220,3 +283,68 @@ def take_back(running: OperationRun[PurchasePayload], customer: str) -> str | No
 
 
 register(OperationHandler(BuyPayload, _run, _undo, action=Action.BUY))
+
+
+def add_bought(running: OperationRun[PurchasePayload], subscription: StripeSubscription) -> Apply:
+    """Return the final transaction of a purchase. Stripe is read before it, because it makes no calls."""
+    payload = running.payload
+    customer = read_customer(running.billing.read(endpoints.customer(subscription.customer_id)))
+    invoice = (
+        read_invoice(running.billing.read(endpoints.invoice(subscription.latest_invoice)))
+        if subscription.latest_invoice
+        else None
+    )
+    if not subscription.items:
+        raise UnreadableObject(f"Stripe's subscription {subscription.id} has no items")
+    item = subscription.items[0]
+
+    def apply(tx: Transaction) -> OperationResult:
+        customer_row = customers.store(tx, customer)
+        added = subscriptions.add(
+            tx,
+            NewSubscription(
+                name=payload.name,
+                plan_id=payload.plan_id,
+                customer_id=customer_row,
+                mirror=subscription,
+                item=item,
+                policy=payload.policy,
+                owner_id=users.add(tx, payload.owner).id if payload.owner else None,
+                home_ledger=running.ledger.id,
+            ),
+        )
+        subscriptions.record_added(tx, added)
+        if invoice is not None:
+            stored = invoices.store(tx, invoice, customer_id=customer_row, subscription_id=added.id)
+            queue_receipts(tx, added.id, [stored] if invoice.amount_paid > 0 else [])
+            mirror.update_unpaid_since(tx, added.id, subscription)
+        row = {
+            **subscription_row(added),
+            "billing_email": customer.email,
+            **_invoiced(invoice),
+            "result": "bought",
+        }
+        summary = f"bought {counted(payload.seats, 'seat')} of {added.plan_slug} as {added.name}"
+        summary += due_sentence(invoice, customer.email)
+        return OperationResult(summary, (row,), SUBSCRIPTION_COLUMNS, charged=_total_due(invoice))
+
+    return apply
+
+
+def _total_due(invoice: StripeInvoice | None) -> int | None:
+    """The total of the first invoice, in minor units; None if a later one is the latest."""
+    if invoice is None:
+        return 0
+    return invoice.amount_due if invoice.billing_reason == "subscription_create" else None
+
+
+def _invoiced(invoice: StripeInvoice | None) -> dict[str, JsonValue]:
+    if invoice is None:
+        return {"invoice": None, "amount_paid": 0}
+    return {
+        "invoice": invoice.number,
+        "amount_paid": invoice.amount_paid,
+        "amount_due": invoice.amount_remaining,
+        "due_date": None if invoice.due_date is None else format_time(invoice.due_date),
+        "invoice_url": invoice.hosted_url,
+    }

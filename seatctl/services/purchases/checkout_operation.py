@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_collected_card, read_page, read_subscription
-from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson, stripe_now
+from seatctl.billing.port import Billing, InvalidRequest, stripe_now
 from seatctl.errors import Code, JsonValue, StripeRefused
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripePage, StripeSubscription
@@ -21,7 +21,6 @@ from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.policies import FLEXIBLE
 from seatctl.rules.purchases import CARD
-from seatctl.services.charging.customer import delete_customer, known_customer, paying_customer
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import (
     KEYS_LAST,
@@ -29,8 +28,16 @@ from seatctl.services.operations.steps import (
     OperationRun,
     WaitingForCardholder,
 )
-from seatctl.services.purchases.buy_operation import charge, new_metadata, take_back
-from seatctl.services.purchases.purchase import PurchasePayload, add_bought
+from seatctl.services.purchases.buy_operation import (
+    PurchasePayload,
+    add_bought,
+    charge,
+    delete_customer,
+    known_customer,
+    new_metadata,
+    paying_customer,
+    take_back,
+)
 
 _PAUSE = 2.0
 """Seconds between two reads of a page."""
@@ -60,7 +67,7 @@ def _run(running: OperationRun[CheckoutPayload]) -> Apply:
     session = running.step_or_fail(
         "checkout",
         endpoints.create_checkout({**page_form(running, customer), "expires_at": _expires_at(running)}),
-        lambda: _find(running, customer),
+        running.mine(endpoints.checkouts_of(customer)),
         lambda: delete_customer(running, customer),
     )
     return add_bought(running, _completed(running, customer, str(session["id"])))
@@ -142,13 +149,6 @@ def _expires_at(running: OperationRun[CheckoutPayload]) -> int:
     return int((stripe_now(running.billing, running.call) + max(remaining, _SHORTEST)).timestamp())
 
 
-def _find(running: OperationRun[CheckoutPayload], customer: str) -> StripeJson | None:
-    try:
-        return running.find_in(endpoints.checkouts_of(customer))
-    except MissingInStripe:
-        return None
-
-
 def _expire(running: OperationRun[CheckoutPayload], session: str) -> StripePage:
     """Close the page, and return it as it is then: it may be completed at the same moment."""
     closed = running.when(endpoints.checkout(session), lambda raw: read_page(raw).status != "open")
@@ -173,7 +173,7 @@ def _undo(running: OperationRun[CheckoutPayload]) -> str | None:
     customer = known_customer(running)
     if customer is None:
         return "nothing had reached Stripe"
-    page = running.answered("checkout") or _find(running, customer)
+    page = running.answered("checkout") or running.find_in(endpoints.checkouts_of(customer))
     if page is None:
         delete_customer(running, customer)
         return "what had reached Stripe is deleted; nothing was charged"

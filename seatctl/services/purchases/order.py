@@ -41,16 +41,22 @@ from seatctl.rules.purchases import (
 )
 from seatctl.rules.subscription_changes import check_on_account, end_command
 from seatctl.rules.typed_json import load
-from seatctl.services.charging.cards import can_be_charged, require_given_card
-from seatctl.services.charging.customer import require_customer
-from seatctl.services.charging.discounts import discount_forms
-from seatctl.services.operations.proposal import Proposal, charge_note
-from seatctl.services.operations.submit import OperationRequest, earlier_operations, is_same
+from seatctl.services.charging.payer import (
+    can_be_charged,
+    discount_forms,
+    require_customer,
+    require_given_card,
+)
+from seatctl.services.operations.submit import (
+    OperationRequest,
+    Proposal,
+    charge_note,
+    earlier_operations,
+    is_same,
+)
 from seatctl.services.plans.spec import sellable
-from seatctl.services.purchases.buy_operation import BuyPayload
+from seatctl.services.purchases.buy_operation import BuyPayload, PurchasePayload
 from seatctl.services.purchases.checkout_operation import CheckoutPayload
-from seatctl.services.purchases.purchase import PurchasePayload
-from seatctl.services.subscriptions.subscription_metadata_operation import require_free_name
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS
 from seatctl.services.users.permissions import allow
 
@@ -182,7 +188,7 @@ def _check(reader: Reader, order: Order, *, name_counts: bool = True) -> None:
         if order.due_days is not None:
             check_on_account(plan.policy, order.name)
     if name_counts:
-        require_free_name(reader, order.name)
+        subscriptions.require_free_name(reader, order.name)
 
 
 def _check_people(order: Order) -> None:

@@ -29,11 +29,10 @@ from seatctl.models.run import Run, RunState
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.metadata import made_by
 from seatctl.rules.undo_command import ChangedFact, reversal
-from seatctl.services.charging.customer import known_customer
 from seatctl.services.operations import handlers
-from seatctl.services.operations.payload import Payload, SubscriptionPayload
-from seatctl.services.operations.steps import OperationRun
+from seatctl.services.operations.steps import OperationRun, Payload, SubscriptionPayload
 from seatctl.services.operations.submit import end_as_failed, perform
+from seatctl.services.purchases.buy_operation import known_customer
 from seatctl.services.subscriptions.snapshot import read_running
 from seatctl.services.users.permissions import allow
 

@@ -14,7 +14,7 @@ from seatctl.models.report import counted
 from seatctl.rules.assignment import require_home
 from seatctl.rules.desired_state import Changes, SubscriptionComparison, sentence
 from seatctl.rules.purchases import amount_of, check_spend
-from seatctl.services.operations.proposal import Proposal, submit_proposal
+from seatctl.services.operations.submit import Proposal, submit_proposal
 from seatctl.services.subscriptions.change_operation import prepare_added_seats
 from seatctl.services.subscriptions.proposal import ChangeOptions
 from seatctl.services.subscriptions.snapshot import TermPayload

@@ -23,8 +23,6 @@ from seatctl.rules.refunds import remaining_charge
 from seatctl.rules.subscription_changes import NotRunning, Target
 from seatctl.rules.subscription_state import RENEWED
 from seatctl.rules.typed_json import stored_as
-from seatctl.services.charging.cards import require_card
-from seatctl.services.charging.discounts import discount_forms, find_discounts
 from seatctl.services.charging.own_invoice import (
     OwnInvoice,
     collect_own_invoice,
@@ -33,9 +31,10 @@ from seatctl.services.charging.own_invoice import (
     tax_fields,
     undo_invoice,
 )
+from seatctl.services.charging.payer import discount_forms, find_discounts, require_card
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
-from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
+from seatctl.services.operations.submit import Proposal
 from seatctl.services.subscriptions.finish import final_transaction
 from seatctl.services.subscriptions.proposal import ChangeOptions, priced_proposal, spend_limit
 from seatctl.services.subscriptions.snapshot import (

@@ -28,15 +28,16 @@ from seatctl.rules.billing_details import ADDRESS_PARTS, Details
 from seatctl.rules.metadata import SUBSCRIPTION
 from seatctl.rules.purchases import check_spend
 from seatctl.rules.typed_json import dump
-from seatctl.services.charging.cards import require_given_card
-from seatctl.services.charging.customer import require_customer, saved_method
-from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice
-from seatctl.services.charging.processing import is_payment_processing, require_no_payment_processing
+from seatctl.services.charging.pay_invoice import (
+    current_invoice,
+    is_payment_processing,
+    pay_invoice,
+    require_no_payment_processing,
+)
+from seatctl.services.charging.payer import require_customer, require_given_card, saved_method
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
-from seatctl.services.operations.payload import SubscriptionPayload
-from seatctl.services.operations.proposal import Proposal, charge_note
-from seatctl.services.operations.steps import OperationRun
-from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.operations.steps import OperationRun, SubscriptionPayload
+from seatctl.services.operations.submit import OperationRequest, Proposal, charge_note
 from seatctl.services.subscriptions.finish import After, final_transaction
 from seatctl.services.subscriptions.proposal import ChangeOptions, repeated_proposal, unless_changed
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, read_snapshot, require_unscheduled

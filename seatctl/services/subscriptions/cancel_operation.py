@@ -27,12 +27,10 @@ from seatctl.rules import hints, open_invoices
 from seatctl.rules.refunds import CreditShare
 from seatctl.rules.subscription_changes import window_opens
 from seatctl.rules.typed_json import dump, stored_as
-from seatctl.services.charging.processing import require_no_payment_processing
+from seatctl.services.charging.pay_invoice import require_no_payment_processing
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
-from seatctl.services.operations.payload import SubscriptionPayload
-from seatctl.services.operations.proposal import Proposal
-from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun
-from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun, SubscriptionPayload
+from seatctl.services.operations.submit import OperationRequest, Proposal
 from seatctl.services.subscriptions.classic_billing import require_true_credit
 from seatctl.services.subscriptions.finish import After, final_transaction
 from seatctl.services.subscriptions.previews import total_after

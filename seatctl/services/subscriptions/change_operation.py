@@ -30,15 +30,12 @@ from seatctl.rules.purchases import check_quantity, check_spend, unused_discount
 from seatctl.rules.subscription_changes import Target, check_added_seats
 from seatctl.rules.subscription_state import TermPolicies, cleared_policy, items_changed, waiting_metadata
 from seatctl.rules.typed_json import stored_as
-from seatctl.services.charging.cards import can_be_charged
-from seatctl.services.charging.discounts import discount_forms, find_discounts
 from seatctl.services.charging.own_invoice import send_if_draft
-from seatctl.services.charging.pay_invoice import current_invoice, void_invoice
-from seatctl.services.charging.processing import require_no_payment_processing
+from seatctl.services.charging.pay_invoice import current_invoice, require_no_payment_processing, void_invoice
+from seatctl.services.charging.payer import can_be_charged, discount_forms, find_discounts
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
-from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun
-from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.operations.submit import OperationRequest, Proposal
 from seatctl.services.plans.spec import sellable
 from seatctl.services.subscriptions.classic_billing import require_true_credit
 from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, apply_departures

@@ -14,14 +14,12 @@ from seatctl.ledger.mirror import mirrored_subscriptions, subscription_updates
 from seatctl.ledger.transaction import Transaction
 from seatctl.ledger.undo import held_seats
 from seatctl.models.call import format_time
-from seatctl.models.money import format_money
 from seatctl.models.stripe_objects import StripeInvoice, StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription, SubscriptionState
 from seatctl.rules.metadata import with_described_item
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.handlers import Apply, OperationResult
-from seatctl.services.operations.payload import Payload
-from seatctl.services.operations.steps import OperationRun
+from seatctl.services.operations.steps import OperationRun, Payload
 from seatctl.services.subscriptions.snapshot import (
     ItemGone,
     TermPayload,
@@ -29,7 +27,7 @@ from seatctl.services.subscriptions.snapshot import (
     item_and_state,
     mirror_update,
 )
-from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
+from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, due_sentence, subscription_row
 
 _RENEWAL = "subscription_cycle"
 
@@ -131,15 +129,6 @@ def _total_due(invoices: list[StripeInvoice], own: set[str | None]) -> int:
     return sum(
         invoice.amount_due for invoice in invoices if invoice.id in own and invoice.billing_reason != _RENEWAL
     )
-
-
-def due_sentence(invoice: StripeInvoice | None, email: str | None = None) -> str:
-    """Return what is still to be paid, by when, and where it was sent; empty if the card has paid."""
-    if invoice is None or invoice.due_date is None or not invoice.amount_remaining:
-        return ""
-    amount = format_money(invoice.amount_remaining, invoice.currency)
-    sent_to = f", sent to {email}" if email else ""
-    return f": invoice {invoice.number} over {amount} is due {invoice.due_date:%Y-%m-%d}{sent_to}"
 
 
 def _due(invoices: list[StripeInvoice]) -> dict[str, JsonValue]:

@@ -19,7 +19,7 @@ from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.rules.assignment import require_home
 from seatctl.rules.metadata import LEDGER
-from seatctl.services.charging.customer import require_customer
+from seatctl.services.charging.payer import require_customer
 from seatctl.services.users.permissions import allow
 
 FEATURES: dict[str, JsonValue] = {

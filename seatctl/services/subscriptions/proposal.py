@@ -21,9 +21,15 @@ from seatctl.models.subscription import Subscription
 from seatctl.rules.purchases import ShownCharge, amount_of, check_spend, too_little
 from seatctl.rules.subscription_changes import end_command, reverse_command
 from seatctl.rules.typed_json import load
-from seatctl.services.operations.payload import Payload
-from seatctl.services.operations.proposal import Guard, Proposal, charge_note, only_to_finish
-from seatctl.services.operations.submit import OperationRequest, earlier_operations
+from seatctl.services.operations.steps import Payload
+from seatctl.services.operations.submit import (
+    Guard,
+    OperationRequest,
+    Proposal,
+    charge_note,
+    earlier_operations,
+    only_to_finish,
+)
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, TermPayload
 from seatctl.services.users.permissions import allow
 

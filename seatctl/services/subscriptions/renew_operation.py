@@ -29,8 +29,6 @@ from seatctl.rules.purchases import cards_only, check_quantity, check_spend
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.subscription_state import TermPolicies, items_changed
 from seatctl.rules.typed_json import stored_as
-from seatctl.services.charging.cards import require_card
-from seatctl.services.charging.discounts import discount_forms
 from seatctl.services.charging.own_invoice import (
     OwnInvoice,
     collect_own_invoice,
@@ -38,9 +36,10 @@ from seatctl.services.charging.own_invoice import (
     tax_fields,
     undo_invoice,
 )
+from seatctl.services.charging.payer import discount_forms, require_card
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
-from seatctl.services.operations.proposal import Proposal
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
+from seatctl.services.operations.submit import Proposal
 from seatctl.services.plans.spec import sellable
 from seatctl.services.subscriptions.addon_operation import (
     discount_warnings,

@@ -18,14 +18,16 @@ from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.purchases import address_hint, check_spend, check_tax
-from seatctl.services.charging.cards import require_card
-from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice, void_invoice
-from seatctl.services.charging.processing import require_no_payment_processing
+from seatctl.services.charging.pay_invoice import (
+    current_invoice,
+    pay_invoice,
+    require_no_payment_processing,
+    void_invoice,
+)
+from seatctl.services.charging.payer import require_card
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
-from seatctl.services.operations.payload import SubscriptionPayload
-from seatctl.services.operations.proposal import Proposal
-from seatctl.services.operations.steps import OperationRun
-from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.operations.steps import OperationRun, SubscriptionPayload
+from seatctl.services.operations.submit import OperationRequest, Proposal
 from seatctl.services.subscriptions.finish import final_transaction
 from seatctl.services.subscriptions.proposal import ChangeOptions, unless_changed
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot

@@ -29,7 +29,7 @@ from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
 from seatctl.rules.subscription_changes import Target, require_running
 from seatctl.rules.subscription_state import LedgerFacts, read_state, waiting_metadata
 from seatctl.rules.typed_json import stored_as
-from seatctl.services.operations.payload import SubscriptionPayload
+from seatctl.services.operations.steps import SubscriptionPayload
 from seatctl.services.plans.spec import require_policy
 from seatctl.services.users.permissions import allow
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from shlex import quote
 
 from seatctl.billing import endpoints
 from seatctl.billing.port import Billing
-from seatctl.errors import Code, JsonValue, SeatctlError, refuse
+from seatctl.errors import JsonValue, SeatctlError
 from seatctl.ledger import operations, subscriptions, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader, Transaction
@@ -24,10 +23,8 @@ from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OPERATION, OWNER, auto_a
 from seatctl.rules.names import check_name, name_key
 from seatctl.rules.typed_json import load, stored_as
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
-from seatctl.services.operations.payload import SubscriptionPayload
-from seatctl.services.operations.proposal import Proposal, submit_proposal
-from seatctl.services.operations.steps import OperationRun
-from seatctl.services.operations.submit import OperationRequest
+from seatctl.services.operations.steps import OperationRun, SubscriptionPayload
+from seatctl.services.operations.submit import OperationRequest, Proposal, submit_proposal
 from seatctl.services.subscriptions.snapshot import ItemGone, item_of, metadata_item, read_home_subscription
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
 from seatctl.services.users.people import require_active_user
@@ -56,18 +53,6 @@ class SubscriptionMetadataPayload(SubscriptionPayload):
     """The item whose metadata describes the subscription, None if Stripe's subscription does."""
 
 
-def require_free_name(reader: Reader, name: str, excluding: Subscription | None = None) -> None:
-    """Raise `name_taken` if a subscription other than `excluding` has the name."""
-    taken = subscriptions.named(reader, name)
-    if taken is not None and (excluding is None or taken.id != excluding.id):
-        raise refuse(
-            Code.NAME_TAKEN,
-            f"there is already a subscription {taken.name}",
-            hint=f"seatctl subs show {quote(taken.name)}, or buy with another --name",
-            data={"subscription": taken.name},
-        )
-
-
 def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str) -> Report:
     """Rename a subscription, in the ledger and in Stripe. Raises `name_taken`."""
     new_name = check_name(name)
@@ -78,7 +63,7 @@ def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str)
         if subscription.name == new_name and reserved is None:
             return unchanged_report(call, f"{new_name} already has that name")
         if reserved is None:
-            require_free_name(reader, new_name, excluding=subscription)
+            subscriptions.require_free_name(reader, new_name, excluding=subscription)
     report = change_setting(
         ledger, billing, call, subscription, {"name": new_name}, f"renamed {subscription.name} to {new_name}"
     )
@@ -172,7 +157,7 @@ def change_setting(
 
     def guard(reader: Reader) -> None:
         if "name" in setting:
-            require_free_name(reader, str(setting["name"]), excluding=subscription)
+            subscriptions.require_free_name(reader, str(setting["name"]), excluding=subscription)
 
     row: Record = {"name": subscription.name, **setting}
     proposal = Proposal(request, row, summary, columns=(*row, "result"), result="changed", guard=guard)

@@ -6,8 +6,10 @@ from datetime import datetime, timedelta
 
 from seatctl.ledger.subscriptions import NextTerm
 from seatctl.models.call import format_time
+from seatctl.models.money import format_money
 from seatctl.models.plan import Policy, Renewal
 from seatctl.models.report import Record, counted
+from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.approval import auto_approval_fields
@@ -37,6 +39,15 @@ def subscription_row(subscription: Subscription) -> Record:
         "auto_approve": subscription.auto_approval.enabled,
         "stripe_subscription": subscription.stripe_subscription,
     }
+
+
+def due_sentence(invoice: StripeInvoice | None, email: str | None = None) -> str:
+    """Return what is still to be paid, by when, and where it was sent; empty if the card has paid."""
+    if invoice is None or invoice.due_date is None or not invoice.amount_remaining:
+        return ""
+    amount = format_money(invoice.amount_remaining, invoice.currency)
+    sent_to = f", sent to {email}" if email else ""
+    return f": invoice {invoice.number} over {amount} is due {invoice.due_date:%Y-%m-%d}{sent_to}"
 
 
 def with_troubles(row: Record, subscription: Subscription, at: datetime) -> Record:

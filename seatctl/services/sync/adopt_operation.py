@@ -23,8 +23,7 @@ from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.metadata import LEDGER, NAME, is_on_item, metadata_of, with_described_item
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
-from seatctl.services.operations.payload import SubscriptionPayload
-from seatctl.services.operations.steps import OperationRun
+from seatctl.services.operations.steps import OperationRun, SubscriptionPayload
 from seatctl.services.operations.submit import OperationRequest, submit
 from seatctl.services.subscriptions.snapshot import mirror_update, state_of
 from seatctl.services.subscriptions.subscription_metadata_operation import not_reached, write_metadata

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from seatctl.billing import endpoints
 from seatctl.models.role import Action
 from seatctl.services.operations.handlers import OperationHandler, OperationResult, register
-from seatctl.services.operations.payload import Payload
+from seatctl.services.operations.steps import Payload
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
