@@ -32,7 +32,7 @@ def list_messages(ctx: Context, failed: FailedOpt = False, waiting: WaitingOpt =
     """
     from seatctl.ledger import outbox
     from seatctl.models.message import MessageState
-    from seatctl.services.notifications.commands import message_row
+    from seatctl.services.notifications.delivery import message_row
 
     state = MessageState.FAILED if failed else MessageState.WAITING if waiting else None
     with ctx.ledger.reading() as reader:
@@ -55,7 +55,7 @@ def show(ctx: Context, number: NumberArg) -> None:
       seatctl notify show 12 -o json
     """
     from seatctl.config.mail import activation_days, find_texts
-    from seatctl.services.notifications.commands import preview
+    from seatctl.services.notifications.delivery import preview
 
     texts = find_texts(ctx.settings, ctx.profile)
     shown = columns(f"{_LISTED} subject text html", machine="html", titles={"id": "Message"})
@@ -83,7 +83,7 @@ def send(
       seatctl notify send --failed
       seatctl notify send --again zoe@example.com
     """
-    from seatctl.services.notifications.commands import SendOptions, send_messages
+    from seatctl.services.notifications.delivery import SendOptions, send_messages
 
     options = SendOptions(failed, again, at_once)
     ctx.emit(send_messages(ctx.ledger, lambda: ctx.mail_setup, ctx.call, options), handle="id")
@@ -105,7 +105,7 @@ def send_test(
     """
     from seatctl.errors import UsageError
     from seatctl.models.report import would_have
-    from seatctl.services.notifications import commands
+    from seatctl.services.notifications import delivery
 
     recipient = email or ctx.actor
     if "@" not in recipient:
@@ -116,7 +116,7 @@ def send_test(
         from seatctl.input.lines import stdin_line
 
         store_password(ctx.settings, ctx.profile, read_secret(stdin_line()))
-    record = commands.send_test(ctx.ledger, lambda: ctx.mail_setup, ctx.call, recipient, ctx.profile.name)
+    record = delivery.send_test(ctx.ledger, lambda: ctx.mail_setup, ctx.call, recipient, ctx.profile.name)
     if ctx.options.dry_run:
         ctx.note(would_have(f"sent a test message to {recipient}"))
     ctx.emit_one(record, columns(" ".join(record), machine="dry_run"), handle="to")

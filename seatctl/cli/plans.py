@@ -88,7 +88,7 @@ def add(
       seatctl plans add eu --price 9 --currency eur --set pack_size=10 --set min_seats=10
     """
     from seatctl.rules.policies import preset, with_fields
-    from seatctl.services.plans.plan_add_operation import add_plan
+    from seatctl.services.plans.plan_operation import add_plan
     from seatctl.services.plans.spec import new_spec
 
     spec = new_spec(
@@ -124,7 +124,7 @@ def edit(
     from seatctl.ledger import plans
     from seatctl.rules.policies import as_fields, preset
     from seatctl.rules.purchases import amount_of
-    from seatctl.services.plans.plan_edit_operation import edit_plan
+    from seatctl.services.plans.plan_operation import edit_plan
 
     if price is None and name is None and policy is None and not assignments:
         raise UsageError("there is nothing to change", hint="give --price, --name, --policy or --set")
@@ -151,7 +151,7 @@ def archive(
       seatctl plans archive pro
       seatctl plans archive pro --undo
     """
-    from seatctl.services.plans.plan_edit_operation import archive_plan
+    from seatctl.services.plans.plan_operation import archive_plan
 
     ctx.emit(archive_plan(ctx.ledger, ctx.billing, ctx.call, plan, undo=undo), handle="slug")
 

@@ -75,7 +75,7 @@ def create(
       seatctl requests create zoe@example.com --feature reports --expires 14d
     """
     from seatctl.rules.dates import moment_after
-    from seatctl.services.requests.create import SeatRequestOptions, create_request
+    from seatctl.services.requests.decide import SeatRequestOptions, create_request
 
     expires_at = None if expires is None else moment_after(expires, ctx.now)
     options = SeatRequestOptions(

@@ -25,10 +25,10 @@ def list_roles(ctx: Context, subscription: OptionalSubscriptionArg = None) -> No
       seatctl roles list
       seatctl roles list design -o json
     """
-    from seatctl.services.users import roles
+    from seatctl.services.users import permissions
 
     with ctx.ledger.reading() as reader:
-        records = list(roles.list_roles(reader, subscription))
+        records = list(permissions.list_roles(reader, subscription))
     ctx.emit_list(records, COLUMNS, handle="actor", total=lambda: len(records))
 
 
@@ -42,7 +42,7 @@ def grant(ctx: Context, actor: ActorArg, role: RoleArg, subscription: Subscripti
       seatctl roles grant bob@example.com assignor
       seatctl roles grant ci:deploy assignor --subscription design
     """
-    from seatctl.services.users.roles import grant_role
+    from seatctl.services.users.permissions import grant_role
 
     ctx.emit(grant_role(ctx.ledger, ctx.call, _checked(actor), role, subscription), handle="actor")
 
@@ -54,7 +54,7 @@ def revoke(ctx: Context, actor: ActorArg, role: RoleArg, subscription: Subscript
     Examples:
       seatctl roles revoke bob@example.com assignor
     """
-    from seatctl.services.users.roles import revoke_role
+    from seatctl.services.users.permissions import revoke_role
 
     ctx.emit(revoke_role(ctx.ledger, ctx.call, _checked(actor), role, subscription), handle="actor")
 

@@ -247,7 +247,7 @@ def move(
       seatctl seats move design design-eu zoe@example.com bob@example.com
       seatctl seats move design design-eu --from people.csv --dry-run
     """
-    from seatctl.services.seats.move import move_seats
+    from seatctl.services.seats.assign import move_seats
 
     people = _people(emails, source, mapping, skip_bad=skip_bad)
     ctx.emit(move_seats(ctx.ledger, ctx.call, subscription, new, people), handle="email")
@@ -260,7 +260,7 @@ def swap(ctx: Context, subscription: SubscriptionArg, old: OldArg, new: NewArg) 
     Examples:
       seatctl seats swap design zoe@example.com bob@example.com
     """
-    from seatctl.services.seats.move import swap_seats
+    from seatctl.services.seats.assign import swap_seats
 
     ctx.emit(swap_seats(ctx.ledger, ctx.call, subscription, old, new), handle="email")
 
@@ -289,7 +289,7 @@ def reclaim(
     from seatctl.errors import UsageError
     from seatctl.rules.dates import span
     from seatctl.rules.revocations import limit
-    from seatctl.services.seats.move import ReclaimOptions, reclaim_seats
+    from seatctl.services.seats.assign import ReclaimOptions, reclaim_seats
 
     if never_claimed is None and inactive is None and not suspended:
         raise UsageError(

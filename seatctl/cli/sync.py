@@ -103,7 +103,7 @@ def _follow_events(ctx: Context, source: str) -> None:
     If an object cannot be read for now, a note says so and the stream goes on.
     """
     from seatctl.models.report import counted
-    from seatctl.services.sync.events import object_of
+    from seatctl.services.sync.reader import object_of
     from seatctl.services.sync.sync import sync_objects
 
     count = missed = 0

@@ -145,7 +145,7 @@ def import_file(ctx: Context, file: FileArg, mapping: MapOpt = None, skip_bad: S
     from seatctl.input.columns import renames
     from seatctl.input.tables import open_table
     from seatctl.rules.people import USER_FIELDS, checked_rows
-    from seatctl.services.users.import_file import import_users
+    from seatctl.services.users.edit import import_users
 
     with open_table(file, USER_FIELDS, mapping=renames(mapping or ())) as table:
         if table.ignored:
@@ -203,7 +203,7 @@ def remove(ctx: Context, emails: EmailsArg, new_owner: NewOwnerOpt = None, erase
     """
     from functools import partial
 
-    from seatctl.services.users.remove import remove_users
+    from seatctl.services.users.edit import remove_users
 
     hand_over = None
     if new_owner is not None:

@@ -16,7 +16,8 @@ from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.names import name_key
 
 IS_RUNNING = f"status IN {one_of(status for status in SubscriptionStatus if status.is_running)}"
-HAS_ENDED = f"status IN {one_of(status for status in SubscriptionStatus if status.is_over)}"
+OVER = one_of(status for status in SubscriptionStatus if status.is_over)
+HAS_ENDED = f"status IN {OVER}"
 
 CONDITION = "s.name_key = :key OR s.stripe_item = :handle OR s.stripe_subscription = :handle"
 """The condition on `subscriptions AS s`, with the parameters that `parameters` returns."""

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from seatctl.ledger.row_values import compact_json, json_list, mapper
+from seatctl.ledger.subscription_handles import OVER
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import format_time
 from seatctl.models.mirror import Kind, MirroredObject
@@ -113,12 +114,11 @@ def by_ids(reader: Reader, identifiers: Sequence[str]) -> Iterator[MirroredObjec
             yield _stored(row)
 
 
-def waiting_subscriptions(reader: Reader, last: Iterable[str]) -> list[str]:
-    """Return the ids of waiting subscriptions, oldest first; those with a status in `last` come last."""
+def waiting_subscriptions(reader: Reader) -> list[str]:
+    """Return the ids of waiting subscriptions, oldest first; those that have ended come last."""
     return reader.column(
         "SELECT stripe_id FROM stripe_objects WHERE kind = 'subscription' ORDER BY"
-        " json_extract(data, '$.status') IN (SELECT value FROM json_each(?)), created, stripe_id",
-        (json_list(last),),
+        f" json_extract(data, '$.status') IN {OVER}, created, stripe_id"
     )
 
 

@@ -18,8 +18,7 @@ from seatctl.models.report import Record, Report, change_report, counted
 from seatctl.models.role import Action
 from seatctl.rules.policies import FLEXIBLE, as_fields, with_fields
 from seatctl.rules.typed_values import MOST, whole_number
-from seatctl.services.plans.plan_add_operation import add_plan
-from seatctl.services.plans.plan_edit_operation import changed_spec, edit_plan
+from seatctl.services.plans.plan_operation import add_plan, changed_spec, edit_plan
 from seatctl.services.plans.spec import PLAN_COLUMNS, new_spec
 from seatctl.services.users.permissions import allow
 

@@ -1,35 +1,187 @@
-"""`requests approve`, `deny` and `cancel`: several requests and their seats in one transaction."""
+"""`requests create`, `approve`, `deny` and `cancel`: each changes requests and seats in one transaction."""
 
 from __future__ import annotations
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 
-from seatctl.errors import BadInput, Code, ExitCode, Refused, refuse
-from seatctl.ledger import requests, seats, subscriptions, users
+from seatctl.errors import BadInput, Code, ExitCode, JsonValue, Refused, refuse
+from seatctl.ledger import requests, roles, seats, subscriptions, users
 from seatctl.ledger.due_changes import fill_waitlists, take_seat
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.models.message import Template
-from seatctl.models.report import Report
+from seatctl.models.report import Record, Report, record_of
 from seatctl.models.request import RequestStatus, SeatRequest
-from seatctl.models.role import Action
+from seatctl.models.role import Action, Role
 from seatctl.models.subscription import Subscription
-from seatctl.rules.approval import OPEN, choose, why_chosen
+from seatctl.models.user import User
+from seatctl.rules.approval import AUTOMATIC, OPEN, ApprovalOutcome, choose, fits, why_chosen
 from seatctl.rules.assignment import require_home, require_usable
-from seatctl.rules.permissions import is_self
-from seatctl.services.requests.outcome import (
-    RequestResult,
-    described,
-    homes,
-    put_on_waitlist,
-    report,
-    require_short,
-    result_row,
-)
+from seatctl.rules.people import checked_email
+from seatctl.rules.permissions import is_address, is_self
+from seatctl.services.requests.auto_approval import apply_rules
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import RoleRequired, allow
+
+
+@dataclass(frozen=True, slots=True)
+class SeatRequestOptions:
+    """A new request; `subscription` None: any subscription with these features. `expires_at` is UTC."""
+
+    email: str
+    subscription: str | None = None
+    note: str | None = None
+    priority: int = 0
+    expires_at: datetime | None = None
+    features: tuple[str, ...] = ()
+    create_users: bool = False
+    """Add the user if the e-mail is not a user yet; the actor needs the role to manage users."""
+
+
+def create_request(ledger: Ledger, call: Call, options: SeatRequestOptions) -> Report:
+    """Request a seat. The user gets it at once if the subscription approves automatically and has a free one.
+
+    Exits with 10 if the request is on the waitlist, with 0 if it waits for approval.
+    Raises UnknownUser, `user_not_active`, UnknownSubscription, RoleRequired, ForeignLedger,
+    `subscription_not_active`.
+    """
+    _check(options, call.now)
+    with ledger.change(call) as tx:
+        subscription = None if options.subscription is None else subscriptions.find(tx, options.subscription)
+        if not is_self(call.actor, options.email):
+            allow(tx, call.actor, Action.REQUEST, subscription)
+        elif options.priority > 0:
+            _allow_priority(tx, subscription)
+        user = _user(tx, options)
+        require_active_user(user)
+        if subscription is not None:
+            require_home(subscription, ledger.id)
+            require_usable(subscription)
+            _require_features(subscription, options.features)
+        result = _request(tx, ledger, user, subscription, options)
+        code = ExitCode.WAITING if result.row["place"] else ExitCode.DONE
+        return report(tx, [result], result.sentence, code, unchanged=not result.changed)
+
+
+def _allow_priority(tx: Transaction, subscription: Subscription | None) -> None:
+    """Users may not put themselves before others on the waitlist. Raises RoleRequired."""
+    try:
+        allow(tx, tx.call.actor, Action.DECIDE_REQUESTS, subscription)
+    except RoleRequired as error:
+        error.message = f"{tx.call.actor} may not request a seat for themselves with a --priority above 0"
+        raise
+
+
+def _user(tx: Transaction, options: SeatRequestOptions) -> User:
+    """Return the user who needs the seat. Raises UnknownUser, with both ways to add the user."""
+    if options.create_users and users.find(tx, options.email) is None:
+        allow(tx, tx.call.actor, Action.MANAGE_USERS)
+        return users.add(tx, checked_email(options.email))
+    try:
+        return users.require(tx, options.email)
+    except users.UnknownUser as unknown:
+        unknown.hint = f"{unknown.hint}; --create-users adds the user"
+        raise
+
+
+def _check(options: SeatRequestOptions, now: datetime) -> None:
+    if options.expires_at is not None and options.expires_at <= now:
+        raise refuse(
+            Code.BAD_REQUEST,
+            "--expires is in the past",
+            hint="use --expires with a later time",
+        )
+    require_short("--note", options.note)
+    if not all(name.strip() for name in options.features):
+        raise refuse(
+            Code.BAD_REQUEST,
+            "--feature needs the name of a feature",
+            hint="to see the features of a plan: seatctl plans show PLAN",
+        )
+
+
+def _require_features(subscription: Subscription, features: Sequence[str]) -> None:
+    missing = [name for name in features if not fits(subscription, (name,))]
+    if missing:
+        raise refuse(
+            Code.BAD_REQUEST,
+            f"a seat in {subscription.name} does not grant {', '.join(missing)}",
+            hint="leave out --subscription: then a subscription that does is chosen",
+            data={"subscription": subscription.name, "features": [*missing]},
+        )
+
+
+def _request(
+    tx: Transaction,
+    ledger: Ledger,
+    user: User,
+    subscription: Subscription | None,
+    options: SeatRequestOptions,
+) -> RequestResult:
+    fitting = (
+        [subscription]
+        if subscription is not None
+        else [each for each in homes(tx, ledger) if fits(each, options.features)]
+    )
+    for each in fitting:
+        if seats.active_id(tx, each.id, user.id) is not None:
+            return _already_seated(tx, user, each)
+    subscription_id = None if subscription is None else subscription.id
+    earlier = requests.open_of(tx, user.id, subscription_id, tx.call.now)
+    if earlier is not None and earlier.status is RequestStatus.WAITLISTED:
+        return described(tx, earlier, "already requested")
+    # An earlier request that waits for approval is decided again: the rules may have changed since.
+    new = requests.NewRequest(
+        user.id, subscription_id, options.priority, options.note, options.expires_at, options.features
+    )
+    request = earlier or requests.add(tx, new)
+    outcomes = [(each, apply_rules(tx, user, each, tx.call.now).outcome) for each in fitting]
+    offering = [each for each, outcome in outcomes if outcome is ApprovalOutcome.SEAT]
+    target = choose(offering, options.features) if subscription is None else next(iter(offering), None)
+    why = None
+    if target is not None:
+        take_seat(tx, request, target, by=AUTOMATIC)
+        if subscription is None:
+            asking = [each for each, outcome in outcomes if outcome is not ApprovalOutcome.SEAT]
+            why = why_chosen(target, offering, options.features, left_out=asking)
+    elif _must_wait(outcomes):
+        put_on_waitlist(tx, request, by=AUTOMATIC)
+    elif earlier is None:
+        _mail_deciders(tx, request, subscription)
+    else:
+        return described(tx, earlier, "already requested")
+    return described(tx, requests.find(tx, request.number, tx.call.now), why=why)
+
+
+def _already_seated(tx: Transaction, user: User, subscription: Subscription) -> RequestResult:
+    url = sign_in_url(tx, subscription.id)
+    sentence = f"{user.email} already has a seat in {subscription.name}{f'; sign in: {url}' if url else ''}"
+    row = result_row(
+        None, "already seated", email=user.email, subscription=subscription.name, sign_in_url=url
+    )
+    return RequestResult(row, sentence, changed=False)
+
+
+def _must_wait(outcomes: Sequence[tuple[Subscription, ApprovalOutcome]]) -> bool:
+    """Whether a rule puts the request on the waitlist, and no person could give a free seat instead."""
+    could_give = any(each.free and outcome is ApprovalOutcome.ASK for each, outcome in outcomes)
+    return not could_give and any(outcome is ApprovalOutcome.WAIT for _, outcome in outcomes)
+
+
+def _mail_deciders(tx: Transaction, request: SeatRequest, subscription: Subscription | None) -> None:
+    """Tell the owner and the admins about a request that waits for their decision."""
+    ids = {"request": request.number}
+    subscription_id = None if subscription is None else subscription.id
+    if subscription is not None and subscription.owner_id is not None:
+        tx.mail(Template.REQUEST_RECEIVED, ids, recipient_id=subscription.owner_id)
+    for actor, role in roles.holders(tx, (Role.ADMIN,), subscription_id):
+        owner = subscription.owner_email if subscription is not None else None
+        if role is Role.ADMIN and is_address(actor) and not (owner and is_self(actor, owner)):
+            tx.mail(Template.REQUEST_RECEIVED, ids, recipient_actor=actor)
 
 
 def approve_requests(
@@ -213,3 +365,96 @@ def _summary(total: int, failures: int, waiting: int, verb: str) -> str:
     parts += [f"{waiting} of them on the waitlist"] if waiting else []
     parts += [f"{failures} failed"] if failures else []
     return ", ".join(parts)
+
+
+MAX_CHARACTERS = 1000
+COLUMNS = ("number", "email", "subscription", "status", "place", "result", "error", "sign_in_url")
+_KEYS = ("number", "email", "subscription", "status", "place", "why", "result", "error", "sign_in_url")
+
+
+@dataclass(frozen=True, slots=True)
+class RequestResult:
+    """The result for one request: the row of the report, and the sentence that describes it."""
+
+    row: Record
+    sentence: str
+    changed: bool = True
+    """False if the request was refused, or was so already."""
+
+
+def result_row(request: SeatRequest | None, result: str, **values: JsonValue) -> Record:
+    """Return the row of a report; `values` replace the request's own."""
+    row: dict[str, JsonValue] = dict.fromkeys(_KEYS)
+    if request is not None:
+        row |= record_of(request, "number email subscription status")
+    return {**row, "result": result, **values}
+
+
+def require_short(option: str, text: str | None) -> None:
+    """Raise `bad_request` if a text is too long for a mail. `option` is named in it."""
+    if text is not None and len(text) > MAX_CHARACTERS:
+        raise refuse(
+            Code.BAD_REQUEST, f"{option} may have {MAX_CHARACTERS:,} characters at most; it has {len(text):,}"
+        )
+
+
+def homes(tx: Transaction, ledger: Ledger) -> Iterator[Subscription]:
+    """Return the subscriptions whose home is this ledger."""
+    return (
+        subscription
+        for subscription in subscriptions.listing(tx, tx.call.now)
+        if subscription.home_ledger == ledger.id
+    )
+
+
+def put_on_waitlist(tx: Transaction, request: SeatRequest, *, by: str) -> None:
+    """Put an approved request on the waitlist, and send its user a message."""
+    requests.decide(tx, request.number, RequestStatus.WAITLISTED, by=by)
+    tx.mail(Template.REQUEST_WAITLISTED, {"request": request.number}, recipient_id=request.user_id)
+
+
+def described(
+    tx: Transaction, request: SeatRequest, already: str | None = None, *, why: str | None = None
+) -> RequestResult:
+    """Return the result for a request that was just changed. `why`: why this subscription was chosen.
+
+    `already` is the word for the result if the request was not changed because it was so already.
+    """
+    number, email, status = request.number, request.email, request.status
+    name = request.subscription or "any subscription"
+    place = requests.place(tx, request, tx.call.now) if status is RequestStatus.WAITLISTED else None
+    seated = status is RequestStatus.APPROVED
+    if already:
+        states = {
+            RequestStatus.PENDING: "already waits for approval",
+            RequestStatus.WAITLISTED: f"is already number {place} on the waitlist",
+        }
+        sentence = f"request {number} of {email} for {name} {states.get(status, f'is already {status}')}"
+    else:
+        full = "no seat is free"
+        sentences = {
+            RequestStatus.PENDING: f"made request {number} of {email} for {name}, which waits for approval",
+            RequestStatus.WAITLISTED: f"put {email} on the waitlist for {name} as number {place}: {full}",
+            RequestStatus.APPROVED: f"approved request {number}: {email} has a seat in {name}",
+        }
+        sentence = sentences.get(status, f"{status} request {number} of {email} for {name}")
+    url = sign_in_url(tx, request.subscription_id) if seated else None
+    sentence += f" ({why})" if seated and why else ""
+    sentence += f"; sign in: {url}" if url else ""
+    result = already or ("seated" if seated else status.value)
+    row = result_row(request, result, place=place, why=why if seated else None, sign_in_url=url)
+    return RequestResult(row, sentence, changed=already is None)
+
+
+def sign_in_url(tx: Transaction, subscription_id: int | None) -> str | None:
+    """Return where the users of a subscription sign in, if its policy says so."""
+    policy = None if subscription_id is None else subscriptions.by_id(tx, subscription_id).policy
+    return None if policy is None else policy.sign_in_url
+
+
+def report(
+    tx: Transaction, results: list[RequestResult], summary: str, code: ExitCode, *, unchanged: bool
+) -> Report:
+    """Return the report of a change of requests."""
+    rows = [result.row for result in results]
+    return tx.report(summary, rows, COLUMNS, unchanged=unchanged, exit_code=code)

@@ -24,8 +24,7 @@ from seatctl.models.report import Report, unchanged_report
 from seatctl.models.role import Action, Role
 from seatctl.models.run import Run, RunState
 from seatctl.rules.assignment import require_home, require_usable, seats_to_take
-from seatctl.services.users.permissions import allow
-from seatctl.services.users.roles import no_admin_left
+from seatctl.services.users.permissions import allow, no_admin_left
 
 if TYPE_CHECKING:
     from seatctl.billing.port import Billing

@@ -27,7 +27,7 @@ from seatctl.services.operations.steps import OperationRun, SubscriptionPayload
 from seatctl.services.operations.submit import OperationRequest, submit
 from seatctl.services.subscriptions.snapshot import mirror_update, state_of
 from seatctl.services.subscriptions.subscription_metadata_operation import not_reached, write_metadata
-from seatctl.services.sync.apply_subscription import ENDED, item_of
+from seatctl.services.sync.apply import item_of
 from seatctl.services.users.permissions import allow
 
 COLUMNS = ("name", "plan", "seats", "home_ledger", "result")
@@ -50,7 +50,7 @@ def adoptable(reader: Reader, call: Call, ledger_id: str, handles: Sequence[str]
     named = find_all(
         lambda handle: subscriptions.find(reader, handle, call.now), handles, "subs", "subscriptions"
     )
-    running = (one for one in subscriptions.listing(reader, call.now) if one.status.value not in ENDED)
+    running = (one for one in subscriptions.listing(reader, call.now) if not one.status.is_over)
     return [subscription for subscription in named or running if subscription.home_ledger != ledger_id]
 
 

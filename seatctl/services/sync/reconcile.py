@@ -28,8 +28,7 @@ from seatctl.rules.assignment import in_packs
 from seatctl.rules.metadata import with_described_item
 from seatctl.rules.payment_states import hint_of, is_cut_off, unpaid_trouble
 from seatctl.services.subscriptions.snapshot import state_of
-from seatctl.services.sync.apply_changes import own_marks
-from seatctl.services.sync.apply_subscription import ENDED, item_of
+from seatctl.services.sync.apply import item_of, own_marks
 from seatctl.services.sync.reader import parallel_reader
 from seatctl.services.sync.sync import sync_objects
 
@@ -140,7 +139,7 @@ def _rows(ledger: Ledger, in_stripe: InStripe, call: Call, at: datetime) -> Iter
         own = own_marks(reader, ledger.id)
         for one in in_stripe.values():
             if isinstance(one, StripeSubscription):
-                if one.status.value not in ENDED and not own.is_of_failed_purchase(one):
+                if not one.status.is_over and not own.is_of_failed_purchase(one):
                     yield from _unknown_rows(
                         one, items, skipped.get(one.id), under_way=own.is_unfinished(one)
                     )
@@ -208,7 +207,7 @@ def _row(
         return {**row, "drift": drift, "reason": None, "repair": _FIX}
     over = subscription.assigned - subscription.capacity
     trouble = unpaid_trouble(subscription, at)
-    if over <= 0 or subscription.status.value in ENDED:
+    if over <= 0 or subscription.status.is_over:
         # Both sides agree, so it is not a drift; but a payment is in trouble, and the row says so.
         if trouble is None:
             return {**row, "drift": None, "reason": None, "repair": None}
@@ -232,7 +231,7 @@ def _drift(
 ) -> str | None:
     """What differs between the ledger and Stripe, None if nothing does."""
     if not isinstance(in_stripe, StripeSubscription):
-        return "missing" if subscription.status.value not in ENDED else None
+        return None if subscription.status.is_over else "missing"
     if item is None and subscription.capacity:
         return "item_gone"
     if in_stripe.status is not subscription.status:

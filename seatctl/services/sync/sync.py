@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import Final
 
+from seatctl.billing.invoice_details import named_id
 from seatctl.billing.listings import BEGINNING
 from seatctl.billing.objects import UnreadableObject
 from seatctl.billing.port import Billing, StripeJson, stripe_now
@@ -19,21 +21,28 @@ from seatctl.errors import ExitCode, JsonValue, SeatctlError, StripeRefused
 from seatctl.ledger import invoices, operations, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import customers, mirrored_subscriptions, stripe_objects, sync_state
-from seatctl.ledger.transaction import Reader
+from seatctl.ledger.mirror import invoices as mirrored_invoices
+from seatctl.ledger.mirror.customers import CustomerMention
+from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import Call
-from seatctl.models.mirror import Gone, Kind, Mirrored, Span
+from seatctl.models.mirror import Gone, Kind, Mirrored, MirroredObject, Span, Unreadable
 from seatctl.models.money import plain_amount
 from seatctl.models.operation import Operation
 from seatctl.models.report import Record, Report, counted, dry_run_report
 from seatctl.models.role import Action
+from seatctl.models.stripe_objects import StripeCustomer, StripeInvoice
 from seatctl.services.notifications.reminders import queue_notices
 from seatctl.services.operations.submit import is_open, perform, undo_if_too_old
-from seatctl.services.sync.apply_changes import AppliedChanges, apply_changes, delete_applied, outdated
-from seatctl.services.sync.apply_plans import products_not_stored
-from seatctl.services.sync.apply_subscription import ENDED, sync_row
-from seatctl.services.sync.events import ChangedObjects, by_dependence, changed_objects
-from seatctl.services.sync.reader import Page, ParallelReader, newest_event, parallel_reader
-from seatctl.services.sync.store import store
+from seatctl.services.sync.apply import AppliedChanges, apply_changes, products_not_stored, sync_row
+from seatctl.services.sync.reader import (
+    ChangedObjects,
+    Page,
+    ParallelReader,
+    by_dependence,
+    changed_objects,
+    newest_event,
+    parallel_reader,
+)
 from seatctl.services.users.permissions import allow
 
 COLUMNS = ("run", "kind", "name", "result", "summary")
@@ -100,7 +109,7 @@ def _read_and_apply(
     deleted, read = _read_objects(ledger, call, stripe, by_dependence([*changed.objects, *also]))
     applied = _apply(ledger, call, stripe, deleted, at)
     applied.rows.extend(_refund_rows(refunds, _refunds(ledger, changed.objects)))
-    _note_cursor(ledger, call, changed, succeeded=not _has_open_operation(ledger))
+    _note_cursor(ledger, call, changed)
     return SyncProgress(count + read, whole, applied)
 
 
@@ -128,34 +137,25 @@ def _in_no_list(reader: Reader, call: Call) -> list[str]:
     running = {
         subscription.stripe_subscription
         for subscription in subscriptions.listing(reader, call.now)
-        if subscription.status.value not in ENDED
+        if not subscription.status.is_over
     }
     if not running:
         return []
-    return sorted(running.difference(stripe_objects.waiting_subscriptions(reader, last=())))
+    return sorted(running.difference(stripe_objects.waiting_subscriptions(reader)))
 
 
 def _read_objects(
     ledger: Ledger, call: Call, stripe: ParallelReader, objects: Iterable[tuple[Kind, str]]
 ) -> tuple[list[Gone], int]:
     """Read objects into the mirror; return those that Stripe no longer has, and how many were read."""
-    deleted, batch, count = list[Gone](), list[Mirrored](), 0
-    for mirrored in stripe.objects(objects):
-        batch.append(mirrored)
-        count += 1
-        if isinstance(mirrored, Gone):
-            deleted.append(mirrored)
-        if len(batch) >= 100:
-            _store(ledger, call, batch)
-    _store(ledger, call, batch)
-    return deleted, count
-
-
-def _store(ledger: Ledger, call: Call, batch: list[Mirrored]) -> None:
-    if batch:
+    deleted, count = list[Gone](), 0
+    mirrored = iter(stripe.objects(objects))
+    while batch := [*islice(mirrored, 100)]:
+        deleted += [one for one in batch if isinstance(one, Gone)]
+        count += len(batch)
         with ledger.journal() as journal:
             store(journal, batch, call.now)
-        batch.clear()
+    return deleted, count
 
 
 def _apply(
@@ -164,7 +164,10 @@ def _apply(
     # Held so that no operation of this ledger changes a subscription between the last read and the
     # transaction that applies it: the older copy would bring back seats that were just given up.
     with ledger.money_lock():
-        deleted += _read_objects(ledger, call, stripe, outdated(ledger))[0]
+        with ledger.reading() as reader:
+            # Those that this ledger's own operations have changed since they were read.
+            outdated = [(Kind.SUBSCRIPTION, one) for one in stripe_objects.outdated(reader)]
+        deleted += _read_objects(ledger, call, stripe, outdated)[0]
         with ledger.reading() as reader:
             unknown = [(Kind.PRODUCT, one) for one in products_not_stored(reader)]
             unknown += [(Kind.CUSTOMER, one) for one in customers.never_read(reader)]
@@ -175,7 +178,7 @@ def _apply(
     with ledger.journal() as journal:
         for one in applied.skipped:
             sync_state.note_skipped(journal, one, call.now)
-        delete_applied(journal, applied)
+        stripe_objects.delete(journal, applied.done)
     return applied
 
 
@@ -188,7 +191,7 @@ def _end_deleted(ledger: Ledger, call: Call, deleted: list[str]) -> list[Record]
         stripe_objects.delete(journal, deleted)  # an older copy must not bring them back
     with ledger.change(call) as tx:
         for subscription in (one for gone in deleted for one in mirrored_subscriptions.of_stripe(tx, gone)):
-            if subscription.status.value not in ENDED:
+            if not subscription.status.is_over:
                 subscriptions.end(tx, subscription)
                 summary = "ended: Stripe no longer has it"
                 rows.append(sync_row("subscription", subscription.name, "changed", summary))
@@ -196,18 +199,13 @@ def _end_deleted(ledger: Ledger, call: Call, deleted: list[str]) -> list[Record]
     return rows
 
 
-def _note_cursor(ledger: Ledger, call: Call, changed: ChangedObjects, *, succeeded: bool) -> None:
+def _note_cursor(ledger: Ledger, call: Call, changed: ChangedObjects) -> None:
     """Note the cursor after what was applied; note a success only if no operation of ours is open."""
     with ledger.journal() as journal:
         sync_state.note_events(journal, changed.newest, changed.seen, call.now)
         sync_state.end_backfill(journal)
-        if succeeded:
+        if not operations.unfinished(journal):
             sync_state.note_success(journal, call.now)
-
-
-def _has_open_operation(ledger: Ledger) -> bool:
-    with ledger.reading() as reader:
-        return bool(operations.unfinished(reader))
 
 
 def _preview(ledger: Ledger, billing: Billing, call: Call, *, full: bool) -> Report:
@@ -397,3 +395,44 @@ def _read_unlisted(ledger: Ledger, call: Call, stripe: ParallelReader) -> int:
         mentioned = [(Kind.CUSTOMER, one) for one in customers.never_read(reader)]
         missing = list(dict.fromkeys([*mentioned, *stripe_objects.expected(reader)]))
     return _read_objects(ledger, call, stripe, missing)[1]
+
+
+def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
+    """Store objects as Stripe has them now (UTC), in the transaction that also notes how far the sync is.
+
+    Kinds that others depend on are stored first. Of an object that was read twice, the later one counts.
+    """
+    latest = {one.id: one for one in objects}
+    stored = [one for one in latest.values() if isinstance(one, MirroredObject)]
+    expected = stripe_objects.has_expected(journal)
+    stripe_objects.store_all(journal, stored, now)
+    customers.store_all(journal, [one for one in latest.values() if isinstance(one, StripeCustomer)])
+    customers.store_mentions(journal, _customers_of(stored))
+    mirrored_invoices.store_all(journal, [one for one in latest.values() if isinstance(one, StripeInvoice)])
+    for one in latest.values():
+        if isinstance(one, Unreadable):
+            sync_state.note_skipped(journal, one, now)
+        elif isinstance(one, Gone):
+            _delete(journal, one)
+    if expected:  # a backfill looks for those that no list had
+        stripe_objects.delete(
+            journal, (one.id for one in latest.values() if not isinstance(one, MirroredObject))
+        )
+    for known in sync_state.skipped(journal):
+        if known.id in latest and not isinstance(latest[known.id], Unreadable):
+            sync_state.note_readable(journal, known.id)
+
+
+def _customers_of(objects: Iterable[MirroredObject]) -> Iterator[CustomerMention]:
+    """The customers of Stripe subscriptions, whose names a new subscription gets."""
+    for one in objects:
+        customer = named_id(one.data.get("customer"))
+        if one.kind is Kind.SUBSCRIPTION and isinstance(customer, str):
+            yield CustomerMention(customer)
+
+
+def _delete(journal: Journal, gone: Gone) -> None:
+    if gone.kind is Kind.INVOICE:
+        mirrored_invoices.delete_draft(journal, gone.id)
+    elif gone.kind in (Kind.PRODUCT, Kind.PRICE, Kind.REFUND, Kind.DISPUTE):
+        stripe_objects.delete(journal, [gone.id])

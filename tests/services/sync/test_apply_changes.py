@@ -10,7 +10,7 @@ from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import open_ledger
 from seatctl.ledger.mirror import invoices
 from seatctl.services.sync.reader import without_nulls
-from seatctl.services.sync.store import store
+from seatctl.services.sync.sync import store
 from tests.services.sync.test_foreign_objects import foreign
 from tests.services.sync.test_mirror import every
 from tests.support.both_sides import twin

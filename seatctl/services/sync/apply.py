@@ -1,30 +1,53 @@
-"""Applies one Stripe subscription to facts: updates its subscriptions, follows replaced items, adds new ones.
+"""Applies what a sync has stored in the mirror to facts, in one transaction: plans first, then subscriptions.
 
-Each licensed item is a subscription of the ledger; metered items are left alone. In this package the
-Stripe subscription is the `mirror`. Its metadata has the name, owner and automatic approval of each
-subscription: this is how a rebuilt ledger, or one that is not the home, gets them.
+The caller holds the money lock: an operation of this ledger that ends meanwhile would be overwritten with an
+older copy.
+
+Each licensed item of a Stripe subscription is a subscription of the ledger; metered items are left alone. In
+this package the Stripe subscription is the `mirror`. Its metadata has the name, owner and automatic approval
+of each subscription: this is how a rebuilt ledger, or one that is not the home, gets them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from seatctl.ledger import operations, subscriptions, users
-from seatctl.ledger.mirror import customers, invoices, mirrored_subscriptions, subscription_updates
+from seatctl.billing.objects import UnreadableObject, read_price, read_product, read_subscription
+from seatctl.ledger import operations, plans, subscriptions, users
+from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.mirror import (
+    customers,
+    invoices,
+    mirrored_subscriptions,
+    stripe_objects,
+    subscription_updates,
+)
 from seatctl.ledger.subscriptions import NewSubscription
-from seatctl.ledger.transaction import Journal, Reader, Transaction
+from seatctl.ledger.transaction import Reader, Transaction
+from seatctl.models.call import Call
+from seatctl.models.mirror import Kind, Unreadable
+from seatctl.models.operation import OperationState
 from seatctl.models.plan import Plan
 from seatctl.models.report import Record, counted
-from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
+from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeProduct, StripeSubscription
 from seatctl.models.subscription import Subscription
-from seatctl.rules.adoption import name_from_customer, named_in_metadata, taken_in, unique
+from seatctl.models.subscription_status import SubscriptionStatus
+from seatctl.rules.adoption import (
+    as_in_stripe,
+    name_from_customer,
+    named_in_metadata,
+    new_plan,
+    taken_in,
+    unique,
+)
 from seatctl.rules.emails import check_email
 from seatctl.rules.metadata import (
     AUTO_APPROVAL,
     LEDGER,
     NAME,
+    OPERATION,
     OURS,
     OWNER,
     auto_approval_of,
@@ -33,65 +56,133 @@ from seatctl.rules.metadata import (
 )
 from seatctl.rules.names import name_key
 from seatctl.services.subscriptions.snapshot import mirror_update, state_of
-from seatctl.services.sync.apply_plans import plan_for
-
-ENDED = frozenset(("canceled", "incomplete_expired"))
 
 
-def store_copy(journal: Journal, mirror: StripeSubscription, now: datetime) -> None:
-    """Store the columns that are only a copy of Stripe's, as of `now` (UTC), of the known subscriptions."""
-    known = mirrored_subscriptions.of_stripe(journal, mirror.id)
-    mirror = with_described_item(mirror, known)
-    for subscription in known:
-        item = item_of(subscription, mirror)
-        if item is not None and not _has_open_operation(journal, subscription):
-            invoices.attach(journal, mirror.id, subscription.id)
-            state = state_of(journal, subscription, mirror, item, now)
-            update = mirror_update(journal, subscription, mirror, item, state)
-            subscription_updates.store_copy(journal, subscription, update)
+@dataclass(slots=True)
+class AppliedChanges:
+    """What became of the subscriptions that were read."""
+
+    rows: list[Record] = field(default_factory=list)
+    plans: int = 0
+    """How many plans were added or changed."""
+    skipped: list[Unreadable] = field(default_factory=list)
+    done: list[str] = field(default_factory=list)
+    """The Stripe ids that need not wait in the mirror any longer."""
+
+
+def apply_changes(ledger: Ledger, call: Call, deleted: list[str], at: datetime) -> AppliedChanges:
+    """Apply everything that waits in the mirror, as Stripe had it `at` (UTC, Stripe's time).
+
+    `deleted`: products that Stripe has deleted.
+    """
+    with ledger.reading() as reader:
+        # Running ones first, then by age: earlier ones get names without a number.
+        waiting = stripe_objects.waiting_subscriptions(reader)
+        own = own_marks(reader, ledger.id)
+        reserved = [operation.reserved_name or "" for operation in operations.unfinished(reader)]
+    editing = frozenset(name.removeprefix("plan:") for name in reserved if name.startswith("plan:"))
+    _store_copies(ledger, at, waiting)
+    applied = AppliedChanges()
+    with ledger.change(call) as tx:
+        applied.plans = _apply_plans(tx, deleted, editing)
+        context = _ApplyContext(ledger.id, mirrored_subscriptions.taken_name_keys(tx), at)
+        stored, last = mirrored_subscriptions.stripe_ids(tx), mirrored_subscriptions.last_id(tx)
+        for mirror in _read(tx, waiting):
+            known = mirrored_subscriptions.of_stripe(tx, mirror.id) if mirror.id in stored else []
+            if any(_has_open_operation(tx, subscription) for subscription in known):
+                continue  # it keeps waiting, so that nothing is lost if the operation fails
+            if own.is_unfinished(mirror) or own.is_of_failed_purchase(mirror):
+                applied.done.append(mirror.id)
+                continue
+            try:
+                applied.rows.extend(_apply(tx, mirror, known, context))
+            except UnreadableObject as error:
+                applied.skipped.append(Unreadable(Kind.SUBSCRIPTION, mirror.id, error.message))
+            applied.done.append(mirror.id)
+        # Of the subscriptions that were added, in two statements for all.
+        invoices.attach_to_new(tx, last)
+        subscription_updates.update_unpaid_since_of_new(tx, last)
+        tx.summarise("applied what has changed in Stripe")
+    with ledger.journal() as journal:
+        subscription_updates.update_unpaid_since_of_all(journal)
+    return applied
 
 
 @dataclass(frozen=True, slots=True)
-class ApplyContext:
+class OwnMarks:
+    """The marks in Stripe's metadata of this ledger's operations that have added no subscription."""
+
+    unfinished: frozenset[str]
+    failed: frozenset[str]
+
+    def is_unfinished(self, mirror: StripeSubscription) -> bool:
+        """Whether the end of its own operation adds it to the ledger, and not a sync."""
+        return mirror.metadata.get(OPERATION) in self.unfinished
+
+    def is_of_failed_purchase(self, mirror: StripeSubscription) -> bool:
+        """Whether a failed purchase left it unpaid or canceled. A running one is billed, and counts."""
+        return mirror.metadata.get(OPERATION) in self.failed and (
+            mirror.status.is_over or mirror.status is SubscriptionStatus.INCOMPLETE
+        )
+
+
+def own_marks(reader: Reader, ledger_id: str) -> OwnMarks:
+    """The marks of operations whose Stripe subscriptions a sync must not add."""
+    unfinished = [operation.id for operation in operations.unfinished(reader)]
+    failed = operations.ids(reader, ("buy", "checkout"), OperationState.FAILED)
+    return OwnMarks(_marks(ledger_id, unfinished), _marks(ledger_id, failed))
+
+
+def _marks(ledger_id: str, operation_ids: Iterable[int]) -> frozenset[str]:
+    return frozenset(f"{ledger_id}:{operation_id}" for operation_id in operation_ids)
+
+
+def _read(reader: Reader, waiting: list[str]) -> Iterator[StripeSubscription]:
+    return (read_subscription(stored.data) for stored in stripe_objects.by_ids(reader, waiting))
+
+
+def _store_copies(ledger: Ledger, at: datetime, waiting: list[str]) -> None:
+    """Store the columns that are only a copy of Stripe's; they are not facts, so the audit skips them."""
+    with ledger.journal() as journal:
+        stored = mirrored_subscriptions.stripe_ids(journal)
+        for mirror in _read(journal, [identifier for identifier in waiting if identifier in stored]):
+            known = mirrored_subscriptions.of_stripe(journal, mirror.id)
+            described = with_described_item(mirror, known)
+            for subscription in known:
+                item = item_of(subscription, described)
+                if item is not None and not _has_open_operation(journal, subscription):
+                    invoices.attach(journal, mirror.id, subscription.id)
+                    state = state_of(journal, subscription, described, item, at)
+                    update = mirror_update(journal, subscription, described, item, state)
+                    subscription_updates.store_copy(journal, subscription, update)
+
+
+@dataclass(frozen=True, slots=True)
+class _ApplyContext:
     """What is looked up once for all the Stripe subscriptions that one transaction applies."""
 
     ledger_id: str
     names: set[str]
     """The keys of the names that are taken."""
-    known: set[str]
-    """The ids of the Stripe subscriptions that the ledger had before."""
     at: datetime
     """When Stripe was read, by its own clock."""
-    last: int
-    """The id of the newest subscription before: this transaction adds those after it."""
     plans: dict[str, Plan] = field(default_factory=dict)
     """By product."""
 
     def plan_for(self, tx: Transaction, price: StripePrice) -> Plan:
-        """As `apply_plans.plan_for`, looked up once per product."""
+        """Return the plan of a price as `_plan_for`, looked up once per product."""
         if price.product_id not in self.plans:
-            self.plans[price.product_id] = plan_for(tx, price)
+            self.plans[price.product_id] = _plan_for(tx, price)
         return self.plans[price.product_id]
 
 
-def begin(tx: Transaction, ledger_id: str, at: datetime) -> ApplyContext:
-    """The context of a transaction, for Stripe as read `at` (UTC). Apply the plans before."""
-    names, known = mirrored_subscriptions.taken_name_keys(tx), mirrored_subscriptions.stripe_ids(tx)
-    return ApplyContext(ledger_id, names, known, at, mirrored_subscriptions.last_id(tx))
-
-
-def must_wait(tx: Transaction, mirror: StripeSubscription, context: ApplyContext) -> bool:
-    """Whether it must not be applied yet, because one of its subscriptions has an open operation."""
-    known = mirrored_subscriptions.of_stripe(tx, mirror.id) if mirror.id in context.known else []
-    return any(_has_open_operation(tx, subscription) for subscription in known)
-
-
-def apply(tx: Transaction, mirror: StripeSubscription, context: ApplyContext) -> Iterator[Record]:
+def _apply(
+    tx: Transaction, mirror: StripeSubscription, known: Sequence[Subscription], context: _ApplyContext
+) -> Iterator[Record]:
     """Add or update the subscriptions of a Stripe subscription; a row for each that differs.
 
-    Call `finish` after the last one. A Stripe subscription that `must_wait` must not be applied.
+    `known` are those that the ledger has; none of them has an open operation.
     """
-    known = mirrored_subscriptions.of_stripe(tx, mirror.id) if mirror.id in context.known else []
     licensed = [item for item in mirror.items if item.licensed]
     if not known and _has_successor(tx, mirror, context.ledger_id):
         return
@@ -112,7 +203,7 @@ def apply(tx: Transaction, mirror: StripeSubscription, context: ApplyContext) ->
 
 
 def _replacements(
-    tx: Transaction, lost_item: list[Subscription], new: list[StripeItem], context: ApplyContext
+    tx: Transaction, lost_item: list[Subscription], new: list[StripeItem], context: _ApplyContext
 ) -> dict[int, StripeItem]:
     """The new item of each subscription that has lost its item, by subscription; removed from `new`.
 
@@ -135,16 +226,10 @@ def _replacements(
     return replaced
 
 
-def finish(tx: Transaction, context: ApplyContext) -> None:
-    """Attach the invoices of the added subscriptions and note what is unpaid, in two statements for all."""
-    invoices.attach_to_new(tx, context.last)
-    subscription_updates.update_unpaid_since_of_new(tx, context.last)
-
-
 def _has_successor(reader: Reader, mirror: StripeSubscription, ledger_id: str) -> bool:
     """Whether this contract of ours has ended and a late renewal continues it under the same name."""
     name = named_in_metadata(mirror.metadata.get(NAME))
-    if mirror.status not in ENDED or name is None or mirror.metadata.get(LEDGER) != ledger_id:
+    if not mirror.status.is_over or name is None or mirror.metadata.get(LEDGER) != ledger_id:
         return False
     successor = subscriptions.named(reader, name)
     return (
@@ -159,12 +244,12 @@ def _update(
     subscription: Subscription,
     mirror: StripeSubscription,
     item: StripeItem | None,
-    context: ApplyContext,
+    context: _ApplyContext,
 ) -> Iterator[Record]:
     if item is None:
         after = mirrored_subscriptions.remove_item(tx, subscription, mirror)
     else:
-        plan_for(tx, item.price)
+        context.plan_for(tx, item.price)
         state = state_of(tx, subscription, mirror, item, context.at)
         update = mirror_update(tx, subscription, mirror, item, state)
         after = subscription_updates.apply(tx, subscription, update)
@@ -180,7 +265,7 @@ def _add(
     mirror: StripeSubscription,
     item: StripeItem,
     licensed: list[StripeItem],
-    context: ApplyContext,
+    context: _ApplyContext,
 ) -> Record:
     plan = context.plan_for(tx, item.price)
     customer, title, email = customers.name_and_email(tx, mirror.customer_id)
@@ -307,3 +392,70 @@ def _is_numbered(name: str, wanted: str) -> bool:
     """Whether `name` is `wanted` with a number, added because another subscription had that name."""
     suffix = name.removeprefix(wanted)
     return suffix != name and suffix.startswith("-") and suffix[1:].isdigit()
+
+
+def products_not_stored(reader: Reader) -> list[str]:
+    """The products of plans on sale that the mirror does not have: deleted in Stripe, or not read yet."""
+    sold = [plan.product_id for plan in plans.listing(reader, archived=False)]
+    return [product for product in sold if stripe_objects.get(reader, product) is None]
+
+
+def _apply_plans(tx: Transaction, deleted: Iterable[str], editing: frozenset[str]) -> int:
+    """Make every plan what its product is in Stripe; return how many were added or changed.
+
+    `deleted`: products that Stripe has deleted; their plans are no longer sold. `editing`: the slugs of plans
+    with an open operation, whose own end applies what Stripe has.
+    """
+    count = 0
+    for stored in stripe_objects.listing(tx, Kind.PRODUCT):
+        product = read_product(stored.data)
+        plan = _plan_of_product(tx, product.id)
+        prices = _prices(tx, product.id)
+        if plan is None:
+            added = new_plan(product, prices, lambda slug: plans.exists(tx, slug) or slug in editing)
+            count += int(added is not None and plans.add(tx, added) is not None)
+        elif plan.slug not in editing:
+            count += int(_save(tx, plan, as_in_stripe(plan, product, prices)))
+    for product_id in deleted:
+        plan = _plan_of_product(tx, product_id)
+        if plan is not None and plan.slug not in editing:
+            count += int(_save(tx, plan, replace(plan, active=False)))
+    return count
+
+
+def _plan_for(tx: Transaction, price: StripePrice) -> Plan:
+    """The plan of a price that bills a subscription; added if its product is not sold any more."""
+    plan = _plan_of_product(tx, price.product_id)
+    if plan is not None:
+        return plan
+    stored = stripe_objects.get(tx, price.product_id)
+    product = (
+        StripeProduct(price.product_id, price.lookup_key or price.product_id, False, None, {})
+        if stored is None
+        else read_product(stored.data)
+    )
+    # If the prices of the product are not stored, this price alone says how the plan is billed.
+    prices = [one for one in _prices(tx, product.id) if one.usage_type == "licensed"] or [price]
+    added = new_plan(product, prices, lambda slug: plans.exists(tx, slug), in_use=True)
+    if added is None:
+        added = new_plan(product, [price], lambda slug: plans.exists(tx, slug), in_use=True)
+    if added is None:
+        raise UnreadableObject(f"price {price.id} is not a recurring price")
+    return plans.add(tx, added)
+
+
+def _plan_of_product(reader: Reader, product_id: str) -> Plan | None:
+    """The plan of a product, or None."""
+    try:
+        return plans.find(reader, product_id)
+    except plans.UnknownPlan:
+        return None
+
+
+def _prices(reader: Reader, product_id: str) -> list[StripePrice]:
+    return [read_price(stored.data) for stored in stripe_objects.prices_of(reader, product_id)]
+
+
+def _save(tx: Transaction, before: Plan, after: Plan) -> bool:
+    plans.save(tx, before, after)
+    return before != after
