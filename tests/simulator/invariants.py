@@ -198,8 +198,8 @@ def check_payer(step: Step, result: Result, before: Books) -> None:
 def check_coupon(step: Step, result: Result, shown: Result | None) -> None:
     """A discount that takes nothing off what is to be paid, now or at the renewal, is told."""
     row = {} if shown is None else shown.row
-    if not row.get("due_now") and not row.get("next_invoice"):
-        return
+    if (row.get("due_now") or row.get("next_invoice") or 0) <= 0:
+        return  # a credit: nothing is to be paid
     if "EURO" in step.words and result.code == 0 and step.words[0] == "subs" and "already" not in result.out:
         told = (result.out + result.err).lower()
         if "gives no discount" not in told and "nothing" not in told:
