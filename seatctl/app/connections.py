@@ -71,12 +71,10 @@ def to_stripe(
     """
     import time
 
-    from seatctl.billing.rate_limit import pace_of
-    from seatctl.billing.stripe import connect
+    from seatctl.billing.stripe import connect, pace_of
 
     base = profile.text("stripe.api_base", environment)
     rate = profile.text("sync.requests_per_second", environment)
-    pace = pace_of(profile.mode.value, float(rate) if rate else None, clock=time.monotonic, sleep=time.sleep)
     trusted, _ = trusted_certificates(profile, environment)
     return connect(
         secret,
@@ -84,7 +82,7 @@ def to_stripe(
         ca_bundle=trusted,
         read_only=read_only,
         sleep=time.sleep,
-        pace=pace,
+        pace=pace_of(profile.mode.value, float(rate) if rate else None),
         check=check,
         trace=trace,
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from seatctl.app.log import Log
     from seatctl.billing.port import Billing
     from seatctl.ledger.ledger import Ledger
-    from seatctl.mail.setup import MailSetup
+    from seatctl.mail.rendering import MailSetup
     from seatctl.models.call import Call
     from seatctl.models.report import Record, Report
     from seatctl.system.files import ProtectedFile

@@ -1,18 +1,37 @@
-"""Which answer each call must get. Pure.
+"""What Stripe's answers mean: which one each call must get, which error a failure is, where a list goes on.
 
-Any other answer (a login page, half a body, another object) proves nothing: neither that the call was carried
-out nor that it was not. The expected answer follows from method and path, because Stripe names its objects
-after its collections. So calls journalled by an older version are checked as well.
+Any answer but the expected one (a login page, half a body, another object) proves nothing: neither that the
+call was carried out nor that it was not. The expected answer follows from method and path, because Stripe
+names its objects after its collections. So calls journalled by an older version are checked as well.
+
+Stripe sends only the first ten entries of a list inside an object. The line that paid the running period is
+the last one of an invoice: a sum over the first page would refund nothing. `complete` reads the rest of every
+answer, so that no reader can forget to.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote, urlsplit
 
-from seatctl.errors import JsonValue
+from seatctl.billing.port import (
+    AuthenticationRequired,
+    CardDeclined,
+    InvalidRequest,
+    KeyLacksPermission,
+    KeyRejected,
+    MissingInStripe,
+    RateLimited,
+    Read,
+    StripeFault,
+    StripeJson,
+    StripeUnreachable,
+    UnreadableAnswer,
+)
+from seatctl.errors import Code, JsonValue, SeatctlError, TryAgain
 
 _NAMESPACES: Final = frozenset({"checkout", "billing_portal", "test_helpers"})
 """First parts of paths such as `/v1/checkout/sessions`, whose objects are called `checkout.session`."""
@@ -93,3 +112,237 @@ def _has_id(holder: dict[str, JsonValue]) -> bool:
 
 def _called(wanted: ExpectedAnswer) -> str:
     return f"a list of {wanted.object} objects" if wanted.is_list else f"an object of type {wanted.object}"
+
+
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 20.0
+_AUTHENTICATION = frozenset(
+    {
+        "authentication_required",
+        "subscription_payment_intent_requires_action",
+        "invoice_payment_intent_requires_action",
+    }
+)
+_TAX = frozenset({"customer_tax_location_invalid", "stripe_tax_inactive"})
+_ANOTHER_CARD = "use a card that is saved in Stripe: --payment-method pm_…"
+_ANOTHER_CUSTOMER = (
+    "to bill a new customer: seatctl subs buy --plan PLAN --seats N --name NAME --payment-method ID"
+)
+_TRUST = (
+    "if your network has its own CA, set REQUESTS_CA_BUNDLE to its file, or: "
+    "seatctl config set stripe.ca_bundle FILE"
+)
+_NO_TAX = "to buy without Stripe's tax: seatctl config set stripe.automatic_tax off"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A failed call, without the SDK's classes. `status` None: no answer came."""
+
+    status: int | None
+    type: str | None = None
+    code: str | None = None
+    param: str | None = None
+    decline_code: str | None = None
+    message: str = ""
+    request_id: str | None = None
+    retry_after: float | None = None
+    """Seconds, from the Retry-After header."""
+    unusable: str | None = None
+    """Why the answer is not Stripe's, whatever its status; None if it is."""
+    untrusted: bool = False
+    """Whether the server could not prove that it is Stripe: a proxy that signs with its own CA."""
+    call: str = ""
+    """Method and path, for the message. The body is not Stripe's, so it is never shown."""
+
+    @property
+    def proves_nothing(self) -> bool:
+        """Whether the call may have been carried out nevertheless."""
+        return self.unusable is not None or self.status is None or self.status == 409 or self.status >= 500
+
+
+def pause_before_retry(failure: Failure, attempt: int, jitter: float) -> float | None:
+    """Return the seconds to wait before attempt `attempt` + 1, or None if a retry cannot help.
+
+    The idempotency key makes retries safe. A 402 is an answer, not a failure: it is never retried. `jitter`
+    is between 0.5 and 1, so that many clients do not return at the same moment.
+    """
+    if failure.untrusted:  # the certificate will be the same next time
+        return None
+    if failure.unusable is None:
+        passing = failure.status is None or failure.status in {409, 429} or failure.status >= 500
+    else:  # a proxy that refuses or redirects will do so again
+        passing = not 300 <= (failure.status or 0) < 500
+    if not passing or failure.type == "idempotency_error":
+        return None
+    backoff = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** (attempt - 1)) * jitter
+    return max(backoff, min(failure.retry_after or 0.0, _LONGEST_PAUSE))
+
+
+def as_error(failure: Failure) -> SeatctlError:
+    """Return the port's error for a failure, with a hint and Stripe's request id."""
+    data = _data(failure)
+    if failure.unusable is not None:
+        return UnreadableAnswer(
+            f"the answer to {failure.call} cannot be used: {failure.unusable} (HTTP {failure.status})",
+            hint="seatctl doctor",
+            data={**data, "call": failure.call},
+        )
+    if failure.status is None:
+        hint = _TRUST if failure.untrusted else "seatctl doctor"
+        return StripeUnreachable(f"no answer from Stripe: {failure.message}", hint=hint, data=data)
+    if failure.type == "idempotency_error" or failure.proves_nothing:
+        return _doubtful(failure, data)
+    if failure.status == 429:
+        return RateLimited(
+            "Stripe asked to slow down", hint="run the same command again in a minute", data=data
+        )
+    return _answered(failure, data)
+
+
+def _doubtful(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
+    """Return the error of an answer after which it is unknown whether the call was carried out."""
+    if failure.type == "idempotency_error":
+        # The key was used with another form: as after a fault, only Stripe's objects tell what was done.
+        return StripeFault(
+            "Stripe has seen this idempotency key with another request", hint="seatctl sync", data=data
+        )
+    if failure.status == 409:
+        return StripeUnreachable(
+            "another request with the same idempotency key is in progress",
+            hint="run the same command again",
+            data=data,
+        )
+    return StripeFault(f"Stripe failed ({failure.status})", hint="run the same command again", data=data)
+
+
+def _answered(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
+    """Return the error of a 4xx answer: Stripe understood the request and refused it."""
+    text = failure.message.rstrip(".")
+    if failure.status == 401:
+        return KeyRejected("Stripe does not accept this key", hint="seatctl doctor", data=data)
+    if failure.status == 403:
+        return KeyLacksPermission(f"the key may not do this: {text}", hint="seatctl doctor", data=data)
+    if failure.code in _AUTHENTICATION:
+        return AuthenticationRequired(f"the bank requires authentication: {text}", data=data)
+    if failure.status == 402 or failure.type == "card_error":
+        return CardDeclined(
+            f"the card was declined: {text}", hint="try another card with --payment-method", data=data
+        )
+    if failure.code == "resource_missing":
+        return MissingInStripe(f"Stripe says: {text}", hint=_instead(failure), data=data)
+    return InvalidRequest(f"Stripe says: {text}", hint=_way_out(failure), data=data)
+
+
+def _instead(failure: Failure) -> str:
+    """Return what helps if something is missing in Stripe; for deleted objects a sync may have no event."""
+    # A customer without a card: Stripe names no parameter, and a sync would find nothing missing.
+    if failure.param == "payment_method" or "no attached payment source" in failure.message:
+        return _ANOTHER_CARD
+    if failure.message.startswith("No such customer"):
+        return _ANOTHER_CUSTOMER
+    if failure.message.startswith("No such subscription"):
+        return "seatctl reconcile --fix"
+    return "seatctl sync --full"
+
+
+def _way_out(failure: Failure) -> str | None:
+    """Return what helps after a refusal if Stripe names its reason, else None."""
+    param = failure.param or ""
+    if "automatic_tax" in param or failure.code in _TAX:
+        return _NO_TAX
+    if param.endswith("[price]") and "inactive" in failure.message:
+        return "activate the price in Stripe's dashboard, then run the same command again"
+    if param.endswith(("proration_date", "proration_date]")):
+        return "a new period has begun: run the same command again"
+    return None
+
+
+def _data(failure: Failure) -> dict[str, JsonValue]:
+    fields = {
+        "stripe_status": failure.status,
+        "stripe_code": failure.code,
+        "stripe_param": failure.param,
+        "decline_code": failure.decline_code,
+        "stripe_request_id": failure.request_id,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+_PAGE: Final = 100
+_PREVIEW: Final = "upcoming"
+"""How the id of a preview begins. Its lines get new ids at each reading, so no cursor is valid. If more than
+the first lines are needed, another preview is read (`previews.py`)."""
+
+_LISTED_AT: Final = {
+    ("invoice", "payments"): ("/v1/invoice_payments", "invoice"),
+    ("charge", "refunds"): ("/v1/refunds", "charge"),
+}
+"""Lists whose own `url` is not a documented endpoint, with the endpoint and the filter to use instead."""
+
+
+class UnreadableList(TryAgain):
+    """A list that Stripe cut short could not be read to its end; its beginning was not used."""
+
+    kind = Code.STRIPE_LIST_UNREADABLE
+
+
+def complete(answer: StripeJson, read: Callable[[Read], StripeJson]) -> None:
+    """Read the rest of every list inside an object, or inside the entries of a page. Raises UnreadableList.
+
+    The page itself is left as it is. `read` sends a call.
+    """
+    if answer.get("object") == "list":
+        _complete_entries(answer, read)
+    elif not str(answer.get("id")).startswith(_PREVIEW):
+        for name, value in answer.items():
+            if not isinstance(value, dict):
+                continue
+            if value.get("object") == "list" and value.get("has_more") is True:
+                _read_on(value, _rest_of(answer, name, value), read)
+            complete(value, read)
+
+
+def _complete_entries(page: StripeJson, read: Callable[[Read], StripeJson]) -> None:
+    entries = page.get("data")
+    for entry in entries if isinstance(entries, list) else []:
+        if isinstance(entry, dict):
+            complete(entry, read)
+
+
+def _read_on(cut: StripeJson, rest: Read, read: Callable[[Read], StripeJson]) -> None:
+    """Add to a list the entries on its further pages."""
+    entries = cut.get("data")
+    if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+        raise UnreadableList(f"the list at {rest.path} has no entries to continue from")
+    more = True
+    while more:
+        try:
+            page = read(Read(rest.path, {**rest.form, "limit": _PAGE, **_after(entries)}))
+        except (MissingInStripe, InvalidRequest) as refused:
+            # Passed on as it is, "no such object" would mean that the holder is gone.
+            raise UnreadableList(f"the rest of a list cannot be read: {refused.message}") from refused
+        added = page.get("data")
+        if not isinstance(added, list) or (added and added[-1] in entries[-1:]):
+            raise UnreadableList(f"the list at {rest.path} does not end")
+        entries.extend(added)
+        more = page.get("has_more") is True and bool(added)
+    cut["has_more"] = False
+
+
+def _after(entries: list[JsonValue]) -> dict[str, JsonValue]:
+    """Return the cursor after the entries that were read; empty if there are none."""
+    last = entries[-1] if entries else None
+    return {"starting_after": last.get("id")} if isinstance(last, dict) else {}
+
+
+def _rest_of(holder: StripeJson, name: str, cut: StripeJson) -> Read:
+    """Return the call that reads the rest of a list. Raises UnreadableList."""
+    known = _LISTED_AT.get((str(holder.get("object")), name))
+    if known is not None:
+        return Read(known[0], {known[1]: holder.get("id")})
+    address = urlsplit(str(cut.get("url")))
+    # Whatever the answer says, the key is sent only to the API's own address.
+    if not address.path.startswith("/v1/") or address.scheme or address.netloc:
+        raise UnreadableList(f"Stripe sent a part of {name} but no address for the rest")
+    return Read(address.path, dict(parse_qsl(address.query)))

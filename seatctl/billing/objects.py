@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, cast
+from typing import Final, TypeVar
 
-from seatctl.billing.invoice_details import billed_subscription, invoice_details, line_details
 from seatctl.billing.port import StripeJson, UnreadableAnswer
 from seatctl.errors import Code, JsonValue
 from seatctl.models.call import from_epoch
@@ -25,8 +24,12 @@ from seatctl.models.stripe_objects import (
     StripeSubscription,
 )
 from seatctl.models.subscription_status import SubscriptionStatus
+from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
+from seatctl.rules.subscription_state import RENEWED
 
 _TOO_MUCH: Final = 2**63
+
+_T = TypeVar("_T")
 
 
 class UnreadableObject(UnreadableAnswer):
@@ -65,7 +68,7 @@ def read_customer(customer: StripeJson) -> StripeCustomer:
         email=_text(customer.get("email")),
         name=_text(customer.get("name")),
         deleted=False,
-        default_payment_method=_reference(settings.get("default_payment_method")),
+        default_payment_method=named_id(settings.get("default_payment_method")),
         metadata=_metadata(customer),
         details=_customer_details(customer),
     )
@@ -91,7 +94,7 @@ def read_product(product: StripeJson) -> StripeProduct:
         id=_required(product, "id"),
         name=_required(product, "name"),
         active=_flag(product, "active"),
-        default_price=_reference(product.get("default_price")),
+        default_price=named_id(product.get("default_price")),
         metadata=_metadata(product),
     )
 
@@ -126,15 +129,15 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
             cancel_at=_time(subscription.get("cancel_at")),
             cancel_at_period_end=_flag(subscription, "cancel_at_period_end"),
             collection_method=_required(subscription, "collection_method"),
-            latest_invoice=_reference(subscription.get("latest_invoice")),
+            latest_invoice=named_id(subscription.get("latest_invoice")),
             created_at=_required_time(subscription, "created"),
             billing_cycle_anchor=_required_time(subscription, "billing_cycle_anchor"),
-            default_payment_method=_reference(subscription.get("default_payment_method")),
+            default_payment_method=named_id(subscription.get("default_payment_method")),
             automatic_tax=_flag(_required_object(subscription, "automatic_tax"), "enabled"),
             tax_rates=_references(subscription.get("default_tax_rates")),
             discounts=_references(_required_list(subscription, "discounts")),
             pause=_pause(_object(subscription.get("pause_collection"))),
-            schedule=_reference(subscription.get("schedule")),
+            schedule=named_id(subscription.get("schedule")),
             flexible=_object(subscription.get("billing_mode")).get("type") == "flexible",
         )
     except ValueError as error:
@@ -147,13 +150,8 @@ def payment_of_reversal(taken: StripeJson) -> str | None:
     Raises UnreadableObject if a field that is shown is missing.
     """
     _required(taken, "id")
-    _amount(taken, "amount")
-    return _reference(taken.get("payment_intent")) or _reference(taken.get("charge"))
-
-
-def amount_of(holder: StripeJson, name: str) -> int:
-    """Return an amount of an object in minor units. Raises UnreadableObject if it is not a whole number."""
-    return _amount(holder, name)
+    amount_of(taken, "amount")
+    return named_id(taken.get("payment_intent")) or named_id(taken.get("charge"))
 
 
 def read_invoice(invoice: StripeJson) -> StripeInvoice:
@@ -164,14 +162,14 @@ def read_invoice(invoice: StripeJson) -> StripeInvoice:
             id=_required(invoice, "id"),
             number=_text(invoice.get("number")),
             status=InvoiceStatus(_required(invoice, "status")),
-            customer_id=_reference(invoice.get("customer")),
-            subscription_id=billed_subscription(invoice),
+            customer_id=named_id(invoice.get("customer")),
+            subscription_id=_billed_subscription(invoice),
             currency=_required(invoice, "currency"),
-            subtotal=_amount(invoice, "subtotal"),
-            total=_amount(invoice, "total"),
-            amount_due=_amount(invoice, "amount_due"),
-            amount_paid=_amount(invoice, "amount_paid"),
-            amount_remaining=_amount(invoice, "amount_remaining"),
+            subtotal=amount_of(invoice, "subtotal"),
+            total=amount_of(invoice, "total"),
+            amount_due=amount_of(invoice, "amount_due"),
+            amount_paid=amount_of(invoice, "amount_paid"),
+            amount_remaining=amount_of(invoice, "amount_remaining"),
             billing_reason=_text(invoice.get("billing_reason")),
             hosted_url=_text(invoice.get("hosted_invoice_url")),
             created_at=_required_time(invoice, "created"),
@@ -180,7 +178,7 @@ def read_invoice(invoice: StripeJson) -> StripeInvoice:
             paid_at=_time(moments.get("paid_at")),
             lines=_lines(invoice),
             metadata=_metadata(invoice),
-            details=invoice_details(invoice),
+            details=_invoice_details(invoice),
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's invoice is not understood: {error}") from error
@@ -197,22 +195,17 @@ def read_preview(invoice: StripeJson) -> Preview:
     tax = _object(invoice.get("automatic_tax"))
     return Preview(
         currency=_required(invoice, "currency"),
-        subtotal=_amount(invoice, "subtotal"),
-        total=_amount(invoice, "total"),
-        amount_due=_amount(invoice, "amount_due"),
+        subtotal=amount_of(invoice, "subtotal"),
+        total=amount_of(invoice, "total"),
+        amount_due=amount_of(invoice, "amount_due"),
         lines=_lines(invoice),
-        discounts=_discounts(invoice),
+        discounts=tuple(
+            _number(discount.get("amount")) or 0
+            for discount in objects_in(invoice.get("total_discount_amounts"))
+        ),
         carried_over=_carried_over(invoice),
         tax_status=(_text(tax.get("status")) or "unknown") if tax.get("enabled") is True else None,
     )
-
-
-def _discounts(invoice: StripeJson) -> tuple[int, ...]:
-    listed = invoice.get("total_discount_amounts")
-    discounts = (
-        [discount for discount in listed if isinstance(discount, dict)] if isinstance(listed, list) else []
-    )
-    return tuple(_number(discount.get("amount")) or 0 for discount in discounts)
 
 
 def _pause(pause: StripeJson) -> Pause | None:
@@ -220,7 +213,7 @@ def _pause(pause: StripeJson) -> Pause | None:
 
 
 def _carried_over(invoice: StripeJson) -> int:
-    total, due = _amount(invoice, "total"), _amount(invoice, "amount_due")
+    total, due = amount_of(invoice, "total"), amount_of(invoice, "amount_due")
     owed = total + (_number(invoice.get("starting_balance")) or 0)
     return max(0, min(total, owed - due))
 
@@ -249,12 +242,12 @@ def _line(line: StripeJson) -> InvoiceLine:
         stripe_id=_text(line.get("id")) or "",
         description=_text(line.get("description")),
         quantity=_number(line.get("quantity")),
-        amount=_amount(line, "amount"),
+        amount=amount_of(line, "amount"),
         currency=_required(line, "currency"),
         period_start=_required_time(period, "start"),
         period_end=_required_time(period, "end"),
         proration=details.get("proration") is True,
-        details=line_details(line),
+        details=_line_details(line),
     )
 
 
@@ -278,6 +271,115 @@ def read_collected_card(intent: StripeJson) -> str:
 def read_url(page: StripeJson) -> str:
     """Read the address of a page of the customer portal."""
     return _required(page, "url")
+
+
+# The details of an invoice, in minor units and unix seconds as in Stripe --------------------------------
+
+
+def _invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
+    """Return the stored details of an invoice, without empty ones."""
+    details: dict[str, JsonValue] = {
+        "billed_to": invoice.get("customer_email") or invoice.get("customer_name") or None,
+        "customer_name": invoice.get("customer_name"),
+        "collection_method": invoice.get("collection_method"),
+        "description": invoice.get("description"),
+        "pdf": invoice.get("invoice_pdf"),
+        "taxes": _amounts(invoice.get("total_taxes"), "tax_behavior"),
+        "discounts": _amounts(invoice.get("total_discount_amounts"), "discount"),
+        "payments": [*map(_payment, objects_in(_object(invoice.get("payments")).get("data")))],
+        "credited": invoice.get("post_payment_credit_notes_amount"),
+        "credited_before_payment": invoice.get("pre_payment_credit_notes_amount"),
+        "paid_outside_stripe": _outside(invoice),
+        "starting_balance": invoice.get("starting_balance"),
+        "ending_balance": invoice.get("ending_balance"),
+        "voided_at": _object(invoice.get("status_transitions")).get("voided_at"),
+        "attempt_count": invoice.get("attempt_count"),
+        "next_payment_attempt": invoice.get("next_payment_attempt"),
+        "renewed_by": _renewed_by(invoice),
+        "covers_from": _object(invoice.get("metadata")).get(COVERS_FROM) or None,
+        "covers_until": _object(invoice.get("metadata")).get(COVERS_UNTIL) or None,
+        "held": _is_held(invoice) or None,
+    }
+    return {name: value for name, value in details.items() if value not in (None, [], 0)}
+
+
+def _line_details(line: StripeJson) -> dict[str, JsonValue]:
+    """Return the stored details of a line: unit price, price and product, discounts, taxes."""
+    pricing = _object(line.get("pricing"))
+    price = _object(pricing.get("price_details"))
+    details: dict[str, JsonValue] = {
+        "unit_amount_decimal": pricing.get("unit_amount_decimal"),
+        "price": named_id(price.get("price")),
+        "product": named_id(price.get("product")),
+        "taxes": _amounts(line.get("taxes"), "tax_behavior"),
+        "discounts": _amounts(line.get("discount_amounts"), "discount"),
+    }
+    return {name: value for name, value in details.items() if value not in (None, [])}
+
+
+def _billed_subscription(invoice: StripeJson) -> str | None:
+    """Return the Stripe subscription that an invoice bills; our own invoices name it in their metadata."""
+    own = _object(invoice.get("metadata")).get(SUBSCRIPTION)
+    about = _object(_object(invoice.get("parent")).get("subscription_details"))
+    return named_id(about.get("subscription")) or _text(own)
+
+
+def _is_held(invoice: StripeJson) -> bool:
+    """Return whether it is a draft that Stripe will neither finalize nor collect by itself.
+
+    That is so for invoices of an unpaid subscription, and for those that a pause in collection keeps as
+    drafts.
+    """
+    reason = str(invoice.get("billing_reason"))
+    waits = invoice.get("status") == "draft" and invoice.get("auto_advance") is False
+    return waits and reason.startswith("subscription")
+
+
+def _renewed_by(invoice: StripeJson) -> JsonValue:
+    """Return, for the 0.00 invoice of a term renewed by hand, our own invoice that paid for the term.
+
+    Stripe stores with an invoice the subscription's metadata at the time when it was made.
+    """
+    about = _object(_object(invoice.get("parent")).get("subscription_details"))
+    return _object(about.get("metadata")).get(RENEWED) if invoice.get("total") == 0 else None
+
+
+def _outside(invoice: StripeJson) -> int | None:
+    """Return what was paid outside of Stripe, in minor units: the paid amount without a payment for it.
+
+    None if the payments are missing or incomplete: then nothing can be said.
+    """
+    payments, paid = invoice.get("payments"), invoice.get("amount_paid")
+    if not isinstance(payments, dict) or payments.get("has_more") is True or not isinstance(paid, int):
+        return None
+    known = sum(_paid(payment) for payment in objects_in(payments.get("data")) if not _is_recorded(payment))
+    return max(0, paid - known)
+
+
+def _paid(payment: StripeJson) -> int:
+    amount = payment.get("amount_paid")
+    return amount if payment.get("status") == "paid" and isinstance(amount, int) else 0
+
+
+def _is_recorded(payment: StripeJson) -> bool:
+    """Return whether it only records money that came in outside of Stripe."""
+    return _object(payment.get("payment")).get("type") == "payment_record"
+
+
+def _payment(payment: StripeJson) -> JsonValue:
+    inner = _object(payment.get("payment"))
+    return {
+        "amount": payment.get("amount_paid") or payment.get("amount_requested"),
+        "status": payment.get("status"),
+        "type": inner.get("type"),
+        "paid_at": _object(payment.get("status_transitions")).get("paid_at"),
+        "reference": named_id(inner.get(str(inner.get("type")))),
+    }
+
+
+def _amounts(listed: JsonValue | None, name: str) -> JsonValue:
+    """Return the amount of each object of a list, and what it is for: the field `name`."""
+    return [{"amount": each.get("amount"), name: named_id(each.get(name))} for each in objects_in(listed)]
 
 
 # Whole answers ----------------------------------------------------------------------------------------
@@ -317,13 +419,17 @@ def _object(value: JsonValue | None) -> StripeJson:
     return value if isinstance(value, dict) else {}
 
 
+def objects_in(value: JsonValue | None) -> list[StripeJson]:
+    """Return the objects in a list, none if there is no list."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
 def _entries(holder: StripeJson, name: str) -> list[StripeJson]:
     """Return the entries of a list inside an object; without the list, it is not known to be empty."""
     data = _object(holder.get(name)).get("data")
-    entries = [entry for entry in data if isinstance(entry, dict)] if isinstance(data, list) else None
-    if entries is None or len(entries) != len(cast("list[JsonValue]", data)):
-        raise UnreadableObject(f"{_called(holder)} has no {name}")
-    return entries
+    entries = objects_in(data)
+    is_whole = isinstance(data, list) and len(entries) == len(data)
+    return _present(holder, name, entries if is_whole else None)
 
 
 def _text(value: JsonValue | None) -> str | None:
@@ -347,7 +453,7 @@ def _time(value: JsonValue | None) -> datetime | None:
     return None if seconds is None else _moment(seconds)
 
 
-def _reference(value: JsonValue | None) -> str | None:
+def named_id(value: JsonValue | None) -> str | None:
     """Return the id of a reference, expanded or not."""
     return _text(_object(value).get("id")) if isinstance(value, dict) else _text(value)
 
@@ -355,7 +461,7 @@ def _reference(value: JsonValue | None) -> str | None:
 def _references(value: JsonValue | None) -> tuple[str, ...]:
     """Return the ids of a list of references."""
     listed = value if isinstance(value, list) else []
-    return tuple(reference for reference in map(_reference, listed) if reference is not None)
+    return tuple(reference for reference in map(named_id, listed) if reference is not None)
 
 
 def _metadata(holder: StripeJson) -> Mapping[str, str]:
@@ -369,50 +475,43 @@ def _called(holder: StripeJson) -> str:
     return f"Stripe's {kind if isinstance(kind, str) else 'object'}"
 
 
-def _required(holder: StripeJson, name: str) -> str:
-    value = holder.get(name)
-    if not isinstance(value, str) or not value:
-        raise UnreadableObject(f"{_called(holder)} has no {name}")
-    return value
-
-
-def _required_reference(holder: StripeJson, name: str) -> str:
-    reference = _reference(holder.get(name))
-    if not reference:
-        raise UnreadableObject(f"{_called(holder)} has no {name}")
-    return reference
-
-
-def _required_object(holder: StripeJson, name: str) -> StripeJson:
-    value = holder.get(name)
-    if not isinstance(value, dict):
-        raise UnreadableObject(f"{_called(holder)} has no {name}")
-    return value
-
-
-def _required_list(holder: StripeJson, name: str) -> list[JsonValue]:
-    value = holder.get(name)
-    if not isinstance(value, list):
-        raise UnreadableObject(f"{_called(holder)} has no {name}")
-    return value
-
-
-def _flag(holder: StripeJson, name: str) -> bool:
-    value = holder.get(name)
-    if not isinstance(value, bool):
-        raise UnreadableObject(f"{_called(holder)} has no {name}")
-    return value
-
-
-def _amount(holder: StripeJson, name: str) -> int:
-    value = _number(holder.get(name))
+def _present(holder: StripeJson, name: str, value: _T | None) -> _T:
+    """Return the value of a field. Raises UnreadableObject if there is none."""
     if value is None:
         raise UnreadableObject(f"{_called(holder)} has no {name}")
     return value
 
 
+def _required(holder: StripeJson, name: str) -> str:
+    return _present(holder, name, _text(holder.get(name)) or None)
+
+
+def _required_reference(holder: StripeJson, name: str) -> str:
+    return _present(holder, name, named_id(holder.get(name)) or None)
+
+
+def _required_object(holder: StripeJson, name: str) -> StripeJson:
+    value = holder.get(name)
+    return _present(holder, name, value if isinstance(value, dict) else None)
+
+
+def _required_list(holder: StripeJson, name: str) -> list[JsonValue]:
+    value = holder.get(name)
+    return _present(holder, name, value if isinstance(value, list) else None)
+
+
+def _flag(holder: StripeJson, name: str) -> bool:
+    value = holder.get(name)
+    return _present(holder, name, value if isinstance(value, bool) else None)
+
+
+def amount_of(holder: StripeJson, name: str) -> int:
+    """Return an amount of an object in minor units. Raises UnreadableObject if it is not a whole number."""
+    return _present(holder, name, _number(holder.get(name)))
+
+
 def _required_time(holder: StripeJson, name: str) -> datetime:
-    return _moment(_amount(holder, name))
+    return _moment(amount_of(holder, name))
 
 
 def _moment(seconds: int) -> datetime:

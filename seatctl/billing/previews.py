@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from seatctl.billing.invoice_details import objects_in
-from seatctl.billing.objects import read_preview
+from seatctl.billing.objects import objects_in, read_preview
 from seatctl.billing.port import StripeJson
 from seatctl.errors import JsonValue
 from seatctl.models.call import from_epoch

@@ -16,8 +16,7 @@ from seatctl.config.secrets import (
 from seatctl.config.settings import Environment, Profile, Settings
 from seatctl.errors import Code, refuse
 from seatctl.mail.email import MailServer
-from seatctl.mail.rendering import Renderer
-from seatctl.mail.setup import MailSetup
+from seatctl.mail.rendering import MailSetup, Renderer
 
 PASSWORD_VARIABLE = "SEATCTL_MAIL_PASSWORD"  # noqa: S105 - a name
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}

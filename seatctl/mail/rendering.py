@@ -6,13 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateError, select_autoescape
 
 from seatctl.errors import BadInput, Code, JsonValue
-from seatctl.mail.email import EmailText, one_line
+from seatctl.mail.email import EmailText, MailServer, one_line
 
 TEMPLATES = Path(__file__).parent / "templates"
 
@@ -62,3 +63,12 @@ class Renderer:
 def _day(moment: str | None) -> str:
     """Return the date, `2026-01-31`, of a time in the written form."""
     return (moment or "")[:10]
+
+
+@dataclass(frozen=True, slots=True)
+class MailSetup:
+    """The server, the templates, and how many days an activation code is valid."""
+
+    server: MailServer
+    texts: Renderer
+    activation_days: int

@@ -2,6 +2,8 @@
 
 There are two kinds of failure: if the server cannot be used (`NoConnection`), all messages wait; if it
 refuses one message (`MessageRefused`), the others are sent.
+
+A deadline is a moment on the monotonic clock. After it, everything here raises TimeoutError.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import smtplib
 import socket
 import ssl
 import time
+from collections.abc import Callable
 from datetime import datetime
 from email.errors import MessageError
 from email.headerregistry import Address
@@ -18,17 +21,95 @@ from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
 from types import TracebackType
+from typing import TYPE_CHECKING, TypeVar
 
 from seatctl.errors import Code, SeatctlError, TryAgain
-from seatctl.mail.deadlines import DeadlineReader, connect
 from seatctl.mail.email import Email, MailServer, one_line
 from seatctl.rules.emails import domain_key
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+_T = TypeVar("_T")
 
 _REPLY_SECONDS = 30.0
 """How long to wait for a reply if there is no deadline."""
 
 _CLOSING = 421
 """The reply code of a server that closes the connection. It does not refuse the message."""
+
+
+def _seconds_left(deadline: float) -> float:
+    """Return the seconds until the deadline. Raises TimeoutError if it has passed."""
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError("it takes too long")
+    return seconds
+
+
+def within(deadline: float, function: Callable[[], _T]) -> _T:
+    """Return or raise what a function does, if it ends before the deadline.
+
+    It runs in a daemon thread, for calls that cannot be interrupted: DNS, or a keyring that asks somebody. If
+    it is late it goes on there, and does not keep the program from ending.
+    """
+    import threading
+
+    returned: list[_T] = []
+    raised: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            returned.append(function())
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the thread that waits
+            raised.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(_seconds_left(deadline))
+    if raised:
+        raise raised[0]
+    if not returned:
+        raise TimeoutError("it takes too long")
+    return returned[0]
+
+
+def _connected(host: str, port: int, deadline: float) -> socket.socket:
+    """Connect to the first address of the host that accepts a connection. Raises OSError."""
+    addresses = within(deadline, lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    last_error: OSError = OSError(f"{host} has no address")
+    for family, kind, protocol, _, address in addresses:
+        connection = socket.socket(family, kind, protocol)
+        try:
+            connection.settimeout(_seconds_left(deadline))
+            connection.connect(address)
+        except OSError as error:
+            connection.close()
+            last_error = error
+        else:
+            return connection
+    raise last_error
+
+
+class _DeadlineReader(io.RawIOBase):
+    """Reads from a socket until a deadline.
+
+    A socket's own time limit applies to each piece: a server that sends one byte per second would never time
+    out.
+    """
+
+    def __init__(self, source: socket.socket) -> None:
+        self._source = source
+        self.deadline = 0.0
+
+    def readable(self) -> bool:
+        """Return True, as `io.BufferedReader` requires."""
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        """Read the next piece into a buffer and return its length. Raises TimeoutError."""
+        self._source.settimeout(_seconds_left(self.deadline))
+        return self._source.recv_into(buffer)
 
 
 class NoConnection(TryAgain):
@@ -55,19 +136,19 @@ class _DeadlineSmtp(smtplib.SMTP):
 
     def __init__(self, deadline: float | None, server: MailServer, **more: ssl.SSLContext) -> None:
         self._deadline = deadline
-        self._reader: DeadlineReader | None = None
+        self._reader: _DeadlineReader | None = None
         name = socket.gethostname()
         local = name if "." in name else "[127.0.0.1]"  # smtplib's own default is a DNS look-up
         super().__init__(_in_dns(server.host), server.port, local, **more)  # type: ignore[arg-type]
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
         del timeout  # smtplib's time limit applies to each piece that is received
-        return connect(host, port, self._until())
+        return _connected(host, port, self._until())
 
     def getreply(self) -> tuple[int, bytes]:
         """Return the server's reply. Raises TimeoutError after the deadline."""
         if self.sock is not None and self.file is None:
-            self._reader = DeadlineReader(self.sock)
+            self._reader = _DeadlineReader(self.sock)
             self.file = io.BufferedReader(self._reader)
         if self._reader is not None:
             self._reader.deadline = self._until()

@@ -48,7 +48,7 @@ class Invoice:
     billing_reason: str | None
     hosted_url: str | None
     details: Mapping[str, JsonValue] = field(default_factory=dict)
-    """Taxes, discounts, payments, the PDF, the billing address (billing/invoice_details.py)."""
+    """Taxes, discounts, payments, the PDF, the billing address (billing/objects.py)."""
     refunds: tuple[Refund, ...] = ()
     """All refunds to the card or bank, oldest first."""
     disputes: tuple[Dispute, ...] = ()

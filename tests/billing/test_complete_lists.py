@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seatctl.billing import endpoints
-from seatctl.billing.complete_lists import UnreadableList, complete
+from seatctl.billing.answers import UnreadableList, complete
 from seatctl.billing.port import MissingInStripe, Read
 from seatctl.billing.stripe import connect_sandbox
 from tests.sandbox.seed import send

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatctl.billing import endpoints
-from seatctl.billing.failures import Failure, as_error, pause_before_retry
+from seatctl.billing.answers import Failure, as_error, pause_before_retry
 from seatctl.billing.objects import UnreadableObject, read_customer, read_subscription
 from seatctl.billing.port import (
     CardDeclined,

@@ -18,11 +18,9 @@ from seatctl.errors import Code, ExitCode, JsonValue, SeatctlError, UsageError, 
 from seatctl.ledger import activation, message_facts, outbox, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
-from seatctl.mail.deadlines import within
 from seatctl.mail.email import Email, message_id
-from seatctl.mail.rendering import BadTemplate, Renderer
-from seatctl.mail.setup import MailSetup
-from seatctl.mail.smtp import Connection, MessageRefused, NoConnection
+from seatctl.mail.rendering import BadTemplate, MailSetup, Renderer
+from seatctl.mail.smtp import Connection, MessageRefused, NoConnection, within
 from seatctl.models.call import Call, format_time
 from seatctl.models.message import Message, MessageState, Template
 from seatctl.models.report import Record, Report, counted, dry_run_report, record_of

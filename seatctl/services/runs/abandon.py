@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 
 from seatctl.billing import endpoints
-from seatctl.billing.complete_lists import UnreadableList
+from seatctl.billing.answers import UnreadableList
 from seatctl.billing.objects import UnreadableObject
 from seatctl.billing.port import Billing, MissingInStripe, Read, StripeJson
 from seatctl.errors import Code, JsonValue, Refused, SeatctlError, StripeRefused

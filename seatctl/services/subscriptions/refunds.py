@@ -11,8 +11,7 @@ from datetime import datetime
 from shlex import quote
 
 from seatctl.billing import endpoints
-from seatctl.billing.invoice_details import named_id
-from seatctl.billing.objects import amount_of, read_invoice, read_preview
+from seatctl.billing.objects import amount_of, named_id, read_invoice, read_preview
 from seatctl.billing.port import Billing, StripeJson
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.models.call import parse_time

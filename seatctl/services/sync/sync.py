@@ -13,9 +13,8 @@ from datetime import datetime, timedelta
 from itertools import islice
 from typing import Final
 
-from seatctl.billing.invoice_details import named_id
 from seatctl.billing.listings import BEGINNING
-from seatctl.billing.objects import UnreadableObject
+from seatctl.billing.objects import UnreadableObject, named_id
 from seatctl.billing.port import Billing, StripeJson, stripe_now
 from seatctl.errors import ExitCode, JsonValue, SeatctlError, StripeRefused
 from seatctl.ledger import invoices, operations, subscriptions
