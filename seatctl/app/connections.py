@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from seatctl.config.settings import Profile
 from seatctl.errors import Code, LedgerError, refuse
 
 if TYPE_CHECKING:
@@ -14,12 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from seatctl.billing.port import Billing
-    from seatctl.config.settings import Profile
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from seatctl.billing.port import Billing
-    from seatctl.config.settings import Profile
     from seatctl.ledger.ledger import Ledger
 
 
@@ -69,8 +65,6 @@ def to_stripe(
 
     `check` runs before the first call, and raises to stop it.
     """
-    import time
-
     from seatctl.billing.stripe import connect, pace_of
 
     base = profile.text("stripe.api_base", environment)
@@ -90,8 +84,6 @@ def to_stripe(
 
 def to_sandbox(path: Path, *, read_only: bool, trace: Callable[[str], None]) -> Billing:
     """Return the sandbox in this file. Raises SandboxUnusable."""
-    import time
-
     from seatctl.billing.stripe import connect_sandbox
 
     with sandbox_file(path):

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from seatctl.app import connections
-from seatctl.config.settings import Mode, Profile, Settings, is_actor, load
+from seatctl.config.settings import Mode, Profile, Settings, load
 from seatctl.errors import Code, ExitCode, SeatctlError, UsageError, refuse
 from seatctl.output import emit as output
 from seatctl.output.style import Column, Format, Style, use_color
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from seatctl.models.call import Call
     from seatctl.models.report import Record, Report
     from seatctl.system.files import ProtectedFile
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from seatctl.output.style import Format
 
 
 class GlobalOptions(NamedTuple):
@@ -82,11 +78,8 @@ class Context:
 
     @cached_property
     def actor(self) -> str:
-        """The actor: flag, SEATCTL_ACTOR, the profile, else `os:NAME`. Raises UsageError for a bad flag."""
-        named = self.options.actor
-        if named and not is_actor(named):
-            raise UsageError(f"--as takes an e-mail address or ci:NAME, not {named!r}")
-        return named or self.profile.text("actor", self.environment) or f"os:{self.os_user}"
+        """The actor: flag, SEATCTL_ACTOR, the profile, else `os:NAME`."""
+        return self.options.actor or self.profile.text("actor", self.environment) or f"os:{self.os_user}"
 
     @cached_property
     def os_user(self) -> str:
@@ -107,13 +100,12 @@ class Context:
     @cached_property
     def ledger(self) -> Ledger:
         """The profile's ledger, opened. Raises NoLedger, LedgerError, `mode_mismatch`."""
-        from seatctl.app.connections import require_same
         from seatctl.ledger.engines.sqlite_files import network_file_system
         from seatctl.ledger.ledger import open_ledger
 
         ledger = open_ledger(self.ledger_path(self.profile))
         try:
-            require_same(ledger, self.profile)
+            connections.require_same(ledger, self.profile)
         except BaseException:
             ledger.close()
             raise
@@ -204,9 +196,7 @@ class Context:
 
     def _require_account(self, stripe: Billing) -> None:
         """Check the account once per process: nothing may be charged or mirrored on another account."""
-        from seatctl.app.connections import require_account
-
-        account = require_account(self.ledger, self.profile, stripe)
+        account = connections.require_account(self.ledger, self.profile, stripe)
         if self.ledger.stripe_account is None and not self.options.dry_run:
             self.ledger.set_stripe_account(account)
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from seatctl.config.settings import places
 from seatctl.output.redact import redact
 
 MAX_BYTES = 1_000_000
@@ -38,8 +39,6 @@ class Log:
 
 def log_path(environment: Mapping[str, str]) -> Path:
     """Return the path of the log, even if config.toml cannot be read."""
-    from seatctl.config.settings import places
-
     return places(environment).data / "log" / "seatctl.log"
 
 

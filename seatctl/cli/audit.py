@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Annotated
 
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, option
+from seatctl.errors import BadInput, ExitCode, UsageError
 from seatctl.models.report import Record, record_of
+from seatctl.output.style import columns
 
 if TYPE_CHECKING:
     from seatctl.ledger.record.audit import LogLine
@@ -31,9 +34,7 @@ def log(ctx: Context, actor: ActorOpt = None, since: SinceOpt = None, limit: Lim
       seatctl audit log --limit 20
       seatctl audit log --actor ann@example.com --since 2027-01-01 -o csv
     """
-    from seatctl.errors import BadInput
     from seatctl.ledger.record import audit
-    from seatctl.output.columns import columns
     from seatctl.rules.people import parse_moment
 
     try:
@@ -59,11 +60,7 @@ def verify(ctx: Context, expect: ExpectOpt = None) -> None:
       seatctl audit verify
       seatctl audit verify --expect "$HEAD"
     """
-    import re
-
-    from seatctl.errors import ExitCode, UsageError
     from seatctl.ledger.record import audit
-    from seatctl.output.columns import columns
 
     if expect is not None and not re.fullmatch(r"[0-9]+:[0-9a-f]{64}", expect):
         raise UsageError(f"--expect takes a head that `audit verify` has printed, not {expect!r}")

@@ -12,7 +12,7 @@ from typing import Annotated
 
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, MaxFailuresOpt, StopOpt, argument, option
-from seatctl.errors import JsonValue
+from seatctl.errors import JsonValue, UsageError
 from seatctl.input.columns import NoSuchColumn, column_key
 from seatctl.input.lines import read_text
 from seatctl.input.rows import FileRow
@@ -54,7 +54,6 @@ def batch(
     """
     from seatctl.cli.batch_progress import checking, shown
     from seatctl.cli.framework.batch_lines import Lines
-    from seatctl.errors import UsageError
     from seatctl.services.runs.batch import Batch, ledger_for, start
 
     arguments = tuple(words or ())

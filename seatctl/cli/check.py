@@ -7,7 +7,7 @@ from typing import Annotated
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, EmailArg, SubscriptionOpt, option
 from seatctl.errors import ExitCode
-from seatctl.output.columns import columns
+from seatctl.output.style import columns
 
 app = Commands()
 

@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 from seatctl.app.context import Context
-from seatctl.cli.framework.commands import Commands, argument, option
-from seatctl.config.settings import SETTINGS, Setting, Value, parse_setting, setting
+from seatctl.cli.framework.commands import Commands, SubscriptionArg, argument, option
+from seatctl.config.settings import SETTINGS, Setting, Value, parse_setting, places, setting
 from seatctl.errors import Code, refuse
-from seatctl.output.columns import columns
 from seatctl.output.emit import note, write_text
+from seatctl.output.style import columns
 
 if TYPE_CHECKING:
     from seatctl.models.report import Record
-from enum import StrEnum
-from typing import TYPE_CHECKING
-
-from seatctl.cli.framework.commands import SubscriptionArg
-
-if TYPE_CHECKING:
-    from seatctl.models.report import Record
-
 
 app = Commands()
-
 
 KeyArg = Annotated[str, argument("KEY", "A setting; to list them: seatctl help settings.", words=SETTINGS)]
 VALUE_COLUMNS = columns("setting value source")
@@ -127,8 +119,6 @@ def path(ctx: Context) -> None:
     Examples:
       seatctl config path
     """
-    from seatctl.config.settings import places
-
     path = places(ctx.environment).config
     if ctx.format is None:
         write_text(str(path))
@@ -263,14 +253,10 @@ def _profiles(ctx: Context) -> Iterator[Record]:
             "profile": profile.name,
             "mode": profile.mode.value,
             "current": profile.name == named,
-            "actor": _text(profile.values.get("actor")),
-            "stripe_account": _text(profile.values.get("stripe_account")),
+            "actor": profile.values.get("actor"),
+            "stripe_account": profile.values.get("stripe_account"),
             "ledger": str(ctx.settings.ledger_path(profile, {})),
         }
-
-
-def _text(value: Value | None) -> str | None:
-    return None if value is None else str(value)
 
 
 def _show_rules(ctx: Context, subscription: str) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seatctl.app.context import Context
+from seatctl.config.settings import Mode
 from seatctl.errors import UsageError
 from seatctl.rules.typed_values import whole_number
 
 if TYPE_CHECKING:
-    from seatctl.app.context import Context
     from seatctl.models.departure import DepartureRule
     from seatctl.services.operations.submit import Proposal
     from seatctl.services.subscriptions.departures import Departures
@@ -42,8 +43,6 @@ def confirm(ctx: Context, proposal: Proposal, max_spend: str | None = None) -> N
 
 def require_max_spend(ctx: Context, max_spend: str | None) -> None:
     """Raise UsageError in live mode without --max-spend if nobody can read the preview."""
-    from seatctl.config.settings import Mode
-
     if ctx.profile.mode is Mode.LIVE and not ctx.interactive and max_spend is None:
         raise UsageError(
             "in live mode --max-spend is required when not running interactively",

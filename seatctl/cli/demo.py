@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -72,7 +73,6 @@ def demo(ctx: Context) -> None:
       seatctl demo
     """
     import tempfile
-    import time
 
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="seatctl-demo-") as folder:

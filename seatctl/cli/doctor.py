@@ -7,12 +7,13 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from seatctl.app.connections import trusted_certificates
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands
 from seatctl.config.settings import Mode
-from seatctl.errors import SeatctlError
+from seatctl.errors import ExitCode, SeatctlError
 from seatctl.models.report import record_of
-from seatctl.output.columns import columns
+from seatctl.output.style import columns
 
 app = Commands()
 
@@ -27,8 +28,6 @@ def doctor(ctx: Context) -> None:
       seatctl doctor
       seatctl doctor -p live -o json
     """
-    from seatctl.errors import ExitCode
-
     findings = list(examine(ctx))
     ctx.emit_list((record_of(finding, _KEYS) for finding in findings), columns(_KEYS), handle="check")
     wrong = sum(finding.result == "problem" for finding in findings)
@@ -89,8 +88,6 @@ def _guarded(name: str, check: Check, ctx: Context) -> Finding:
 
 def _instead_of_doctor(error: SeatctlError, ctx: Context) -> str:
     """Return the repair for a refusal whose hint is `seatctl doctor` itself."""
-    from seatctl.errors import ExitCode
-
     if error.exit_code is ExitCode.NOT_ALLOWED:
         another = f"give another key: seatctl init {ctx.profile.name} --key-stdin"
         return f"{another}; or allow it in Stripe's dashboard" if error.code != "key_rejected" else another
@@ -247,8 +244,6 @@ def _key(ctx: Context) -> Finding:
 
 def _certificates(ctx: Context) -> Finding:
     """Return which certificates prove Stripe's identity."""
-    from seatctl.app.connections import trusted_certificates
-
     named, _ = trusted_certificates(ctx.profile, ctx.environment)
     return Finding("ok", f"trusts {named}" if named else "trusts the certificates of Stripe's library")
 

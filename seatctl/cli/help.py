@@ -33,7 +33,6 @@ def show_help(
     elif len(words) == 1 and words[0] in TOPICS:
         write_text(TOPICS[words[0]].text())
     elif words[0] in catalogue.names():
-        from seatctl.app.context import Context
         from seatctl.cli.framework.app import execute
 
         execute(Context([*words, "--help"], ctx.environment))

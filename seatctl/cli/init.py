@@ -19,7 +19,7 @@ from seatctl.config.settings import (
 )
 from seatctl.errors import BadInput, Code, UsageError, refuse
 from seatctl.models.report import Record
-from seatctl.output.columns import columns
+from seatctl.output.style import columns
 
 app = Commands()
 
@@ -108,7 +108,6 @@ def set_up(ctx: Context, options: InitOptions) -> Record:
 
 def _make(ctx: Context, profile: Profile, actor: str) -> None:
     """Create the ledger, the sandbox, the first admin, and last config.toml."""
-
     from seatctl.config.settings_file import locked, with_profile
     from seatctl.ledger import roles
     from seatctl.models.role import Grant, Role

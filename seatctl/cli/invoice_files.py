@@ -9,15 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from seatctl.app.connections import trusted_certificates
+from seatctl.app.context import Context
 from seatctl.config.settings import Mode
-from seatctl.errors import Code, Refused, TryAgain, UsageError
+from seatctl.errors import Code, ExitCode, Refused, TryAgain, UsageError
 from seatctl.system.files import STDOUT, CannotWrite, check_target, for_stdout, new_file
 from seatctl.system.refusals import expanded
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-    from seatctl.app.context import Context
     from seatctl.models.invoice import Invoice
     from seatctl.models.report import Record
 
@@ -155,8 +156,6 @@ def _fetch(ctx: Context, link: str, path: Path) -> int:
     import urllib.error
     import urllib.request
 
-    from seatctl.app.connections import trusted_certificates
-
     _, trusted = trusted_certificates(ctx.profile, ctx.environment)
     try:
         # A request without the key: the link itself is the permission, and it may be on another host.
@@ -227,7 +226,6 @@ def _file_name(invoice: Invoice) -> str:
 
 
 def _emit(ctx: Context, rows: list[Record]) -> None:
-    from seatctl.errors import ExitCode
     from seatctl.models.report import change_report, counted
 
     results = [row["result"] for row in rows]

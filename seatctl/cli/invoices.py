@@ -13,8 +13,10 @@ from seatctl.cli.framework.commands import (
     argument,
     option,
 )
+from seatctl.config.settings import Mode
+from seatctl.errors import UsageError
 from seatctl.models.invoice import InvoiceStatus
-from seatctl.output.columns import columns
+from seatctl.output.style import columns
 
 app = Commands()
 
@@ -123,7 +125,6 @@ def download(
       seatctl invoices download --since 2026-01-01 --until 2026-03-31 --to quarter
     """
     from seatctl.cli.invoice_files import download_one, download_period
-    from seatctl.errors import UsageError
 
     if invoice is not None and (subscription or since or until):
         raise UsageError("name one invoice, or a period with --since and --until")
@@ -177,7 +178,6 @@ def _act(
     ctx: Context, verb: str, invoice: str, payment_method: str | None = None, max_spend: str | None = None
 ) -> None:
     from seatctl.cli.confirm import confirm_and_submit
-    from seatctl.config.settings import Mode
     from seatctl.services.invoices.invoice_operation import prepare
 
     proposal = prepare(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Annotated
 
+from seatctl.app.connections import require_same
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, OverwriteOpt, argument
+from seatctl.errors import ExitCode, UsageError
+from seatctl.output.style import Format, columns
 from seatctl.system.files import STDOUT, for_stdout, input_file
 
 if TYPE_CHECKING:
@@ -64,7 +68,6 @@ def restore(
 
 
 def _restore(ctx: Context, source: Path, source_name: str) -> None:
-    from seatctl.app.connections import require_same
     from seatctl.ledger.ledger import open_ledger
     from seatctl.models.report import dry_run_report
     from seatctl.services import ledger_files
@@ -99,8 +102,6 @@ def export(
       seatctl ledger export ledger-2027-01-31
       seatctl ledger export ledger-2027-01-31 -o json
     """
-    from seatctl.errors import UsageError
-    from seatctl.output.style import Format
     from seatctl.services import ledger_files
     from seatctl.system.refusals import expanded
 
@@ -119,8 +120,6 @@ def print_path(ctx: Context) -> None:
     Examples:
       seatctl ledger path
     """
-    from seatctl.output.columns import columns
-
     path = ctx.ledger.path
     record = {"path": str(path), "ledger_id": ctx.ledger.id, "mode": ctx.ledger.mode}
     if ctx.format is None:
@@ -137,13 +136,9 @@ def check(ctx: Context) -> None:
       seatctl ledger check
       seatctl ledger check -o json
     """
-    from contextlib import closing
-
-    from seatctl.errors import ExitCode
     from seatctl.ledger import check as ledger_check
     from seatctl.ledger.ledger import open_ledger
     from seatctl.models.report import counted
-    from seatctl.output.columns import columns
 
     # `ctx.ledger` would read the ledger's mode first, which fails if the ledger is damaged.
     with closing(open_ledger(ctx.ledger_path(ctx.profile))) as ledger:

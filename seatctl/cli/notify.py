@@ -6,7 +6,8 @@ from typing import Annotated
 
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import LAST_NUMBER, Commands, argument, option
-from seatctl.output.columns import columns
+from seatctl.errors import UsageError
+from seatctl.output.style import columns
 
 app = Commands()
 
@@ -103,7 +104,6 @@ def send_test(
       seatctl notify test
       seatctl notify test ann@example.com --password-stdin < password
     """
-    from seatctl.errors import UsageError
     from seatctl.models.report import would_have
     from seatctl.services.notifications import delivery
 

@@ -6,9 +6,10 @@ from typing import Annotated
 
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, argument, option
-from seatctl.errors import JsonValue
+from seatctl.errors import JsonValue, UsageError
 from seatctl.models.plan import Interval
-from seatctl.output.columns import columns
+from seatctl.output.emit import write_text
+from seatctl.output.style import columns
 
 app = Commands()
 
@@ -120,7 +121,6 @@ def edit(
       seatctl plans edit pro --price 14.00
       seatctl plans edit pro --set grace_days=14 --set sign_in_url=https://example.com/login
     """
-    from seatctl.errors import UsageError
     from seatctl.ledger import plans
     from seatctl.rules.policies import as_fields, preset
     from seatctl.rules.purchases import amount_of
@@ -169,7 +169,6 @@ def export_file(
       seatctl plans export > plans.toml
       seatctl plans export pro -p sandbox | seatctl plans import - -p test
     """
-    from seatctl.output.emit import write_text
     from seatctl.services.plans.toml_file import export_plans
 
     write_text(export_plans(ctx.ledger, tuple(plans or ())))
@@ -195,7 +194,6 @@ def import_file(
 
 def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:
     """`--set FIELD=VALUE` as a mapping. Raises UsageError if `=` is missing or a field has two values."""
-    from seatctl.errors import UsageError
     from seatctl.rules.typed_values import pairs
 
     split = [text.partition("=") for text in texts or ()]

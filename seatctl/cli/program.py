@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from seatctl.errors import Code, ExitCode, SeatctlError, refuse
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 _PRINTING = ("seatctl.output.emit", "typer._click.utils", __name__)
 """The modules that write to stdout."""
+
+_MAX_MESSAGES, _MAX_SECONDS = 20, 5.0
+"""How many messages a command sends at its end, and for how long."""
 
 
 class OutputFailed(SeatctlError):
@@ -35,9 +39,8 @@ def main(
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        from seatctl.app.context import (
-            Context,
-        )  # imported here, so that Ctrl-C while it loads leaves no traceback
+        # Imported here, so that Ctrl-C while it loads leaves no traceback.
+        from seatctl.app.context import Context
 
         _prepare_streams()
         ctx = Context(arguments, os.environ if environment is None else environment)
@@ -45,7 +48,8 @@ def main(
             if sys.stdout is None:  # closed by the caller: nobody could read the result
                 return _fail(ctx, OutputFailed("the output cannot be written: it is closed"))
             code = _run(ctx, loaded)
-            _deliver(ctx)
+            with suppress(KeyboardInterrupt, OSError, ImportError):  # no file is left to open, or Ctrl-C
+                deliver(ctx)
         except BrokenPipeError:
             return _reader_gone(ctx)
         else:
@@ -80,17 +84,32 @@ def _run(ctx: Context, loaded: Callable[[], object]) -> int:
     return ctx.exit_code
 
 
-def _deliver(ctx: Context) -> None:
-    """Send the messages of this command's changes. Its result is already printed and does not change."""
+def deliver(ctx: Context) -> None:
+    """Send messages of this command's changes, after they are committed: at most a few, for a few seconds.
+
+    The mail server must neither fail a command nor delay it: its result is printed and does not change.
+    Messages that are not sent stay in the ledger for `notify send` or the next command. Problems are written
+    to the log only.
+    """
     ledger = ctx.__dict__.get("ledger")
     if ledger is None or ledger.first_entry_with_messages is None:
         return
     try:
-        from seatctl.cli.deliver_mail import deliver
+        if not ctx.profile.text("mail.host", ctx.environment):
+            return
+        from seatctl.config.mail import find_mail_setup
+        from seatctl.services.notifications.delivery import DeliveryLimit, send_due
 
-        deliver(ctx, ledger.first_entry_with_messages)
-    except (KeyboardInterrupt, OSError, ImportError):
-        return  # Ctrl-C, or no file descriptor left: the messages are sent later
+        limit = DeliveryLimit(_MAX_MESSAGES, _MAX_SECONDS, ledger.first_entry_with_messages, patient=False)
+        find = partial(find_mail_setup, ctx.settings, ctx.profile, ctx.environment, _MAX_SECONDS)
+        sent = send_due(ledger, find, ctx.now, limit)
+        for row in sent.rows:
+            if row["result"] in {"failed", "put off"}:
+                ctx.trace(f"message {row['id']} {row['result']}: {row['error']}")
+        if sent.error is not None:
+            ctx.trace(sent.error.message)
+    except Exception as error:  # noqa: BLE001 - the command has succeeded; its messages stay in the ledger
+        ctx.log.write(f"messages were not sent: {type(error).__name__}: {error}")
 
 
 def _fail(ctx: Context, error: SeatctlError) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Annotated
 
 from seatctl.app.context import Context
@@ -14,13 +15,14 @@ from seatctl.cli.framework.commands import (
     argument,
     option,
 )
+from seatctl.errors import Code, JsonValue, UsageError, refuse
 from seatctl.models.report import Record, record_of
 from seatctl.models.request import RequestStatus, SeatRequest
+from seatctl.output.style import Format, columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from seatctl.errors import JsonValue
 
 app = Commands()
 
@@ -101,12 +103,8 @@ def list_requests(
       seatctl requests list --all --user zoe@example.com
       seatctl requests list design -o json
     """
-    from functools import cache
-
     from seatctl.ledger import requests, subscriptions, users
     from seatctl.models.call import format_time
-    from seatctl.output.columns import columns
-    from seatctl.output.style import Format
 
     with ctx.ledger.reading() as reader:
         request_filter = requests.RequestFilter(
@@ -137,7 +135,6 @@ def show(ctx: Context, number: NumberArg) -> None:
       seatctl requests show 3
     """
     from seatctl.ledger import requests
-    from seatctl.output.columns import columns
 
     with ctx.ledger.reading() as reader:
         request = requests.find(reader, number, ctx.now)
@@ -212,7 +209,6 @@ def _record(request: SeatRequest, place: Callable[[SeatRequest], int | None]) ->
 
 def _typed_numbers(arguments: Sequence[str]) -> list[int]:
     """Return the numbers given as arguments. Raises UsageError, naming all that are not numbers."""
-    from seatctl.errors import UsageError
     from seatctl.rules.typed_values import MOST, whole_number
 
     numbers = [(text, whole_number(text.strip(), MOST)) for text in arguments]
@@ -228,8 +224,6 @@ def _selected_numbers(
 ) -> list[int] | None:
     """Return the numbers of the requests, or None for all. Raises UsageError unless one way is used."""
     if (bool(arguments) + (source is not None) + everything) != 1:
-        from seatctl.errors import UsageError
-
         raise UsageError(
             "name the requests by number, with --all, or with --from FILE", hint="seatctl requests list"
         )
@@ -245,7 +239,6 @@ def _read_numbers(source: str) -> list[int]:
     """
     import io
 
-    from seatctl.errors import Code, refuse
     from seatctl.input.lines import open_bytes
     from seatctl.input.tables import open_table
 

@@ -6,8 +6,10 @@ from typing import Annotated
 
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, OptionalSubscriptionArg, SubscriptionOpt, argument
+from seatctl.config.settings import is_actor
+from seatctl.errors import BadInput
 from seatctl.models.role import Role
-from seatctl.output.columns import columns
+from seatctl.output.style import columns
 
 app = Commands()
 
@@ -60,8 +62,6 @@ def revoke(ctx: Context, actor: ActorArg, role: RoleArg, subscription: Subscript
 
 
 def _checked(actor: str) -> str:
-    from seatctl.config.settings import is_actor
-    from seatctl.errors import BadInput
     from seatctl.rules.emails import check_email
 
     problem = check_email(actor) if "@" in actor and not actor.startswith(("ci:", "os:")) else None

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import LAST_NUMBER, Commands, MaxFailuresOpt, StopOpt, argument, option
+from seatctl.errors import JsonValue
 from seatctl.models.report import Record, record_of
 from seatctl.models.run import RunState
-from seatctl.output.columns import columns
+from seatctl.output.style import Format, columns
 
 if TYPE_CHECKING:
-    from seatctl.errors import JsonValue
     from seatctl.models.operation import Step
     from seatctl.models.run import Change, Run
 
@@ -61,7 +61,6 @@ def show(ctx: Context, number: NumberArg) -> None:
     """
     from seatctl.ledger import operations
     from seatctl.ledger.record import audit, runs
-    from seatctl.output.style import Format
 
     with ctx.ledger.reading() as reader:
         run = runs.find(reader, number)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import signal
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Thread, Timer
 from typing import TYPE_CHECKING, Annotated
 
+from seatctl.app.connections import SandboxUnusable, sandbox_file
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, argument, option
 from seatctl.config.settings import Mode
-from seatctl.errors import BadInput, Code, refuse
+from seatctl.errors import BadInput, Code, JsonValue, refuse
 from seatctl.models.report import change_report
-from seatctl.output.columns import columns
 from seatctl.output.emit import note, write_text
+from seatctl.output.style import columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
     from types import FrameType
 
-    from seatctl.errors import JsonValue
     from seatctl.sandbox.api.control import Fault
     from seatctl.sandbox.api.twin import Twin
 
@@ -52,9 +51,6 @@ def sandbox_path(ctx: Context) -> Path:
 
 def opened(ctx: Context) -> AbstractContextManager[Twin]:
     """The sandbox of the profile, closed afterwards. Raises `not_a_sandbox`, SandboxUnusable."""
-    from contextlib import closing
-
-    from seatctl.app.connections import sandbox_file
     from seatctl.sandbox.api.twin import Twin
 
     path = sandbox_path(ctx)
@@ -276,13 +272,11 @@ def serve(
       seatctl sandbox serve --empty --for 600
       curl -u sk_test_x: http://127.0.0.1:12111/v1/products
     """
-
     serve_until_stopped(None if empty else sandbox_path(ctx), port=port, seconds=seconds)
 
 
 def _objects(ctx: Context) -> int | None:
     """How many objects a reset would delete; None if the file is damaged, which a reset repairs."""
-    from seatctl.app.connections import SandboxUnusable
     from seatctl.sandbox.api import control
 
     try:
@@ -294,7 +288,6 @@ def _objects(ctx: Context) -> int | None:
 
 def _empty(ctx: Context) -> None:
     """Empty the sandbox in place, so that who has it open sees it; a damaged file makes way for a new one."""
-    from seatctl.app.connections import SandboxUnusable
     from seatctl.sandbox.api import control
 
     try:

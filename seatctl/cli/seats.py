@@ -17,6 +17,8 @@ from seatctl.cli.framework.commands import (
     option,
 )
 from seatctl.cli.seats_apply import apply
+from seatctl.errors import UsageError
+from seatctl.output.style import columns
 
 if TYPE_CHECKING:
     from seatctl.ledger.transaction import Reader
@@ -95,7 +97,6 @@ def list_seats(
     """
     from seatctl.ledger import seat_lists
     from seatctl.models.call import format_time
-    from seatctl.output.columns import columns
 
     with ctx.ledger.reading() as reader:
         seat_filter = seat_lists.SeatFilter(
@@ -182,7 +183,6 @@ def claim(ctx: Context, code: CodeOpt = "-") -> None:
       seatctl seats claim --code -
       pbpaste | seatctl seats claim --code -
     """
-    from seatctl.errors import UsageError
     from seatctl.input.lines import stdin_line
     from seatctl.services.seats.claim import claim_seat
 
@@ -206,7 +206,6 @@ def history(ctx: Context, handle: HandleArg = None) -> None:
     """
     from seatctl.ledger import seat_lists
     from seatctl.models.call import format_time
-    from seatctl.output.columns import columns
 
     is_user = handle is not None and "@" in handle
     with ctx.ledger.reading() as reader:
@@ -286,7 +285,6 @@ def reclaim(
     """
     import shlex
 
-    from seatctl.errors import UsageError
     from seatctl.rules.dates import span
     from seatctl.rules.revocations import limit
     from seatctl.services.seats.assign import ReclaimOptions, reclaim_seats
@@ -325,7 +323,6 @@ def _past_moment(ctx: Context, text: str | None, *, everything: bool) -> str | N
     """Return --as-of in the written form; today means now. Raises UsageError for the future."""
     if text is None:
         return None
-    from seatctl.errors import UsageError
     from seatctl.models.call import format_time
     from seatctl.rules.dates import moment_after
 
@@ -343,7 +340,6 @@ def _end(ctx: Context, until: str | None, span: str | None) -> str | None:
     """Return when the seats end, in the written form; None if neither option was given."""
     if until is None and span is None:
         return None
-    from seatctl.errors import UsageError
     from seatctl.models.call import format_time
     from seatctl.rules import dates
 

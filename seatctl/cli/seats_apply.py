@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import MapOpt, MaxSpendOpt, OverwriteOpt, argument, option
-from seatctl.errors import Code, refuse
+from seatctl.errors import Code, JsonValue, Refused, UsageError, refuse
+from seatctl.output.emit import as_markdown
+from seatctl.output.style import Format, columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from seatctl.errors import JsonValue
     from seatctl.ledger.transaction import Journal
     from seatctl.models.report import Report
     from seatctl.rules.desired_state import Changes
@@ -90,7 +92,6 @@ def apply(
       seatctl seats apply seats.csv --prune --save plan.jsonl
       seatctl seats apply --saved plan.jsonl
     """
-    from seatctl.errors import UsageError
     from seatctl.rules.revocations import limit
     from seatctl.services.seats.apply import ApplyOptions
 
@@ -158,7 +159,6 @@ def _apply_saved(ctx: Context, path: str, *, check: bool) -> None:
 
 def _save_plan(ctx: Context, options: ApplyOptions, plan_file: Path | None, *, check: bool) -> None:
     """Write the comparison to a file and report it; None: to stdout, and its summary to stderr."""
-    from contextlib import nullcontext
     from shlex import join
 
     from seatctl.services.seats import saved_comparison
@@ -193,7 +193,6 @@ def _note_refusal(ctx: Context, changes: Changes, options: ApplyOptions, advice:
 
     People approve comparisons: one that was approved should not fail when it is applied.
     """
-    from seatctl.errors import Refused
     from seatctl.rules.desired_state import check
 
     try:
@@ -299,7 +298,6 @@ def _buy(ctx: Context, purchases: Sequence[SeatPurchase], max_spend: str | None)
 
 def _confirm_purchases(ctx: Context, purchases: Sequence[SeatPurchase], max_spend: str | None) -> None:
     from seatctl.cli.confirm import require_max_spend
-    from seatctl.output.style import Format
 
     if ctx.asks:
         require_max_spend(ctx, max_spend)
@@ -316,8 +314,6 @@ def _emit(ctx: Context, report: Report, finished: Sequence[FinishedPurchase] = (
     _note_not_in_file(ctx, report)
     from dataclasses import replace
 
-    from seatctl.output.style import Format
-
     if finished:
         purchases: list[JsonValue] = [purchase.record for purchase in finished]
         report = replace(
@@ -327,8 +323,6 @@ def _emit(ctx: Context, report: Report, finished: Sequence[FinishedPurchase] = (
             warnings=tuple(warning for purchase in finished for warning in purchase.warnings),
         )
     if ctx.style.format is Format.MARKDOWN and not ctx.options.quiet:
-        from seatctl.output.emit import as_markdown
-
         title = "Differences" if report.dry_run else "Done"
         ctx.emit_text(f"**{title}:** {as_markdown(report.summary)}\n")
         _emit_numbers(ctx, report)
@@ -338,15 +332,12 @@ def _emit(ctx: Context, report: Report, finished: Sequence[FinishedPurchase] = (
 
 def _note_not_in_file(ctx: Context, report: Report) -> None:
     """Name the subscriptions that --prune does not change because the file does not name them."""
-    from seatctl.output.style import Format
-
     names = report.data["not_in_file"]
     if isinstance(names, list) and names and ctx.style.format is not Format.JSON:
         ctx.note(f"not in the file, so no seats are revoked there: {', '.join(map(str, names))}")
 
 
 def _emit_numbers(ctx: Context, report: Report) -> None:
-    from seatctl.output.columns import columns
 
     subscriptions = report.data["subscriptions"]
     assert isinstance(subscriptions, list)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands
 from seatctl.models.report import Record, record_of
-from seatctl.output.columns import columns
+from seatctl.output.style import columns
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 from seatctl.app.context import Context
@@ -22,7 +23,7 @@ from seatctl.cli.framework.commands import (
 )
 from seatctl.errors import UsageError
 from seatctl.models.departure import DepartureRule
-from seatctl.output.columns import columns
+from seatctl.output.style import columns
 
 if TYPE_CHECKING:
     from seatctl.models.report import Report
@@ -181,8 +182,6 @@ def _buy(ctx: Context, proposal: Proposal) -> Report:
 
 def _follow(ctx: Context, proposal: Proposal) -> Report:
     """Buy once the page is completed; nothing is locked while waiting."""
-    import time
-
     from seatctl.services.purchases.checkout_operation import WaitingForPage, wait_for_page
 
     announced = False

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
+from seatctl.app.context import Context
 from seatctl.errors import BadInput, NotFound, Refused, UsageError
 from seatctl.models.money import format_money
 from seatctl.models.plan import Plan
@@ -17,9 +18,6 @@ from seatctl.rules.names import check_name, name_key
 from seatctl.rules.purchases import MOST_SEATS, check_payment_method, check_quantity
 from seatctl.rules.typed_values import whole_number
 from seatctl.services.purchases.order import Order
-
-if TYPE_CHECKING:
-    from seatctl.app.context import Context
 
 Answer = TypeVar("Answer")
 

@@ -6,15 +6,15 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Annotated, TextIO
 
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, option
-from seatctl.errors import BadInput, ExitCode, TryAgain
+from seatctl.cli.program import deliver
+from seatctl.errors import BadInput, ExitCode, TryAgain, UsageError
 
 if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
     from seatctl.billing.port import StripeJson
 
 
@@ -44,8 +44,6 @@ def sync(
       seatctl sync --watch --every 600
       stripe listen --print-json | seatctl sync --events -
     """
-    from seatctl.errors import UsageError
-
     if sum((watch, events is not None, full)) > 1:
         raise UsageError("--full, --watch and --events exclude each other")
     if ctx.options.dry_run and (watch or events is not None):
@@ -84,17 +82,9 @@ def _watch(ctx: Context, every: int) -> None:
             _once(ctx)
         except TryAgain as error:
             ctx.note(f"{error.message}; the next try is in {every} seconds")
-        _deliver(ctx)
+        deliver(ctx)
         time.sleep(every)
         ctx.reread_clock()
-
-
-def _deliver(ctx: Context) -> None:
-    """Send the messages of what was applied: other commands do it at their end, these do not end."""
-    if ctx.ledger.first_entry_with_messages is not None:
-        from seatctl.cli.deliver_mail import deliver
-
-        deliver(ctx, ctx.ledger.first_entry_with_messages)
 
 
 def _follow_events(ctx: Context, source: str) -> None:
@@ -122,7 +112,7 @@ def _follow_events(ctx: Context, source: str) -> None:
             count += 1
             for row in report.rows:
                 ctx.note(f"{event.get('type')}: {row['name']}: {row['summary']}")
-            _deliver(ctx)
+            deliver(ctx)
     summary = f"{counted(count, 'event')} applied" + (f", {missed} missed" if missed else "")
     ctx.note(f"{summary}; to make sure that none was missed: seatctl sync")
     if missed:
@@ -162,7 +152,6 @@ def read_events(stream: TextIO) -> Iterator[StripeJson]:
 
 
 def _opened(source: str) -> AbstractContextManager[TextIO]:
-    from contextlib import nullcontext
     from io import TextIOWrapper
 
     from seatctl.system.refusals import expanded

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, EmailArg, FileArg, MapOpt, SkipBadOpt, argument, option
+from seatctl.errors import UsageError
 from seatctl.models.user import UserStatus
-from seatctl.output.columns import columns
+from seatctl.output.style import columns
 
 app = Commands()
 
@@ -77,7 +79,6 @@ def add(ctx: Context, emails: EmailsArg, name: NameOpt = None, group: GroupOpt =
       seatctl users add zoe@example.com --name 'Zoe Zhang' --group design
       seatctl users add ann@example.com bob@example.com
     """
-    from seatctl.errors import UsageError
     from seatctl.services.users.edit import add_users
 
     if name is not None and len(emails) > 1:
@@ -109,7 +110,6 @@ def edit(
       seatctl users edit zoe@example.com --group ''
       seatctl users edit zoe@example.com --exempt
     """
-    from seatctl.errors import UsageError
     from seatctl.services.users.edit import UserEdit, edit_user
 
     if new_email is None and name is None and group is None and exempt is None:
@@ -201,8 +201,6 @@ def remove(ctx: Context, emails: EmailsArg, new_owner: NewOwnerOpt = None, erase
       seatctl users remove ann@example.com --new-owner zoe@example.com
       seatctl users remove bob@example.com --erase
     """
-    from functools import partial
-
     from seatctl.services.users.edit import remove_users
 
     hand_over = None

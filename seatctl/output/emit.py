@@ -97,7 +97,7 @@ def emit_report(style: Style, report: Report, *, handle: str | None = None) -> N
     first = next(rows, None)
     keys = report.columns or tuple(first or ())
     if keys:
-        from seatctl.output.columns import column
+        from seatctl.output.style import column
 
         columns = [column(key) for key in keys]
         records = rows if first is None else chain([first], rows)
@@ -214,7 +214,7 @@ def _choose(
             hint=f"--fields {','.join(close)}",
             data={"fields": [*names]},
         )
-    from seatctl.output.columns import column
+    from seatctl.output.style import column
 
     chosen = [(known.get(field) or column(field))._replace(table=True) for field in style.fields]
     return (records if first is None else chain([first], records)), chosen

@@ -1,4 +1,9 @@
-"""How records are printed: formats, columns, the style of an invocation. Nothing is printed here."""
+"""How records are printed: formats, columns, the style of an invocation. Nothing is printed here.
+
+A list, a page or a report names its keys; what a key means is said once, here. Without an entry a key is
+text, and its title is its name: `claimed_at` is "Claimed". To add a column, name it in the list and, if its
+title or its kind is another, in the tables below.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +52,117 @@ class Column(NamedTuple):
     """False: only in machine formats, because a table would get too wide."""
     wide: bool = False
     """Left out of a table, last first, if the terminal is too narrow for all columns."""
+
+
+_TITLES = {
+    "active": "Sold",
+    "amount_due": "Due",
+    "amount_paid": "Paid",
+    "amount_remaining": "Open",
+    "armed": "Faults armed",
+    "auto_approval": "Approval rules",
+    "auto_approve": "Automatic approval",
+    "bad_entry": "First bad entry",
+    "billing_email": "Billed to",
+    "billing_name": "Made out to",
+    "billing_reason": "Reason",
+    "collection": "Paid",
+    "config": "Configuration",
+    "current": "In use",
+    "customer": "Stripe customer",
+    "daily_limit": "A day",
+    "differences": "How",
+    "due_date": "Due by",
+    "due_days": "Days to pay",
+    "email": "E-mail",
+    "ends": "Ends with the term",
+    "entity": "Changed",
+    "entity_id": "Id",
+    "exempt": "Exempt from reclaim",
+    "exit_code": "Exit",
+    "failed_messages": "Messages failed",
+    "hosted_url": "Page",
+    "html": "HTML",
+    "interval_count": "Every",
+    "items": "Lines",
+    "keep_free": "Kept free",
+    "leaving_emails": "Without a seat then",
+    "ledger_id": "Id",
+    "next_due": "Next thing due",
+    "next_plan": "Plan next term",
+    "next_seats": "Seats next term",
+    "now": "Clock",
+    "ok": "OK",
+    "os_user": "OS user",
+    "over_assigned": "Over-assigned",
+    "paid_outside_stripe": "Paid outside of Stripe",
+    "pdf": "PDF",
+    "pending_requests": "Requests pending",
+    "policy": "Fields",
+    "recipient": "To",
+    "rule": "Decided by",
+    "rules": "Policy",
+    "seats_after": "Seats then",
+    "seq": "Entry",
+    "shared_with": "Also bills",
+    "sign_in_url": "Sign in",
+    "slug": "Plan",
+    "source": "From",
+    "stripe_subscription": "Stripe id",
+    "sync_lag": "Seconds since",
+    "template": "What",
+    "term_end": "Term ends",
+    "term_start": "Term begins",
+    "to_balance": "To the balance",
+    "totals": "Tax, discounts, payments",
+    "unit_amount": "Seat price",
+    "unpaid": "Unpaid invoices",
+    "unreadable": "Not readable in Stripe",
+    "waiting_messages": "Messages to send",
+    "waitlisted_requests": "On the waitlist",
+    "ways_out": "What helps",
+}
+_KINDS: Mapping[Kind, str] = {
+    "money": "total amount price due_now carried_over next_invoice given_back to_balance owed owed_less"
+    " credited refunded disputed paid_outside_stripe",
+    "time": "until since term_start term_end seats_until due_date last_active as_of last_sync next_attempt"
+    " now next_due at",
+    "integer": "line number run place seats assigned free seats_after next_seats over_assigned interval_count"
+    " requests due_days days_late id seq entry entity_id entries erased changes bad_entry attempt attempts"
+    " exit_code priority daily_limit keep_free objects armed assigned_run revoked_run plans subscriptions"
+    " users rows seated new ends revoked short to_buy sync_lag unreadable pending_requests waiting_messages"
+    " waitlisted_requests unpaid_invoices disputed_invoices unfinished_operations failed_messages",
+    "lines": "attention ways_out rules calendar items totals",
+    "prose": "text",
+}
+"""The keys of each kind. A money amount has `currency` beside it; other kinds are in `style.Kind`."""
+
+_KIND: Mapping[str, Kind] = {key: kind for kind, keys in _KINDS.items() for key in keys.split()}
+
+
+def column(key: str, title: str | None = None, *, table: bool = True, wide: bool = False) -> Column:
+    """Return the column of a key. `title` is for a list in which the registered one would mislead."""
+    named = title or _TITLES.get(key) or key.removesuffix("_at").replace("_", " ").capitalize()
+    return Column(key, named, _kind(key), table, wide)
+
+
+def columns(
+    keys: str, *, machine: str = "", wide: str = "", titles: Mapping[str, str] | None = None
+) -> tuple[Column, ...]:
+    """Return the columns of a list, from the names of its keys.
+
+    `machine`: only in machine formats. `wide`: left out of a table, last first, if the terminal is narrow.
+    """
+    hidden, dropped, renamed = machine.split(), wide.split(), titles or {}
+    return tuple(
+        column(key, renamed.get(key), table=key not in hidden, wide=key in dropped) for key in keys.split()
+    )
+
+
+def _kind(key: str) -> Kind:
+    if key.startswith("amount_") or key.endswith("_amount"):
+        return "money"
+    return _KIND.get(key) or ("time" if key.endswith("_at") else "text")
 
 
 class Style(NamedTuple):

@@ -25,6 +25,7 @@ from seatctl.config.settings import Mode
 from seatctl.errors import ExitCode, LedgerError, SeatctlError
 from seatctl.models.call import BatchRow, Call
 from seatctl.output.redact import has_key
+from seatctl.output.style import Column
 from seatctl.rules import batches
 from seatctl.rules.batches import Line
 from seatctl.services.runs.batch import LineOutcome
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from seatctl.billing.port import Billing
     from seatctl.ledger.ledger import Ledger
     from seatctl.models.report import Record, Report
-    from seatctl.output.style import Column
 
 
 class LineContext(Context):
