@@ -9,7 +9,6 @@ from typing import Any
 from seatctl.sandbox.errors import invalid, no_such
 from seatctl.sandbox.objects import Obj, list_object
 from seatctl.sandbox.session import Session, noun_for
-from seatctl.sandbox.views import view
 
 
 def page_size(params: Obj) -> int:
@@ -57,7 +56,7 @@ def page_of(
     shown = rows[:limit]
     if backwards:
         shown.reverse()
-    return list_object([view(session, obj) for obj in shown], url, has_more=len(rows) > limit)
+    return list_object([session.view(obj) for obj in shown], url, has_more=len(rows) > limit)
 
 
 def _bounds(

@@ -1,4 +1,4 @@
-"""Amounts of money: prices times quantities, rounding, the smallest charge, the customer's balance.
+"""Amounts of money: prices times quantities, rounding, the smallest charge, applying a balance.
 
 Amounts are in minor units. The functions are pure.
 """
@@ -70,21 +70,6 @@ def apply_balance(total: int, starting_balance: int, least: int) -> BalanceAppli
     """
     owed = total + starting_balance
     return BalanceApplied(0, owed) if owed <= 0 or owed < least else BalanceApplied(owed, 0)
-
-
-def balance_in(customer: Obj, currency: str) -> int:
-    """Return the customer's balance in a currency, minor units; each currency has a balance of its own."""
-    if customer["currency"] in (None, currency):
-        return int(customer["balance"])
-    return int(customer.get("_balances", {}).get(currency, 0))
-
-
-def set_balance_in(customer: Obj, currency: str, amount: int) -> None:
-    """Set the customer's balance in a currency; `balance` shows that of the first currency billed."""
-    if customer["currency"] in (None, currency):
-        customer["balance"] = amount
-    else:
-        customer["_balances"] = {**customer.get("_balances", {}), currency: amount}
 
 
 def amount_text(unit_decimal: str | None, currency: str) -> str:

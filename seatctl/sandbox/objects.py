@@ -1,6 +1,7 @@
 """Stripe objects as JSON: their type, their ids, lists of them, and reading fields from a request.
 
-The keys of an `Obj` are Stripe's and its values any JSON, so `Any` is the honest type of a value.
+The keys of an `Obj` are Stripe's and its values any JSON, so `Any` is the honest type of a value. A field
+that begins with `_` is internal to the sandbox and is never sent.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ Obj = dict[str, Any]
 API_VERSION = "2026-08-26.dahlia"
 ENDIVE = "2026-10-28.endive"
 
+_EMBEDDED = 10
+"""How many entries of a list an object shows; all of them are listed at the list's `url`."""
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _CAPITALS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 
@@ -62,6 +65,17 @@ def embedded_list(data: list[Obj], url: str, *, has_more: bool = False, total: i
     return {"object": "list", "data": data, "has_more": has_more, "total_count": count, "url": url}
 
 
+def first_entries(entries: list[Obj], url: str) -> Obj:
+    """Return the first ten entries of a list inside an object."""
+    has_more = len(entries) > _EMBEDDED
+    return embedded_list(entries[:_EMBEDDED], url, has_more=has_more, total=len(entries))
+
+
+def public(obj: Obj) -> Obj:
+    """Return the object without the sandbox's internal fields."""
+    return {name: value for name, value in obj.items() if not name.startswith("_")}
+
+
 def pick(source: Obj, *names: str) -> Obj:
     """Return the named keys of `source` with their values, as far as it has them."""
     return {name: source[name] for name in names if name in source}
@@ -95,3 +109,24 @@ def address(sent: Any) -> Any:
 def shipping(sent: Any) -> Any:
     """Return shipping details with a whole address and a phone, or None if none were sent."""
     return {**sent, "address": address(sent.get("address")), "phone": sent.get("phone")} if sent else None
+
+
+def subscription_of(invoice: Obj) -> str | None:
+    """Return the id of the subscription that an invoice belongs to, if any."""
+    parent = invoice["parent"]
+    return parent["subscription_details"]["subscription"] if parent else None
+
+
+def balance_in(customer: Obj, currency: str) -> int:
+    """Return the customer's balance in a currency, minor units; each currency has a balance of its own."""
+    if customer["currency"] in (None, currency):
+        return int(customer["balance"])
+    return int(customer.get("_balances", {}).get(currency, 0))
+
+
+def set_balance_in(customer: Obj, currency: str, amount: int) -> None:
+    """Set the customer's balance in a currency; `balance` shows that of the first currency billed."""
+    if customer["currency"] in (None, currency):
+        customer["balance"] = amount
+    else:
+        customer["_balances"] = {**customer.get("_balances", {}), currency: amount}

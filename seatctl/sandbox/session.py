@@ -1,7 +1,8 @@
 """The session of a request: the store, the time, the request's id and key, and the events it emits.
 
 Every change of an object goes through `save`. `emit` records an event with the old values of exactly the
-fields that changed.
+fields that changed. `view` returns an object as a client sees it. The functions that write an object with its
+event return what the client gets as the answer.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from seatctl.sandbox.due import next_due
 from seatctl.sandbox.errors import no_such
-from seatctl.sandbox.objects import API_VERSION, Obj, new_id, new_object
+from seatctl.sandbox.objects import API_VERSION, Obj, balance_in, first_entries, new_id, new_object, public
 from seatctl.sandbox.store import Store
 
 # The noun in `No such …`, if it is not the kind of the object.
@@ -18,9 +20,9 @@ _NOUNS = {
     "promotion_code": "promotion code",
     "tax_rate": "tax rate",
     "payment_method": "PaymentMethod",
-    "invoiceitem": "invoiceitem",
-    "checkout.session": "checkout.session",
 }
+_SETTLED_AFTER = 2
+"""Seconds after which a charge has its balance transaction: Stripe captures in the background."""
 
 
 def noun_for(kind: str) -> str:
@@ -46,13 +48,49 @@ class Session:
             raise no_such(noun_for(kind), identifier, param, status=status)
         return obj
 
+    def items_of(self, subscription: str) -> list[Obj]:
+        """Return a subscription's items as stored, oldest first."""
+        return list(self.store.walk("subscription_item", parent=subscription, oldest_first=True))
+
+    def view(self, obj: Obj) -> Obj:
+        """Return a stored object as a client sees it: without internal fields, with its embedded lists."""
+        shown = public(obj)
+        if obj["object"] == "subscription":
+            return self._with_items(shown)
+        if obj["object"] == "charge" and obj["paid"] and self.now >= obj["created"] + _SETTLED_AFTER:
+            shown["balance_transaction"] = f"txn_{obj['id'].removeprefix('ch_')}"
+        if obj["object"] == "invoice":
+            shown["lines"] = first_entries([*map(public, shown["lines"]["data"])], shown["lines"]["url"])
+            if shown["status"] == "draft" and not self.preview:
+                self._show_balance(shown)
+        return shown
+
+    def _with_items(self, subscription: Obj) -> Obj:
+        items = [public(item) for item in self.items_of(subscription["id"])]
+        only = items[0] if len(items) == 1 else None
+        return {
+            **subscription,
+            "items": first_entries(items, f"/v1/subscription_items?subscription={subscription['id']}"),
+            "plan": only["plan"] if only else None,
+            "quantity": only["quantity"] if only else None,
+        }
+
+    def _show_balance(self, draft: Obj) -> None:
+        """Show the customer's present balance on a draft; finalizing applies it."""
+        customer = self.store.get("customer", draft["customer"])
+        if customer is not None:
+            draft["starting_balance"] = balance_in(customer, draft["currency"])
+            draft["amount_due"] = max(draft["total"] + draft["starting_balance"], 0)
+            draft["amount_remaining"] = draft["amount_due"]
+
     def new(self, kind: str, identifier: str, /, **fields: Any) -> Obj:
         """Return a new object, not yet written; the fields are given as to `new_object`."""
         return new_object(kind, identifier, created=self.now, livemode=False, **fields)
 
-    def save(self, obj: Obj, *, parent: str | None = None, due: int | None = None) -> None:
-        """Write the object: lists filter by the id `parent`; `due` is when the clock has work on it."""
-        self.store.put(obj, parent=parent, due=due)
+    def save(self, obj: Obj) -> None:
+        """Write the object, with the time at which the clock has work on it."""
+        items = self.items_of(obj["id"]) if obj["object"] == "subscription" else []
+        self.store.put(obj, due=next_due(obj, items))
 
     def emit(self, kind: str, obj: Obj, before: Obj | None = None) -> None:
         """Record an event about an object; `before` is the object as a client saw it until now."""
@@ -69,6 +107,37 @@ class Session:
             type=kind,
         )
         self.store.put(event)
+
+    def emit_change(self, obj: Obj, event: str, before: Obj) -> Obj:
+        """Emit `event` if a client can see the change; `before` is what a client saw until now."""
+        shown = self.view(obj)
+        if changed(before, shown):
+            self.emit(event, shown, before)
+        return shown
+
+    def save_and_emit(self, obj: Obj, event: str) -> Obj:
+        """Write an object and emit `event`."""
+        self.save(obj)
+        shown = self.view(obj)
+        self.emit(event, shown)
+        return shown
+
+    def save_changed(self, obj: Obj, event: str) -> Obj:
+        """Write a changed object; emit `event` if a client can see the change."""
+        before = self.view(self.find(obj["object"], obj["id"], None))
+        self.save(obj)
+        return self.emit_change(obj, event, before)
+
+    def delete_and_emit(self, obj: Obj, event: str) -> Obj:
+        """Mark an object as deleted and emit `event`."""
+        self.store.delete(obj["id"])
+        self.emit(event, self.view(obj))
+        return deleted(obj["object"], obj["id"])
+
+
+def deleted(kind: str, identifier: str) -> Obj:
+    """A deleted object as a client sees it."""
+    return {"id": identifier, "object": kind, "deleted": True}
 
 
 def difference(before: Obj, after: Obj) -> Obj:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.objects import Obj, subscription_of
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
@@ -35,6 +35,11 @@ CREATE TABLE IF NOT EXISTS faults (
   retry_after INTEGER);
 PRAGMA user_version = 1;
 """
+_PARENTS = {
+    "charge": "payment_intent", "credit_note": "invoice", "customer_balance_transaction": "customer",
+    "dispute": "charge", "invoice_payment": "invoice", "price": "product", "refund": "charge",
+    "subscription_item": "subscription",
+}  # fmt: skip
 _TABLES = ("objects", "answers", "settings", "faults")
 
 
@@ -59,6 +64,13 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(
         f"{real.as_uri()}?{mode}", uri=True, isolation_level=None, timeout=30, check_same_thread=False
     )
+
+
+def _parent(obj: Obj) -> str | None:
+    """Return the id of the object by which lists filter this one, besides its customer."""
+    if obj["object"] == "invoice":
+        return subscription_of(obj)
+    return obj[_PARENTS[obj["object"]]] if obj["object"] in _PARENTS else None
 
 
 class Store:
@@ -139,19 +151,18 @@ class Store:
         statement = "SELECT 1 FROM objects WHERE id = ? AND kind = ? AND deleted = 1"
         return self._row(statement, identifier, kind) is not None
 
-    def put(self, obj: Obj, *, parent: str | None = None, due: int | None = None) -> None:
+    def put(self, obj: Obj, *, due: int | None = None) -> None:
         """Insert the object, or replace its body and due time; its position in lists stays."""
-        customer = obj.get("customer")
         self._db.execute(
             "INSERT INTO objects (id, kind, customer, parent, created, due, body) VALUES (?, ?, ?, "
             "?, ?, ?, ?)"
             " ON CONFLICT (id) DO UPDATE SET customer = excluded.customer, due = excluded.due,"
-            " parent = coalesce(excluded.parent, parent), body = excluded.body, deleted = 0",
+            " parent = excluded.parent, body = excluded.body, deleted = 0",
             (
                 obj["id"],
                 obj["object"],
-                customer,
-                parent,
+                obj.get("customer"),
+                _parent(obj),
                 obj.get("created", obj.get("_created", 0)),
                 due,
                 json.dumps(obj, separators=(",", ":")),

@@ -11,7 +11,6 @@ import re
 from urllib.parse import urlencode
 
 from seatctl.sandbox.api import control
-from seatctl.sandbox.billing.subscription_states import save_subscription
 from seatctl.sandbox.session import Session
 from tests.sandbox.replay import flat
 
@@ -20,7 +19,6 @@ KINDS = ("customer", "payment_method", "subscription_item", "invoice", "payment_
          "invoice_payment", "subscription")  # fmt: skip
 PREFIXES = "cus|pm|si|in|il|pi|ch|inpay|sub|evt"
 NAMES = ("seed-0", "Seed 0", "0@seed")  # texts with the number of the copy
-PARENTS = {"subscription_item": "subscription", "charge": "payment_intent", "invoice_payment": "invoice"}
 
 
 def send(twin, path, params):
@@ -71,7 +69,7 @@ def _copies(twin, template, first, customers):
                 joined = [texts[0]]
                 for name, text in zip(matches, texts[1:], strict=True):
                     joined += (new[name], text)
-                _write(session, json.loads("".join(joined)))
+                session.save(json.loads("".join(joined)))
     return ids
 
 
@@ -82,12 +80,3 @@ def _renamed(name, prefix, number):
     if name in NAMES:
         return name.replace("0", str(number))
     return f"{name[:-6]}{number:06d}"
-
-
-def _write(session, obj):
-    kind = obj["object"]
-    if kind == "subscription":
-        save_subscription(session, obj)
-        return
-    parent = obj["parent"]["subscription_details"]["subscription"] if kind == "invoice" else None
-    session.save(obj, parent=obj[PARENTS[kind]] if kind in PARENTS else parent)

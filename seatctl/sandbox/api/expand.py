@@ -6,12 +6,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from seatctl.sandbox.billing.catalog import currency_options
-from seatctl.sandbox.billing.subscription_states import ENDED
-from seatctl.sandbox.changes import deleted
+from seatctl.sandbox.due import ENDED
 from seatctl.sandbox.errors import invalid
-from seatctl.sandbox.objects import Obj
-from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import first_entries, view
+from seatctl.sandbox.objects import Obj, first_entries
+from seatctl.sandbox.session import Session, deleted
 
 _DEPTH = 4
 Include = Callable[[Session, Obj], Any]
@@ -51,7 +49,7 @@ def _resolve(session: Session, value: Any, *, last: bool, path: str) -> Any:
         return value
     obj = session.store.get_any(value)
     if obj is not None:
-        return view(session, obj)
+        return session.view(obj)
     if session.store.was_deleted("customer", value):
         return deleted("customer", value)
     if last and "_" not in value:
@@ -71,7 +69,7 @@ def _listed(kind: str, url: str, *, by: str, without: Sequence[str] = ()) -> Inc
 
     def include(session: Session, owner: Obj) -> Obj:
         objects = session.store.walk(kind, **{by: owner["id"]})
-        data = [view(session, obj) for obj in objects if obj.get("status") not in without]
+        data = [session.view(obj) for obj in objects if obj.get("status") not in without]
         return first_entries(data, url.format(owner["id"]))
 
     return include

@@ -5,22 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.billing import account
-from seatctl.sandbox.changes import save_changed
-from seatctl.sandbox.money import balance_in, set_balance_in
-from seatctl.sandbox.objects import Obj, new_id
+from seatctl.sandbox.objects import Obj, balance_in, new_id, set_balance_in
 from seatctl.sandbox.session import Session
-
-
-def save_customer(session: Session, customer: Obj) -> None:
-    """Write a customer that billing changed, with its event."""
-    save_changed(session, customer, "customer.updated")
 
 
 def set_currency(session: Session, customer_id: str, currency: str) -> None:
     """Give a customer its currency if it has none: that of the first bill."""
     customer = session.store.get("customer", customer_id)
     if customer is not None and customer["currency"] is None:
-        save_customer(session, {**customer, "currency": currency})
+        session.save_changed({**customer, "currency": currency}, "customer.updated")
 
 
 def change_balance(
@@ -30,7 +23,7 @@ def change_balance(
     customer = {**customer}
     set_balance_in(customer, currency, balance_in(customer, currency) + amount)
     transaction = record_transaction(session, customer, amount, kind, currency=currency, **source)
-    save_customer(session, customer)
+    session.save_changed(customer, "customer.updated")
     return transaction
 
 
@@ -53,5 +46,5 @@ def record_transaction(
         type=kind,
         **{"metadata": {}, **source},
     )
-    session.save(transaction, parent=customer["id"])
+    session.save(transaction)
     return transaction

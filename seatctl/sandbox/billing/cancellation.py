@@ -6,7 +6,6 @@ from typing import Any
 
 from seatctl.sandbox.billing.collection import lacks_method_after_trial
 from seatctl.sandbox.billing.invoice_states import void_invoice
-from seatctl.sandbox.billing.invoicing import save_invoice
 from seatctl.sandbox.billing.periods import (
     billed_before,
     charge_item,
@@ -14,18 +13,10 @@ from seatctl.sandbox.billing.periods import (
     record_billed,
     save_pending,
 )
-from seatctl.sandbox.billing.subscription_states import (
-    ENDED,
-    emit_updated,
-    period_end,
-    save_subscription,
-    save_subscription_and_emit,
-)
-from seatctl.sandbox.changes import save_changed
+from seatctl.sandbox.due import ENDED, period_end
 from seatctl.sandbox.errors import mutually_exclusive
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import items_of, view
 
 
 def schedule_end(session: Session, subscription: Obj, params: Obj) -> None:
@@ -36,7 +27,7 @@ def schedule_end(session: Session, subscription: Obj, params: Obj) -> None:
     if not {"cancel_at", "cancel_at_period_end"} & set(params):
         return
     _charge_credited_time(session, subscription)
-    end = period_end(items_of(session, subscription["id"]))
+    end = period_end(session.items_of(subscription["id"]))
     if params.get("cancel_at_period_end"):
         _set_end(session, subscription, end, at_period_end=True)
     elif cancel_at:
@@ -70,7 +61,7 @@ def _charge_credited_time(session: Session, subscription: Obj) -> None:
     if subscription.get("_cut") is None:
         return
     charges = []
-    for item in items_of(session, subscription["id"]):
+    for item in session.items_of(subscription["id"]):
         # An item that has changed since then is billed until the period's end already.
         billed_until = max(
             (billed["until"] for billed in item["_billed"]), default=item["current_period_end"]
@@ -88,7 +79,7 @@ def _charge_credited_time(session: Session, subscription: Obj) -> None:
 def credit_after(session: Session, subscription: Obj, moment: int) -> list[Obj]:
     """Return credits for what was billed for the time after `moment`; not yet written."""
     credits: list[Obj] = []
-    for item in items_of(session, subscription["id"]):
+    for item in session.items_of(subscription["id"]):
         credits += credit_items(session, item, subscription["customer"], moment)
         item["_billed"] = billed_before(item, moment)
         session.save(item)
@@ -129,18 +120,18 @@ def end_subscriptions_of(session: Session, customer: str) -> None:
     for subscription in list(session.store.walk("subscription", customer=customer)):
         if subscription["status"] not in ENDED:
             end_now(session, subscription, "cancellation_requested")
-            save_subscription_and_emit(session, subscription, "customer.subscription.deleted")
+            session.save_and_emit(subscription, "customer.subscription.deleted")
 
 
 def expire(session: Session, subscription: Obj) -> None:
     """Expire an incomplete subscription (`incomplete_expired`) and void its first invoice."""
-    before = view(session, subscription)
+    before = session.view(subscription)
     subscription.update(status="incomplete_expired", canceled_at=session.now, ended_at=session.now)
-    save_subscription(session, subscription)
+    session.save(subscription)
     invoice = session.store.get("invoice", subscription["latest_invoice"] or "")
     if invoice is not None and invoice["status"] == "open":
         void_invoice(session, invoice)
-    emit_updated(session, subscription, before)
+    session.emit_change(subscription, "customer.subscription.updated", before)
 
 
 def stop_retries(session: Session, subscription: Obj) -> None:
@@ -148,4 +139,4 @@ def stop_retries(session: Session, subscription: Obj) -> None:
     for invoice in list(session.store.walk("invoice", parent=subscription["id"])):
         if invoice["status"] == "open" and invoice["auto_advance"]:
             invoice.update(auto_advance=False, next_payment_attempt=None)
-            save_changed(session, invoice, "invoice.updated", save=save_invoice)
+            session.save_changed(invoice, "invoice.updated")

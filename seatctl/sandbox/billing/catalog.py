@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.metadata import merge_metadata, update_metadata
 from seatctl.sandbox.objects import Obj, new_id, new_object, pick, sent, set_fields, token, unset
@@ -35,7 +34,7 @@ def create_product(session: Session, params: Obj) -> Obj:
     if params.get("default_price_data"):
         price = create_price(session, {**params["default_price_data"], "product": product["id"]})
         product["default_price"] = price["id"]
-    return save_and_emit(session, product, "product.created")
+    return session.save_and_emit(product, "product.created")
 
 
 def set_product_fields(product: Obj, params: Obj) -> None:
@@ -77,7 +76,7 @@ def create_price(session: Session, params: Obj, *, active: bool = True) -> Obj:
     )
     if params.get("lookup_key"):
         set_lookup_key(session, price, params)
-    return save_and_emit(session, price, "price.created", parent=price["product"])
+    return session.save_and_emit(price, "price.created")
 
 
 def create_inline_price(session: Session, data: Obj, param: str) -> Obj:
@@ -174,5 +173,5 @@ def set_lookup_key(session: Session, price: Obj, params: Obj) -> None:
     if holder is not None and holder["id"] != price["id"]:
         if not params.get("transfer_lookup_key"):
             raise invalid(f"A price (`{holder['id']}`) already uses that lookup key.", "lookup_key")
-        save_changed(session, {**holder, "lookup_key": None}, "price.updated")
+        session.save_changed({**holder, "lookup_key": None}, "price.updated")
     price["lookup_key"] = key

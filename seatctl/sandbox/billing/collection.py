@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.invoice_states import (
-    close_payment,
-    mark_paid,
-    open_intent,
-)
-from seatctl.sandbox.billing.invoicing import save_invoice, subscription_of
+from seatctl.sandbox.billing.invoice_states import close_payment, mark_paid, open_intent
 from seatctl.sandbox.billing.payments import PaymentOutcome, attempt_payment, fail_intent, finish_debit
-from seatctl.sandbox.billing.subscription_states import (
-    save_subscription,
-    set_status,
-)
+from seatctl.sandbox.billing.subscription_states import set_status
 from seatctl.sandbox.errors import ApiError
-from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.objects import Obj, subscription_of
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 NO_METHOD = (
     "This customer has no attached payment source or default payment method. Please consider adding a "
@@ -72,7 +63,7 @@ def collect(
     intent = open_intent(session, invoice["id"])
     if intent is None:
         raise ApiError(400, "This invoice has no payment that could be collected.")
-    before = view(session, invoice)
+    before = session.view(invoice)
     outcome = attempt_payment(session, intent, method, authenticated=authenticated)
     invoice["attempted"] = True
     if automatic or not invoice["attempt_count"]:
@@ -81,7 +72,7 @@ def collect(
     if outcome.paid:
         if subscription is not None:
             save_as_default(subscription, method)
-            save_subscription(session, subscription)
+            session.save(subscription)
         close_payment(session, invoice, "paid")
         mark_paid(session, invoice, amount=invoice["amount_remaining"])
         return outcome
@@ -90,8 +81,8 @@ def collect(
         # Stripe does not wait for a first payment that is processing, which may fail days later.
         if subscription is not None and subscription["status"] == "incomplete":
             set_status(session, subscription, "active")
-    save_invoice(session, invoice)
-    shown = view(session, invoice)
+    session.save(invoice)
+    shown = session.view(invoice)
     session.emit("invoice.updated", shown, before)
     if outcome.processing:
         return outcome
@@ -133,7 +124,7 @@ def settle_debit(session: Session, invoice: Obj, *, succeeds: bool) -> None:
         close_payment(session, invoice, "paid")
         mark_paid(session, invoice, amount=invoice["amount_remaining"])
         return
-    session.emit("invoice.payment_failed", view(session, invoice))
+    session.emit("invoice.payment_failed", session.view(invoice))
     subscription = session.store.get("subscription", subscription_of(invoice) or "")
     if subscription is not None and subscription["status"] == "active":
         set_status(session, subscription, "past_due")

@@ -11,31 +11,15 @@ from __future__ import annotations
 from seatctl.sandbox.billing.cancellation import credit_after, end_now, end_trial_without_method, expire
 from seatctl.sandbox.billing.collection import collect, method_for
 from seatctl.sandbox.billing.discounts import remaining_discounts
-from seatctl.sandbox.billing.invoice_states import (
-    finalize_invoice,
-    set_delinquent,
-    void_invoice,
-    write_off,
-)
-from seatctl.sandbox.billing.invoicing import save_draft, save_invoice, subscription_of
+from seatctl.sandbox.billing.invoice_states import finalize_invoice, set_delinquent, void_invoice, write_off
+from seatctl.sandbox.billing.invoicing import save_draft
 from seatctl.sandbox.billing.periods import begin_period, save_pending
 from seatctl.sandbox.billing.subscription_invoices import cycle_invoice, final_invoice
-from seatctl.sandbox.billing.subscription_states import (
-    ENDED,
-    INCOMPLETE_FOR,
-    emit_updated,
-    period_end,
-    period_start,
-    save_subscription,
-    save_subscription_and_emit,
-    save_updated,
-    set_status,
-)
-from seatctl.sandbox.changes import save_changed
+from seatctl.sandbox.billing.subscription_states import set_status
 from seatctl.sandbox.clock import DAY
-from seatctl.sandbox.objects import Obj, pick
+from seatctl.sandbox.due import ENDED, INCOMPLETE_FOR, period_end, period_start
+from seatctl.sandbox.objects import Obj, pick, subscription_of
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import items_of, view
 
 
 def subscription_due(session: Session, subscription: Obj) -> None:
@@ -48,7 +32,7 @@ def subscription_due(session: Session, subscription: Obj) -> None:
         _drop_pending_update(session, subscription)
     elif _is_pause_over(session, subscription):
         subscription["pause_collection"] = None
-        save_updated(session, subscription)
+        session.save_changed(subscription, "customer.subscription.updated")
     else:
         _renew(session, subscription)
 
@@ -56,7 +40,7 @@ def subscription_due(session: Session, subscription: Obj) -> None:
 def _expire(session: Session, subscription: Obj) -> None:
     """Expire a subscription whose first payment was not made within 23 hours."""
     if subscription["created"] + INCOMPLETE_FOR > session.now:
-        save_subscription(session, subscription)
+        session.save(subscription)
         return
     expire(session, subscription)
 
@@ -70,7 +54,7 @@ def _end(session: Session, subscription: Obj) -> None:
     end_now(session, subscription, "cancellation_requested")
     subscription.update(request, canceled_at=canceled_at)
     final_invoice(session, subscription)
-    save_subscription_and_emit(session, subscription, "customer.subscription.deleted")
+    session.save_and_emit(subscription, "customer.subscription.deleted")
 
 
 def _is_pending_update_expired(session: Session, subscription: Obj) -> bool:
@@ -84,7 +68,7 @@ def _drop_pending_update(session: Session, subscription: Obj) -> None:
         void_invoice(session, invoice)
         return
     subscription.update(pending_update=None, _pending_invoice=None)
-    save_subscription(session, subscription)
+    session.save(subscription)
 
 
 def _is_pause_over(session: Session, subscription: Obj) -> bool:
@@ -94,16 +78,16 @@ def _is_pause_over(session: Session, subscription: Obj) -> bool:
 
 def _renew(session: Session, subscription: Obj) -> None:
     """Begin the next period; its invoice is a draft for an hour."""
-    before = view(session, subscription)
-    items = items_of(session, subscription["id"])
+    before = session.view(subscription)
+    items = session.items_of(subscription["id"])
     is_trial_over = subscription["status"] == "trialing"
     if is_trial_over and end_trial_without_method(session, subscription):
-        save_subscription(session, subscription)
+        session.save(subscription)
         if subscription["status"] == "canceled":
-            session.emit("customer.subscription.deleted", view(session, subscription))
+            session.emit("customer.subscription.deleted", session.view(subscription))
         else:
-            session.emit("customer.subscription.paused", view(session, subscription))
-            emit_updated(session, subscription, before)
+            session.emit("customer.subscription.paused", session.view(subscription))
+            session.emit_change(subscription, "customer.subscription.updated", before)
         return
     period = (period_start(items), period_end(items))
     for item in items:
@@ -116,8 +100,8 @@ def _renew(session: Session, subscription: Obj) -> None:
     subscription["discounts"] = remaining_discounts(session, subscription["discounts"])
     save_draft(session, invoice)
     _apply_pause(session, subscription, invoice)
-    save_subscription(session, subscription)
-    emit_updated(session, subscription, before)
+    session.save(subscription)
+    session.emit_change(subscription, "customer.subscription.updated", before)
 
 
 def _apply_pause(session: Session, subscription: Obj, invoice: Obj) -> None:
@@ -127,7 +111,7 @@ def _apply_pause(session: Session, subscription: Obj, invoice: Obj) -> None:
     invoice["_paused"] = pause["behavior"]
     if pause["behavior"] == "keep_as_draft":
         invoice.update(auto_advance=False, automatically_finalizes_at=None, next_payment_attempt=None)
-    save_invoice(session, invoice)
+    session.save(invoice)
 
 
 RETRIES = (3 * DAY, 5 * DAY, 7 * DAY)
@@ -140,7 +124,7 @@ def invoice_due(session: Session, invoice: Obj) -> None:
         # The customer was deleted: there is nobody to bill, and the invoice must not stay due.
         invoice.update(auto_advance=False, automatically_finalizes_at=None, next_payment_attempt=None)
         invoice["_overdue"] = True
-        save_invoice(session, invoice)
+        session.save(invoice)
     elif invoice["status"] == "draft":
         _finalize(session, invoice)
     elif invoice["collection_method"] == "send_invoice":
@@ -161,14 +145,14 @@ def _finalize(session: Session, invoice: Obj) -> None:
     elif invoice["collection_method"] == "charge_automatically":
         _attempt(session, invoice)
     else:
-        session.emit("invoice.sent", view(session, invoice))
+        session.emit("invoice.sent", session.view(invoice))
 
 
 def _mark_overdue(session: Session, invoice: Obj) -> None:
     """Mark an invoice that is sent as overdue: it was not paid by its due date."""
     invoice["_overdue"] = True
-    save_invoice(session, invoice)
-    session.emit("invoice.overdue", view(session, invoice))
+    session.save(invoice)
+    session.emit("invoice.overdue", session.view(invoice))
     set_delinquent(session, invoice, owing=True)
     subscription = session.store.get("subscription", subscription_of(invoice) or "")
     if subscription is not None and subscription["status"] == "active":
@@ -188,7 +172,7 @@ def _attempt(session: Session, invoice: Obj) -> None:
     is_last = attempts > len(RETRIES)
     invoice["next_payment_attempt"] = None if is_last else session.now + RETRIES[attempts - 1]
     invoice["auto_advance"] = not is_last
-    save_invoice(session, invoice)
+    session.save(invoice)
     subscription = session.store.get("subscription", subscription_of(invoice) or "")
     if subscription is None or subscription["status"] in (*ENDED, "paused"):
         return
@@ -202,7 +186,7 @@ def _count_attempt(session: Session, invoice: Obj) -> None:
     """Count an attempt that fails because there is no payment method."""
     invoice["attempted"] = True
     invoice["attempt_count"] += 1
-    shown = save_changed(session, invoice, "invoice.updated", save=save_invoice)
+    shown = session.save_changed(invoice, "invoice.updated")
     session.emit("invoice.payment_failed", shown)
 
 
@@ -210,6 +194,6 @@ def _stop_collecting(session: Session, subscription: Obj) -> None:
     outcome = _OUTCOMES[session.store.setting("after_retries") or 0]
     if outcome == "cancel":
         end_now(session, subscription, "payment_failed")
-        save_subscription_and_emit(session, subscription, "customer.subscription.deleted")
+        session.save_and_emit(subscription, "customer.subscription.deleted")
     elif outcome == "unpaid":
         set_status(session, subscription, "unpaid")

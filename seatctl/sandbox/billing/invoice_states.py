@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing import balance
-from seatctl.sandbox.billing.balance import save_customer
-from seatctl.sandbox.billing.invoicing import compute_sums, save_invoice, subscription_of
+from seatctl.sandbox.billing.invoicing import compute_sums
 from seatctl.sandbox.billing.payments import cancel_intent, new_intent
-from seatctl.sandbox.billing.subscription_states import (
-    after_payment,
-    emit_updated,
-    save_subscription_and_emit,
-)
-from seatctl.sandbox.changes import save_changed
+from seatctl.sandbox.billing.subscription_states import after_payment
 from seatctl.sandbox.clock import DAY
-from seatctl.sandbox.money import apply_balance, least_charge, set_balance_in
-from seatctl.sandbox.objects import Obj, new_id, token
+from seatctl.sandbox.money import apply_balance, least_charge
+from seatctl.sandbox.objects import Obj, new_id, set_balance_in, subscription_of, token
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 # The description of an invoice's payment, by billing reason; renewals and changes are updates.
 _DESCRIPTIONS = {"manual": "Payment for Invoice", "subscription_create": "Subscription creation"}
@@ -25,7 +18,7 @@ _DESCRIPTIONS = {"manual": "Payment for Invoice", "subscription_create": "Subscr
 def finalize_invoice(session: Session, invoice: Obj) -> None:
     """Finalize a draft: it is open, or paid if nothing is due. It gets the customer's next invoice number."""
     customer = session.find("customer", invoice["customer"], "customer")
-    before = view(session, invoice)
+    before = session.view(invoice)
     currency = invoice["currency"]
     compute_sums(session, invoice)
     applied = apply_balance(invoice["total"], invoice["starting_balance"], least_charge(currency))
@@ -53,14 +46,14 @@ def finalize_invoice(session: Session, invoice: Obj) -> None:
         balance.record_transaction(
             session, customer, difference, "applied_to_invoice", currency=currency, invoice=invoice["id"]
         )
-    save_customer(session, customer)
-    session.emit("invoice.updated", view(session, invoice), before)
-    session.emit("invoice.finalized", view(session, invoice))
+    session.save_changed(customer, "customer.updated")
+    session.emit("invoice.updated", session.view(invoice), before)
+    session.emit("invoice.finalized", session.view(invoice))
     if applied.amount_due == 0:
         mark_paid(session, invoice)
     else:
         _open_payment(session, invoice)
-        save_invoice(session, invoice)
+        session.save(invoice)
 
 
 def _open_payment(session: Session, invoice: Obj) -> None:
@@ -86,8 +79,8 @@ def _open_payment(session: Session, invoice: Obj) -> None:
         status="open",
         status_transitions={"canceled_at": None, "paid_at": None},
     )
-    session.save(payment, parent=invoice["id"])
-    session.emit("payment_intent.created", view(session, intent))
+    session.save(payment)
+    session.emit("payment_intent.created", session.view(intent))
 
 
 def open_payment(session: Session, invoice: str) -> Obj | None:
@@ -111,9 +104,9 @@ def mark_paid(session: Session, invoice: Obj, *, amount: int = 0) -> None:
     invoice["auto_advance"] = False
     invoice["next_payment_attempt"] = None
     invoice["status_transitions"] = {**invoice["status_transitions"], "paid_at": session.now}
-    save_invoice(session, invoice)
+    session.save(invoice)
     set_delinquent(session, invoice, owing=False)
-    shown = view(session, invoice)
+    shown = session.view(invoice)
     session.emit("invoice.paid", shown)
     session.emit("invoice.payment_succeeded", shown)
     if subscription_of(invoice):
@@ -124,7 +117,7 @@ def set_delinquent(session: Session, invoice: Obj, *, owing: bool) -> None:
     """Set whether the customer is delinquent: the last payment failed, or a due date has passed."""
     customer = session.store.get("customer", invoice["customer"])
     if customer is not None and customer["delinquent"] != owing:
-        save_customer(session, {**customer, "delinquent": owing})
+        session.save_changed({**customer, "delinquent": owing}, "customer.updated")
 
 
 def close_payment(session: Session, invoice: Obj, status: str) -> None:
@@ -138,7 +131,7 @@ def close_payment(session: Session, invoice: Obj, status: str) -> None:
     payment["amount_paid"] = payment["amount_requested"] if status == "paid" else payment["amount_paid"]
     session.save(payment)
     if status == "paid":
-        session.emit("invoice_payment.paid", view(session, payment))
+        session.emit("invoice_payment.paid", session.view(payment))
     if status == "canceled":
         intent = session.store.get("payment_intent", payment["payment"]["payment_intent"])
         if intent and intent["status"] not in ("succeeded", "canceled"):
@@ -149,7 +142,7 @@ def void_invoice(session: Session, invoice: Obj) -> None:
     """Void an open invoice; its credit goes back, and an update that waits for it is dropped."""
     close_payment(session, invoice, "canceled")
     _close(session, invoice, "void", "voided_at")
-    session.emit("invoice.voided", view(session, invoice))
+    session.emit("invoice.voided", session.view(invoice))
     _return_credit(session, invoice)
     _drop_pending_update(session, invoice)
 
@@ -157,13 +150,13 @@ def void_invoice(session: Session, invoice: Obj) -> None:
 def write_off(session: Session, invoice: Obj) -> None:
     """Mark an open invoice as uncollectible."""
     _close(session, invoice, "uncollectible", "marked_uncollectible_at")
-    session.emit("invoice.marked_uncollectible", view(session, invoice))
+    session.emit("invoice.marked_uncollectible", session.view(invoice))
 
 
 def _close(session: Session, invoice: Obj, status: str, stamp: str) -> None:
     invoice.update(status=status, auto_advance=False, next_payment_attempt=None)
     invoice["status_transitions"] = {**invoice["status_transitions"], stamp: session.now}
-    save_changed(session, invoice, "invoice.updated", save=save_invoice)
+    session.save_changed(invoice, "invoice.updated")
 
 
 def _return_credit(session: Session, invoice: Obj) -> None:
@@ -177,8 +170,8 @@ def _return_credit(session: Session, invoice: Obj) -> None:
 def _drop_pending_update(session: Session, invoice: Obj) -> None:
     subscription = session.store.get("subscription", subscription_of(invoice) or "")
     if subscription and subscription.get("_pending_invoice") == invoice["id"]:
-        before = view(session, subscription)
+        before = session.view(subscription)
         subscription.update(pending_update=None, _pending_invoice=None, _pending_after=None)
         event = "customer.subscription.pending_update_expired"
-        save_subscription_and_emit(session, subscription, event)
-        emit_updated(session, subscription, before)
+        session.save_and_emit(subscription, event)
+        session.emit_change(subscription, "customer.subscription.updated", before)

@@ -7,12 +7,10 @@ from typing import Any
 from seatctl.sandbox.billing import account, automatic_tax, balance
 from seatctl.sandbox.billing.discounts import running_terms, spread_discounts
 from seatctl.sandbox.billing.lines import item_line
-from seatctl.sandbox.changes import save_changed
 from seatctl.sandbox.clock import DAY, HOUR
-from seatctl.sandbox.money import apply_balance, balance_in
-from seatctl.sandbox.objects import Obj, embedded_list, new_id, nulls
+from seatctl.sandbox.money import apply_balance
+from seatctl.sandbox.objects import Obj, balance_in, embedded_list, new_id, nulls, subscription_of
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 _SHOWN_OF_CUSTOMER = ("address", "email", "name", "phone", "shipping", "tax_exempt")
 
@@ -91,12 +89,6 @@ def new_draft(
     )
 
 
-def subscription_of(invoice: Obj) -> str | None:
-    """Return the id of the subscription that an invoice belongs to, if any."""
-    parent = invoice["parent"]
-    return parent["subscription_details"]["subscription"] if parent else None
-
-
 def pending_items(session: Session, customer: str, currency: str) -> list[Obj]:
     """Return a customer's items without an invoice, newest first."""
     items = session.store.walk("invoiceitem", customer=customer)
@@ -151,28 +143,16 @@ def compute_sums(session: Session, invoice: Obj) -> None:
     invoice["amount_due"] = invoice["amount_remaining"] = due
 
 
-def save_invoice(session: Session, invoice: Obj) -> None:
-    """Write an invoice, with the time at which the clock finalizes it or tries its payment again."""
-    due = None
-    if invoice["status"] == "draft":
-        due = invoice["automatically_finalizes_at"]
-    elif invoice["status"] == "open" and invoice["collection_method"] == "send_invoice":
-        due = None if invoice.get("_overdue") else invoice["due_date"]
-    elif invoice["status"] == "open" and invoice["auto_advance"]:
-        due = invoice["next_payment_attempt"]
-    session.save(invoice, parent=subscription_of(invoice), due=due)
-
-
 def update_sums(session: Session, invoice: Obj) -> None:
     """Compute the sums of a draft whose lines have changed, and write it with its event."""
     compute_sums(session, invoice)
-    save_changed(session, invoice, "invoice.updated", save=save_invoice)
+    session.save_changed(invoice, "invoice.updated")
 
 
 def save_draft(session: Session, invoice: Obj) -> None:
     """Write a new draft with its event; the customer gets its currency if it has none."""
     compute_sums(session, invoice)
-    save_invoice(session, invoice)
+    session.save(invoice)
     if subscription_of(invoice):
         balance.set_currency(session, invoice["customer"], invoice["currency"])
-    session.emit("invoice.created", view(session, invoice))
+    session.emit("invoice.created", session.view(invoice))

@@ -5,9 +5,8 @@ from __future__ import annotations
 from seatctl.sandbox.billing import catalog
 from seatctl.sandbox.errors import check_not_negative, invalid, missing_param
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, new_id, new_object
+from seatctl.sandbox.objects import Obj, new_id, new_object, public
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import public
 
 
 def prices_of_new_items(session: Session, entries: list[Obj]) -> list[Obj]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seatctl.sandbox.billing import cards
-from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.objects import Obj, new_id, pick, token
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 _DELAYED = ("us_bank_account", "sepa_debit", "bacs_debit", "au_becs_debit", "acss_debit")
 _NOT_ON_CHARGES = ("display_brand", "generated_from", "networks", "three_d_secure_usage")
@@ -90,7 +88,7 @@ def attempt_payment(
     if method["customer"] is None:
         # A method without a customer can pay once only.
         session.save({**method, "_detached": True})
-    session.emit("charge.succeeded", view(session, charge))
+    session.emit("charge.succeeded", session.view(charge))
     received = {"amount_received": intent["amount"], "latest_charge": charge["id"]}
     _set_status(session, intent, method, "succeeded", **received)
     if card.disputed is not None:
@@ -106,7 +104,7 @@ def _start_debit(session: Session, intent: Obj, method: Obj) -> PaymentOutcome:
         "status": "pending",
         "receipt_url": None,
     }
-    save_and_emit(session, charge, "charge.pending", parent=intent["id"])
+    session.save_and_emit(charge, "charge.pending")
     _set_status(session, intent, method, "processing", latest_charge=charge["id"])
     return PaymentOutcome(paid=False, charge=charge, processing=True)
 
@@ -117,12 +115,12 @@ def finish_debit(session: Session, intent: Obj, *, succeeds: bool) -> None:
     method = session.find("payment_method", intent["payment_method"], None)
     if succeeds:
         charge.update(paid=True, status="succeeded")
-        save_and_emit(session, charge, "charge.succeeded")
+        session.save_and_emit(charge, "charge.succeeded")
         _set_status(session, intent, method, "succeeded", amount_received=intent["amount"])
         return
     message = "The customer's account has insufficient funds to cover this payment."
     charge.update(status="failed", failure_code="insufficient_funds", failure_message=message)
-    save_and_emit(session, charge, "charge.failed")
+    session.save_and_emit(charge, "charge.failed")
     fail_intent(session, intent, method, "insufficient_funds", message, {"charge": charge["id"]})
 
 
@@ -137,13 +135,13 @@ def _set_status(session: Session, intent: Obj, method: Obj, status: str, **field
     """Set the status of an intent that is paid by a method; write it and emit the event of the status."""
     intent.update(status=status, payment_method=method["id"], next_action=None, last_payment_error=None)
     intent.update(fields)
-    save_and_emit(session, intent, f"payment_intent.{status}")
+    session.save_and_emit(intent, f"payment_intent.{status}")
 
 
 def _decline(session: Session, intent: Obj, method: Obj, decline: cards.Decline) -> PaymentOutcome:
     charge = _charge(session, intent, method, decline)
     intent["latest_charge"] = charge["id"]
-    session.emit("charge.failed", view(session, charge))
+    session.emit("charge.failed", session.view(charge))
     details = {**decline.details(), "charge": charge["id"]}
     fail_intent(session, intent, method, decline.code, decline.message, details)
     return PaymentOutcome(paid=False, decline=decline, charge=charge)
@@ -152,7 +150,7 @@ def _decline(session: Session, intent: Obj, method: Obj, decline: cards.Decline)
 def cancel_intent(session: Session, intent: Obj, reason: str | None) -> Obj:
     """Cancel an intent; it is written."""
     intent.update(status="canceled", canceled_at=session.now, cancellation_reason=reason, next_action=None)
-    return save_and_emit(session, intent, "payment_intent.canceled")
+    return session.save_and_emit(intent, "payment_intent.canceled")
 
 
 def fail_intent(
@@ -175,11 +173,11 @@ def fail_intent(
             "code": code,
             "doc_url": f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}",
             "message": message,
-            "payment_method": view(session, method),
+            "payment_method": session.view(method),
             "type": kind,
         },
     )
-    save_and_emit(session, intent, "payment_intent.payment_failed")
+    session.save_and_emit(intent, "payment_intent.payment_failed")
 
 
 def _card_details(method: Obj, authorized: int | None) -> Obj:
@@ -222,7 +220,7 @@ def _charge(session: Session, intent: Obj, method: Obj, decline: cards.Decline |
         refunded=False,
         status="succeeded" if paid else "failed",
     )
-    session.save(charge, parent=intent["id"])
+    session.save(charge)
     return charge
 
 
@@ -254,9 +252,9 @@ _DAYS_TO_ANSWER = 9
 
 def _open_dispute(session: Session, charge: Obj, reason: str) -> None:
     """Open a dispute, with which the cardholder's bank takes the charge back; both are written."""
-    before = view(session, charge)
+    before = session.view(charge)
     charge["disputed"] = True
-    session.save(charge, parent=charge["payment_intent"])
+    session.save(charge)
     dispute: Obj = session.new(
         "dispute",
         new_id("du"),
@@ -287,7 +285,7 @@ def _open_dispute(session: Session, charge: Obj, reason: str) -> None:
         reason=reason,
         status="needs_response",
     )
-    session.save(dispute, parent=charge["id"])
-    session.emit("charge.updated", view(session, charge), before)
-    session.emit("charge.dispute.created", view(session, dispute))
-    session.emit("charge.dispute.funds_withdrawn", view(session, dispute))
+    session.save(dispute)
+    session.emit("charge.updated", session.view(charge), before)
+    session.emit("charge.dispute.created", session.view(dispute))
+    session.emit("charge.dispute.funds_withdrawn", session.view(dispute))

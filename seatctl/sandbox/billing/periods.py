@@ -13,12 +13,10 @@ from fractions import Fraction
 
 from seatctl.sandbox.billing.discounts import applies_to, running_terms
 from seatctl.sandbox.billing.lines import new_invoice_item, period_line, pricing_of
-from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.clock import add_interval, anchor_day, day_text
 from seatctl.sandbox.money import exact_price, round_half_down
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import items_of
 
 
 def prorated_amount(
@@ -119,7 +117,7 @@ def _discounted(session: Session, item: Obj, exact: Fraction) -> Fraction:
     terms = running_terms(session, subscription["discounts"], subscription["currency"])
     if not terms:
         return exact
-    items = {other["id"]: other for other in [*items_of(session, subscription["id"]), item]}
+    items = {other["id"]: other for other in [*session.items_of(subscription["id"]), item]}
     costs = {name: _cost(other) for name, other in items.items()}
     costs[item["id"]] = exact
     for _, coupon in terms:
@@ -202,7 +200,7 @@ def proration_item(
 def save_pending(session: Session, prorations: list[Obj]) -> None:
     """Write prorations as pending items, the first as the newest: a list shows a credit before its charge."""
     for item in reversed(prorations):
-        save_and_emit(session, item, "invoiceitem.created")
+        session.save_and_emit(item, "invoiceitem.created")
 
 
 def record_billed(session: Session, item: Obj, price: Obj, charge: Obj) -> None:

@@ -17,14 +17,13 @@ from seatctl.sandbox.billing.periods import (
     record_billed,
     save_pending,
 )
-from seatctl.sandbox.billing.subscription_states import period_end
 from seatctl.sandbox.clock import add_months
+from seatctl.sandbox.due import period_end
 from seatctl.sandbox.errors import check_not_negative, invalid, no_such
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.money import exact_price
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import items_of
 
 TOO_LATE = "Invalid timestamp: can be no more than two years in the future"
 
@@ -64,7 +63,7 @@ def change_items(session: Session, subscription: Obj, entries: list[Obj], at: in
             item["quantity"] = quantity
             restarts = restarts or item_restarts
             changes.append(_Change(item, credits, is_charged=not is_free and not item_restarts))
-        session.save(item, parent=subscription["id"])
+        session.save(item)
     _check_items(session, subscription)
     if prorate:
         _prorate(session, subscription, changes, at)
@@ -86,14 +85,14 @@ def _prorate(session: Session, subscription: Obj, changes: list[_Change], at: in
             charge = charge_item(session, item, subscription["customer"], at)
             prorations.append(charge)
             record_billed(session, item, item["price"], charge)
-            session.save(item, parent=subscription["id"])
+            session.save(item)
     save_pending(session, prorations)
 
 
 def restart(session: Session, subscription: Obj) -> None:
     """Begin a new period now, which is the new anchor too."""
     subscription["billing_cycle_anchor"] = session.now
-    for item in items_of(session, subscription["id"]):
+    for item in session.items_of(subscription["id"]):
         begin_period(session, item, session.now, session.now)
 
 
@@ -109,7 +108,7 @@ def _find_or_build(session: Session, subscription: Obj, entry: Obj, param: str) 
             raise no_such("subscription item", entry["id"], f"{param}[id]")
         return item, False
     price = price_of(session, entry, param)
-    first = items_of(session, subscription["id"])[0]
+    first = session.items_of(subscription["id"])[0]
     period = (first["current_period_start"], first["current_period_end"])
     return build_item(session, subscription, price, entry, period), True
 
@@ -125,7 +124,7 @@ def _new_price_and_quantity(
 
 
 def _check_items(session: Session, subscription: Obj) -> None:
-    items = items_of(session, subscription["id"])
+    items = session.items_of(subscription["id"])
     if not items:
         message = "A subscription must have at least one active item. Cancel the subscription instead."
         raise invalid(message, "items")
@@ -141,7 +140,7 @@ def change_trial(session: Session, subscription: Obj, params: Obj, *, prorate: b
     if trial_end > latest:
         raise invalid(TOO_LATE, "trial_end")
     prorations: list[Obj] = []
-    for item in items_of(session, subscription["id"]):
+    for item in session.items_of(subscription["id"]):
         if prorate:
             prorations += credit_items(session, item, subscription["customer"], session.now)
         item.update(current_period_end=trial_end, _billed=[])
@@ -166,7 +165,7 @@ def _end_trial(session: Session, subscription: Obj) -> bool:
     subscription["trial_end"] = session.now
     subscription["billing_cycle_anchor"] = session.now
     if end_trial_without_method(session, subscription):
-        for item in items_of(session, subscription["id"]):
+        for item in session.items_of(subscription["id"]):
             item["current_period_end"] = session.now
             session.save(item)
         return False
@@ -184,7 +183,7 @@ def change_anchor(session: Session, subscription: Obj, params: Obj, *, prorate: 
     kind = anchor.get("type") if isinstance(anchor, dict) else anchor
     if kind != "now" or "trial_end" in params:
         return
-    for item in items_of(session, subscription["id"]):
+    for item in session.items_of(subscription["id"]):
         price = item["price"]
         old_end = item["current_period_end"]
         start, end = session.now, next_end(session.now, price, session.now)
@@ -199,4 +198,4 @@ def change_anchor(session: Session, subscription: Obj, params: Obj, *, prorate: 
         session.save(item)
     subscription["billing_cycle_anchor"] = session.now
     if subscription["cancel_at_period_end"]:
-        subscription["cancel_at"] = period_end(items_of(session, subscription["id"]))
+        subscription["cancel_at"] = period_end(session.items_of(subscription["id"]))

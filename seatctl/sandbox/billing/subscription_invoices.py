@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from seatctl.sandbox.billing.invoicing import add_pending_items, new_draft, pending_items, save_draft
 from seatctl.sandbox.billing.periods import bill_period
-from seatctl.sandbox.billing.subscription_states import period_start
+from seatctl.sandbox.due import period_start
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import items_of
 
 
 def first_invoice(session: Session, subscription: Obj, reason: str) -> Obj:
@@ -35,7 +34,7 @@ def pending_invoice(
     session: Session, subscription: Obj, reason: str, pending: list[Obj], *, auto_advance: bool = False
 ) -> Obj:
     """Return a draft with pending items only; not yet written."""
-    start = period_start(items_of(session, subscription["id"]))
+    start = period_start(session.items_of(subscription["id"]))
     invoice = _draft(session, subscription, reason, (start, session.now), auto_advance=auto_advance)
     add_pending_items(session, invoice, pending)
     return invoice
@@ -84,5 +83,5 @@ def _bill_periods(
 ) -> None:
     """Put the pending items and then each item's period on an invoice: Stripe's order, newest first."""
     add_pending_items(session, invoice, pending_for(session, subscription))
-    for item in reversed(items_of(session, subscription["id"])):
+    for item in reversed(session.items_of(subscription["id"])):
         bill_period(session, invoice, item, trial=trial, cut_short=cut_short)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, new_id, nulls, sent, set_fields, token, unset
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -25,7 +23,7 @@ def create(session: Session, params: Obj) -> Obj:
         updated=session.now,
     )
     _apply(configuration, params)
-    return save_and_emit(session, configuration, "billing_portal.configuration.created")
+    return session.save_and_emit(configuration, "billing_portal.configuration.created")
 
 
 def _features(requested: Obj) -> Obj:
@@ -75,12 +73,12 @@ def _apply(configuration: Obj, params: Obj) -> None:
 def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/billing_portal/configurations/ID."""
     configuration = session.find("billing_portal.configuration", identifier, "configuration", status=404)
-    before = view(session, session.find("billing_portal.configuration", identifier, None))
+    before = session.view(session.find("billing_portal.configuration", identifier, None))
     _apply(configuration, params)
     configuration["updated"] = session.now
     session.save(configuration)
-    session.emit("billing_portal.configuration.updated", view(session, configuration), before)
-    return view(session, configuration)
+    session.emit("billing_portal.configuration.updated", session.view(configuration), before)
+    return session.view(configuration)
 
 
 def create_session(session: Session, params: Obj) -> Obj:
@@ -103,4 +101,4 @@ def create_session(session: Session, params: Obj) -> Obj:
         **sent(params, "locale return_url"),
         url=f"https://sandbox.invalid/p/session/test_{token(40)}",
     )
-    return save_and_emit(session, portal_session, "billing_portal.session.created")
+    return session.save_and_emit(portal_session, "billing_portal.session.created")

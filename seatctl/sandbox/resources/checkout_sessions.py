@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from seatctl.sandbox.billing.automatic_tax import is_enabled, of_subscription
 from seatctl.sandbox.billing.collection import collect
-from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.clock import DAY, HOUR
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import check_customer
@@ -12,7 +11,6 @@ from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.money import exact_price, round_half_up
 from seatctl.sandbox.objects import Obj, address, nulls, pick, token
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 # What the sandbox's account allows if a session does not say.
 _METHODS = ("card", "us_bank_account")
@@ -46,8 +44,8 @@ def create(session: Session, params: Obj) -> Obj:
         raise invalid(message, "expires_at")
     amount, currency = _amount(session, params)
     checkout = _new_session(session, params, mode, amount, currency)
-    session.save(checkout, due=checkout["expires_at"])
-    return view(session, checkout)
+    session.save(checkout)
+    return session.view(checkout)
 
 
 def _amount(session: Session, params: Obj) -> tuple[int | None, str | None]:
@@ -135,7 +133,7 @@ def expire(session: Session, params: Obj, identifier: str) -> Obj:
 def expire_session(session: Session, checkout: Obj) -> Obj:
     """Expire an open session: the client asked for it, or its time has come."""
     checkout.update(status="expired", url=None)
-    return save_and_emit(session, checkout, "checkout.session.expired")
+    return session.save_and_emit(checkout, "checkout.session.expired")
 
 
 def complete(session: Session, identifier: str, card: str) -> Obj:
@@ -166,7 +164,7 @@ def complete(session: Session, identifier: str, card: str) -> Obj:
         **pick(customer, "email", "name", "phone", "address", "tax_exempt"),
     }
     checkout.update(status="complete", url=None, customer_details=details)
-    return save_and_emit(session, checkout, "checkout.session.completed")
+    return session.save_and_emit(checkout, "checkout.session.completed")
 
 
 def _set_up(session: Session, checkout: Obj, method: Obj, params: Obj) -> None:
@@ -177,7 +175,7 @@ def _set_up(session: Session, checkout: Obj, method: Obj, params: Obj) -> None:
     intent.update(status="succeeded", payment_method=method["id"], metadata=data.get("metadata") or {})
     session.save(intent)
     session.save({**method, "_set_up": True})
-    session.emit("setup_intent.succeeded", view(session, intent))
+    session.emit("setup_intent.succeeded", session.view(intent))
     checkout["setup_intent"] = intent["id"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, sent, token
@@ -33,7 +32,7 @@ def create(session: Session, params: Obj) -> Obj:
     for position, product in enumerate(products):
         session.find("product", product, f"applies_to[products][{position}]")
     coupon["_products"] = products
-    return save_and_emit(session, coupon, "coupon.created")
+    return session.save_and_emit(coupon, "coupon.created")
 
 
 def _new_coupon(session: Session, identifier: str, duration: str, params: Obj) -> Obj:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from seatctl.sandbox.billing import balance
 from seatctl.sandbox.billing.invoice_states import close_payment, mark_paid
-from seatctl.sandbox.billing.invoicing import save_invoice
-from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import invalid, missing_param, no_such
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, embedded_list, new_id, new_object, pick, sent, token
@@ -24,8 +22,8 @@ def create(session: Session, params: Obj) -> Obj:
     stored = session.find("invoice", invoice["id"], None)
     stored["_credited"] = stored.get("_credited", 0) + note["total"]
     stored["_notes"] = stored.get("_notes", 0) + 1
-    save_invoice(session, stored)
-    return save_and_emit(session, note, "credit_note.created", parent=invoice["id"])
+    session.save(stored)
+    return session.save_and_emit(note, "credit_note.created")
 
 
 def preview(session: Session, params: Obj) -> Obj:
@@ -153,7 +151,7 @@ def _credit_paid(session: Session, invoice: Obj, note: Obj, params: Obj) -> None
         )
         note["customer_balance_transaction"] = transaction["id"]
     invoice["post_payment_credit_notes_amount"] += note["total"]
-    save_invoice(session, invoice)
+    session.save(invoice)
 
 
 def _paid_charge(session: Session, invoice: Obj) -> Obj:
@@ -180,4 +178,4 @@ def _credit_open(session: Session, invoice: Obj, note: Obj) -> None:
         close_payment(session, invoice, "canceled")
         mark_paid(session, invoice)
     else:
-        save_changed(session, invoice, "invoice.updated", save=save_invoice)
+        session.save_changed(invoice, "invoice.updated")

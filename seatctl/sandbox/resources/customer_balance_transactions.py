@@ -6,7 +6,6 @@ from seatctl.sandbox.billing.balance import change_balance
 from seatctl.sandbox.metadata import merge_metadata, update_metadata
 from seatctl.sandbox.objects import Obj, set_fields, unset
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 _KIND = "customer_balance_transaction"
 
@@ -23,7 +22,7 @@ def create(session: Session, params: Obj, customer_id: str) -> Obj:
     transaction = change_balance(
         session, customer, params["amount"], "adjustment", currency=currency, **fields
     )
-    return view(session, transaction)
+    return session.view(transaction)
 
 
 def update(session: Session, params: Obj, customer_id: str, identifier: str) -> Obj:
@@ -33,4 +32,4 @@ def update(session: Session, params: Obj, customer_id: str, identifier: str) -> 
     set_fields(transaction, params, "description")
     update_metadata(transaction, params)
     session.save(transaction)
-    return view(session, transaction)
+    return session.view(transaction)

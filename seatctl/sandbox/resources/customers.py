@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing.balance import record_transaction
-from seatctl.sandbox.changes import delete_and_emit, deleted, save_and_emit, save_changed
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, address, nulls, set_fields, shipping, token, unset
 from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create, own_method
-from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
+from seatctl.sandbox.session import Session, deleted
 
 _PLAIN = ("address", "description", "email", "name", "phone", "preferred_locales", "shipping", "tax_exempt")
 
@@ -36,7 +34,7 @@ def create(session: Session, params: Obj) -> Obj:
     session.save(customer)
     test_ids = _attach(session, customer, params)
     _set_invoice_settings(session, customer, params, test_ids)
-    shown = save_and_emit(session, customer, "customer.created")
+    shown = session.save_and_emit(customer, "customer.created")
     if customer["balance"]:
         record_transaction(session, customer, customer["balance"], "initial")
     return shown
@@ -84,7 +82,7 @@ def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     """GET /v1/customers/ID. The answer for a deleted customer has three keys only."""
     if session.store.was_deleted("customer", identifier):
         return deleted("customer", identifier)
-    return view(session, session.find("customer", identifier, "id", status=404))
+    return session.view(session.find("customer", identifier, "id", status=404))
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
@@ -96,7 +94,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
         difference = params["balance"] - customer["balance"]
         customer["balance"] = params["balance"]
         record_transaction(session, customer, difference, "adjustment")
-    return save_changed(session, customer, "customer.updated")
+    return session.save_changed(customer, "customer.updated")
 
 
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
@@ -107,4 +105,4 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
     end_subscriptions_of(session, identifier)
     for method in list(session.store.walk("payment_method", customer=identifier)):
         session.save({**method, "customer": None, "_detached": True})
-    return delete_and_emit(session, customer, "customer.deleted")
+    return session.delete_and_emit(customer, "customer.deleted")

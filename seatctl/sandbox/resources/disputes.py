@@ -6,7 +6,6 @@ and accepted; the sandbox takes no evidence.
 
 from __future__ import annotations
 
-from seatctl.sandbox.changes import save_changed
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
@@ -18,6 +17,6 @@ def close(session: Session, params: Obj, identifier: str) -> Obj:
     if dispute["status"] != "needs_response":
         raise invalid("This dispute is already closed.")
     dispute["status"] = "lost"
-    shown = save_changed(session, dispute, "charge.dispute.updated")
+    shown = session.save_changed(dispute, "charge.dispute.updated")
     session.emit("charge.dispute.closed", shown)
     return shown

@@ -11,14 +11,12 @@ from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoicing import add_pending_items, credited_lines, update_sums
 from seatctl.sandbox.billing.lines import item_line, net_amount, new_invoice_item, pricing_of
 from seatctl.sandbox.billing.periods import product_name
-from seatctl.sandbox.changes import delete_and_emit, save_changed
 from seatctl.sandbox.errors import ApiError, check_not_negative, invalid, mutually_exclusive, nest_param
 from seatctl.sandbox.lists import check_customer, page_of
 from seatctl.sandbox.metadata import merge_metadata, update_metadata
 from seatctl.sandbox.money import exact_price, round_half_up
 from seatctl.sandbox.objects import Obj, new_id, set_fields, token, unset
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 _FROZEN = {"pricing", "quantity", "quantity_decimal", "discounts", "amount", "unit_amount_decimal",
            "price_data"}  # fmt: skip
@@ -36,7 +34,7 @@ def create(session: Session, params: Obj) -> Obj:
         update_sums(session, invoice)
     session.save(item)
     set_currency(session, customer["id"], item["currency"])
-    shown = view(session, item)
+    shown = session.view(item)
     session.emit("invoiceitem.created", shown)
     return shown
 
@@ -178,7 +176,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
             changed_line if line["id"] == changed_line["id"] else line for line in lines
         ]
         update_sums(session, invoice)
-    return save_changed(session, item, "invoiceitem.updated")
+    return session.save_changed(item, "invoiceitem.updated")
 
 
 def _apply(session: Session, item: Obj, params: Obj) -> None:
@@ -212,7 +210,7 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
         lines = invoice["lines"]["data"]
         invoice["lines"]["data"] = [line for line in lines if line["id"] != item["_line"]]
         update_sums(session, invoice)
-    return delete_and_emit(session, item, "invoiceitem.deleted")
+    return session.delete_and_emit(item, "invoiceitem.deleted")
 
 
 def list_page(session: Session, params: Obj) -> Obj:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing.discounts import set_discounts
-from seatctl.sandbox.billing.invoicing import add_pending_items, save_invoice, update_sums
+from seatctl.sandbox.billing.invoicing import add_pending_items, update_sums
 from seatctl.sandbox.errors import ApiError, nest_param, no_such
 from seatctl.sandbox.lists import page_of_entries
 from seatctl.sandbox.metadata import update_metadata
-from seatctl.sandbox.objects import Obj, set_fields
+from seatctl.sandbox.objects import Obj, public, set_fields
 from seatctl.sandbox.resources.invoice_items import check_draft
 from seatctl.sandbox.resources.invoice_items import create as create_item
 from seatctl.sandbox.resources.invoice_items import delete as delete_item
 from seatctl.sandbox.resources.invoice_items import update as update_item
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import public, view
 
 
 def _find(session: Session, identifier: str) -> Obj:
@@ -113,5 +112,5 @@ def _finish(session: Session, params: Obj, identifier: str) -> Obj:
     invoice = _find(session, identifier)
     if "invoice_metadata" in params:
         update_metadata(invoice, params, "invoice_metadata")
-        save_invoice(session, invoice)
-    return view(session, invoice)
+        session.save(invoice)
+    return session.view(invoice)

@@ -6,13 +6,12 @@ from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoicing import add_pending_items, compute_sums
 from seatctl.sandbox.billing.periods import begin_period
 from seatctl.sandbox.billing.subscription_invoices import cycle_invoice
-from seatctl.sandbox.billing.subscription_states import ENDED, period_end, period_start
+from seatctl.sandbox.due import ENDED, period_end, period_start
 from seatctl.sandbox.errors import ApiError, invalid, missing_param
 from seatctl.sandbox.money import apply_balance, least_charge
 from seatctl.sandbox.objects import Obj, pick, token
 from seatctl.sandbox.resources.invoice_items import build_item
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import items_of, view
 
 _PASSED_ON = ("items", "proration_behavior", "proration_date", "trial_end", "billing_cycle_anchor",
               "cancel_at", "cancel_at_period_end")  # fmt: skip
@@ -25,7 +24,7 @@ def create_preview(session: Session, params: Obj) -> Obj:
     try:
         invoice = _build(session, params)
         _finish(session, invoice, params)
-        shown = view(session, invoice)
+        shown = session.view(invoice)
     finally:
         session.store.roll_back()
         session.preview = False
@@ -96,7 +95,7 @@ def _no_upcoming(subscription: Obj) -> ApiError:
 
 def _next_renewal(session: Session, subscription: Obj) -> Obj:
     """Return the invoice of the next renewal, dated at that moment."""
-    items = items_of(session, subscription["id"])
+    items = session.items_of(subscription["id"])
     period = (period_start(items), period_end(items))
     if subscription["cancel_at"] and subscription["cancel_at"] <= period[1]:
         raise _no_upcoming(subscription)

@@ -21,19 +21,15 @@ from seatctl.sandbox.billing.invoicing import (
     new_draft,
     pending_items,
     save_draft,
-    save_invoice,
-    subscription_of,
 )
 from seatctl.sandbox.billing.payments import PaymentOutcome
-from seatctl.sandbox.changes import delete_and_emit, save_changed
 from seatctl.sandbox.clock import HOUR
 from seatctl.sandbox.errors import ApiError, invalid, missing_param
 from seatctl.sandbox.lists import check_customer, in_range, page_of
 from seatctl.sandbox.metadata import update_metadata
-from seatctl.sandbox.objects import Obj, nulls, set_fields, shipping, unset
+from seatctl.sandbox.objects import Obj, nulls, set_fields, shipping, subscription_of, unset
 from seatctl.sandbox.resources.payment_methods import own_method, set_default_method
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 _RENDERING = nulls("amount_tax_display pdf template template_version")
 _EDITABLE_WHEN_FINAL = {"metadata", "expand", "auto_advance", "automatically_finalizes_at"}
@@ -68,7 +64,7 @@ def create(session: Session, params: Obj) -> Obj:
         items = [item for item in pending if owner in (None, item["_subscription"])]
         add_pending_items(session, invoice, items)
     save_draft(session, invoice)
-    return view(session, invoice)
+    return session.view(invoice)
 
 
 def _check_due(params: Obj, method: str, now: int) -> None:
@@ -154,7 +150,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
         invoice["automatically_finalizes_at"] = params["automatically_finalizes_at"]
     if invoice["status"] == "draft":
         compute_sums(session, invoice)
-    return save_changed(session, invoice, "invoice.updated", save=save_invoice)
+    return session.save_changed(invoice, "invoice.updated")
 
 
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
@@ -167,7 +163,7 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
     for item in list(session.store.walk("invoiceitem", customer=invoice["customer"])):
         if item["invoice"] == identifier:
             session.store.delete(item["id"])
-    return delete_and_emit(session, invoice, "invoice.deleted")
+    return session.delete_and_emit(invoice, "invoice.deleted")
 
 
 def list_page(session: Session, params: Obj) -> Obj:
@@ -196,7 +192,7 @@ def _find(session: Session, identifier: str, param: str = "id") -> Obj:
 
 def _read_again(session: Session, identifier: str) -> Obj:
     """Return the invoice as it is after a change that wrote it."""
-    return view(session, _find(session, identifier))
+    return session.view(_find(session, identifier))
 
 
 def finalize(session: Session, params: Obj, identifier: str) -> Obj:
@@ -245,7 +241,7 @@ def pay(session: Session, params: Obj, identifier: str) -> Obj:
 
 def _payment_refusal(session: Session, invoice: Obj, method: Obj, outcome: PaymentOutcome) -> ApiError:
     intent = open_intent(session, invoice["id"])
-    shown = {"payment_intent": intent and view(session, intent), "payment_method": view(session, method)}
+    shown = {"payment_intent": intent and session.view(intent), "payment_method": session.view(method)}
     if outcome.decline is None or outcome.charge is None:
         message = (
             "This payment requires additional user action before it can be completed successfully. Payment "
@@ -286,7 +282,7 @@ def mark_uncollectible(session: Session, params: Obj, identifier: str) -> Obj:
     if invoice["status"] != "open":
         raise invalid(_NOT_OPEN)
     write_off(session, invoice)
-    return view(session, invoice)
+    return session.view(invoice)
 
 
 def list_payments(session: Session, params: Obj) -> Obj:

@@ -11,7 +11,6 @@ from seatctl.sandbox.billing.payments import (
     fail_intent,
     new_intent,
 )
-from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.lists import check_customer
 from seatctl.sandbox.metadata import update_metadata
@@ -19,7 +18,6 @@ from seatctl.sandbox.money import amount_text, granularity, least_charge
 from seatctl.sandbox.objects import Obj, set_fields, shipping, unset
 from seatctl.sandbox.resources.payment_methods import find_or_create
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 _CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 _CANCELABLE = ("requires_payment_method", "requires_capture", "requires_confirmation", "requires_action",
@@ -65,7 +63,7 @@ def create(session: Session, params: Obj) -> Obj:
         payment_intent["automatic_payment_methods"] = {"allow_redirects": "always", "enabled": True}
         payment_intent["payment_method_configuration_details"] = {"id": "pmc_Sandbox", "parent": None}
     _apply(session, payment_intent, params)
-    shown = save_and_emit(session, payment_intent, "payment_intent.created")
+    shown = session.save_and_emit(payment_intent, "payment_intent.created")
     return _confirm(session, payment_intent, params) if params.get("confirm") else shown
 
 
@@ -135,7 +133,7 @@ def _wrong_status(session: Session, verb: str, payment_intent: Obj, allowed: tup
 
 
 def _unexpected(session: Session, payment_intent: Obj, message: str, param: str | None = None) -> ApiError:
-    extra = {"payment_intent": view(session, payment_intent)}
+    extra = {"payment_intent": session.view(payment_intent)}
     return ApiError(400, message, code="payment_intent_unexpected_state", param=param, extra=extra)
 
 
@@ -149,7 +147,7 @@ def _confirm(session: Session, payment_intent: Obj, params: Obj) -> Obj:
         raise invalid(_RETURN_URL)
     payment_intent, outcome = _attempt(session, payment_intent, method, unattended=unattended)
     if outcome.paid or outcome.processing or (outcome.wants_authentication and not unattended):
-        return view(session, payment_intent)
+        return session.view(payment_intent)
     if outcome.decline is not None and outcome.charge is not None:
         extra = {"charge": outcome.charge["id"], **_objects(session, payment_intent, method)}
         raise outcome.decline.refusal(extra=extra, keeps_changes=True)
@@ -171,7 +169,7 @@ def _attempt(
 
 
 def _objects(session: Session, payment_intent: Obj, method: Obj) -> Obj:
-    return {"payment_intent": view(session, payment_intent), "payment_method": view(session, method)}
+    return {"payment_intent": session.view(payment_intent), "payment_method": session.view(method)}
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
@@ -191,7 +189,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
         payment_intent["amount"] = params["amount"]
     _apply(session, payment_intent, params)
     session.save(payment_intent)
-    return view(session, payment_intent)
+    return session.view(payment_intent)
 
 
 def cancel(session: Session, params: Obj, identifier: str) -> Obj:

@@ -8,13 +8,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from seatctl.sandbox.billing import cards
-from seatctl.sandbox.changes import save_and_emit, save_changed
 from seatctl.sandbox.errors import ApiError, invalid, no_such
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, new_id, nulls, pick, set_fields, unset
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -30,7 +28,7 @@ def create(session: Session, params: Obj) -> Obj:
         method = {**_new_method(session, kind), kind: params.get(kind) or {}}
     _apply(method, params)
     session.save(method)
-    return view(session, method)
+    return session.view(method)
 
 
 def _token_refusal(params: Obj, identifier: str) -> ApiError:
@@ -136,8 +134,8 @@ def find_or_create(session: Session, identifier: str, param: str) -> Obj:
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     """GET /v1/payment_methods/ID."""
     if cards.by_test_id(identifier):
-        return view(session, find_or_create(session, identifier, "payment_method"))
-    return view(session, session.find("payment_method", identifier, "payment_method", status=404))
+        return session.view(find_or_create(session, identifier, "payment_method"))
+    return session.view(session.find("payment_method", identifier, "payment_method", status=404))
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
@@ -146,7 +144,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     if method["customer"] is None:
         raise invalid("You must save this PaymentMethod to a customer before you can update it.")
     _apply(method, params)
-    return save_changed(session, method, "payment_method.updated")
+    return session.save_changed(method, "payment_method.updated")
 
 
 def attach(session: Session, params: Obj, identifier: str) -> Obj:
@@ -157,7 +155,7 @@ def attach(session: Session, params: Obj, identifier: str) -> Obj:
     else:
         method = session.find("payment_method", identifier, "payment_method", status=404)
     attach_to(session, method, customer["id"])
-    return view(session, method)
+    return session.view(method)
 
 
 def attach_to(session: Session, method: Obj, customer: str) -> None:
@@ -177,7 +175,7 @@ def attach_to(session: Session, method: Obj, customer: str) -> None:
     method["customer"] = customer
     if "card" in method:
         method["card"]["checks"]["cvc_check"] = "pass"
-    save_and_emit(session, method, "payment_method.attached")
+    session.save_and_emit(method, "payment_method.attached")
 
 
 def detach(session: Session, params: Obj, identifier: str) -> Obj:
@@ -188,10 +186,10 @@ def detach(session: Session, params: Obj, identifier: str) -> Obj:
         raise invalid(message)
     customer = session.store.get("customer", method["customer"])
     method = {**method, "customer": None, "_detached": True}
-    shown = save_changed(session, method, "payment_method.detached")
+    shown = session.save_changed(method, "payment_method.detached")
     if customer and customer["invoice_settings"]["default_payment_method"] == identifier:
         customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": None}
-        save_changed(session, customer, "customer.updated")
+        session.save_changed(customer, "customer.updated")
     return shown
 
 
@@ -210,7 +208,7 @@ def retrieve_of_customer(session: Session, params: Obj, customer: str, identifie
     method = session.store.get("payment_method", identifier)
     if method is None or method["customer"] != customer:
         raise invalid("Invalid request", "customer", status=404)
-    return view(session, method)
+    return session.view(method)
 
 
 def set_default_method(session: Session, obj: Obj, params: Obj) -> None:

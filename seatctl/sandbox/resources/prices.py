@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.billing.catalog import create_price, create_product, set_lookup_key
-from seatctl.sandbox.changes import save_changed
 from seatctl.sandbox.errors import check_not_negative, invalid, missing_param, mutually_exclusive
 from seatctl.sandbox.lists import matches, page_of
 from seatctl.sandbox.metadata import update_metadata
@@ -54,7 +53,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
         set_lookup_key(session, price, params)
     elif "lookup_key" in params:
         price["lookup_key"] = None
-    return save_changed(session, price, "price.updated")
+    return session.save_changed(price, "price.updated")
 
 
 def list_page(session: Session, params: Obj) -> Obj:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.billing.catalog import create_product, set_product_fields
-from seatctl.sandbox.changes import delete_and_emit, save_changed
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj, unset
@@ -30,7 +29,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
         product["default_price"] = price
     if changed(session.find("product", identifier, None), product):
         product["updated"] = session.now
-    return save_changed(session, product, "product.updated")
+    return session.save_changed(product, "product.updated")
 
 
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
@@ -38,7 +37,7 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
     product = session.find("product", identifier, "id", status=404)
     if next(session.store.walk("price", parent=identifier), None) is not None:
         raise invalid("This product cannot be deleted because it has one or more user-created prices.")
-    return delete_and_emit(session, product, "product.deleted")
+    return session.delete_and_emit(product, "product.deleted")
 
 
 def list_page(session: Session, params: Obj) -> Obj:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import check_customer, page_of
 from seatctl.sandbox.metadata import merge_metadata
@@ -23,7 +22,7 @@ def create(session: Session, params: Obj) -> Obj:
     for other in session.store.walk("promotion_code"):
         if other["active"] and other["code"].lower() == code.lower():
             raise invalid("An active promotion code with `code: " + code + "` already exists.")
-    return save_and_emit(session, _new_code(session, code, params), "promotion_code.created")
+    return session.save_and_emit(_new_code(session, code, params), "promotion_code.created")
 
 
 def _new_code(session: Session, code: str, params: Obj) -> Obj:

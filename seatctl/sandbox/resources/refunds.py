@@ -6,7 +6,6 @@ from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, new_object, pick, token
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -14,8 +13,8 @@ def create(session: Session, params: Obj) -> Obj:
     charge = _charge(session, params)
     refund = refund_charge(session, charge, params.get("amount"), reason=params.get("reason"))
     refund["metadata"] = merge_metadata({}, params.get("metadata"))
-    session.save(refund, parent=charge["id"])
-    return view(session, refund)
+    session.save(refund)
+    return session.view(refund)
 
 
 def _charge(session: Session, params: Obj) -> Obj:
@@ -48,14 +47,14 @@ def refund_charge(session: Session, charge: Obj, amount: int | None, *, reason: 
         raise invalid(
             f"Refund amount ({amount}) is greater than unrefunded amount on charge ({unrefunded})", "amount"
         )
-    before = view(session, charge)
+    before = session.view(charge)
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
     session.save(charge)
     refund = _new_refund(session.now, charge, amount, reason)
-    session.save(refund, parent=charge["id"])
-    session.emit("charge.refunded", view(session, charge), before)
-    session.emit("refund.created", view(session, refund))
+    session.save(refund)
+    session.emit("charge.refunded", session.view(charge), before)
+    session.emit("refund.created", session.view(refund))
     return refund
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.objects import Obj, new_id, token
 from seatctl.sandbox.session import Session
 
@@ -26,5 +25,5 @@ def create_pending(session: Session, customer: str) -> Obj:
         status="requires_payment_method",
         usage="off_session",
     )
-    save_and_emit(session, intent, "setup_intent.created")
+    session.save_and_emit(intent, "setup_intent.created")
     return intent

@@ -5,12 +5,10 @@ If the path has two ids, or lists what belongs to an id, the first id is the cus
 
 from __future__ import annotations
 
-from seatctl.sandbox.changes import delete_and_emit, save_changed
 from seatctl.sandbox.lists import check_customer, page_of
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, set_fields
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import view
 
 Ids = tuple[str, ...]
 
@@ -23,7 +21,7 @@ def _find(session: Session, ids: Ids, kind: str, param: str) -> Obj:
 
 def retrieve(session: Session, params: Obj, path: str, ids: Ids, kind: str, param: str) -> Obj:
     """Return the object; if there is none, the refusal names `param`."""
-    return view(session, _find(session, ids, kind, param))
+    return session.view(_find(session, ids, kind, param))
 
 
 def update(session: Session, params: Obj, path: str, ids: Ids, kind: str, param: str, *fields: str) -> Obj:
@@ -31,12 +29,12 @@ def update(session: Session, params: Obj, path: str, ids: Ids, kind: str, param:
     obj = _find(session, ids, kind, param)
     set_fields(obj, params, *fields)
     update_metadata(obj, params)
-    return save_changed(session, obj, f"{kind}.updated")
+    return session.save_changed(obj, f"{kind}.updated")
 
 
 def delete(session: Session, params: Obj, path: str, ids: Ids, kind: str, param: str, event: str) -> Obj:
     """Delete an object and emit `event`."""
-    return delete_and_emit(session, _find(session, ids, kind, param), event)
+    return session.delete_and_emit(_find(session, ids, kind, param), event)
 
 
 def list_page(session: Session, params: Obj, path: str, ids: Ids, kind: str, *filters: str) -> Obj:

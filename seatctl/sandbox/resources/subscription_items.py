@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.changes import deleted
 from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj, pick
 from seatctl.sandbox.resources.subscription_updates import change
-from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import items_of, view
+from seatctl.sandbox.session import Session, deleted
 
 _HOW = ("payment_behavior", "proration_behavior", "proration_date")
 _FIELDS = ("price", "plan", "price_data", "quantity", "metadata")
@@ -26,17 +24,17 @@ def _find(session: Session, identifier: str) -> Obj:
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/subscription_items. The item joins the current period."""
     subscription = params["subscription"]
-    before = {item["id"] for item in items_of(session, subscription)}
+    before = {item["id"] for item in session.items_of(subscription)}
     _change_item(session, subscription, params, pick(params, *_FIELDS))
-    item = next(item for item in items_of(session, subscription) if item["id"] not in before)
-    return view(session, item)
+    item = next(item for item in session.items_of(subscription) if item["id"] not in before)
+    return session.view(item)
 
 
 def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/subscription_items/ID."""
     subscription = _find(session, identifier)["subscription"]
     _change_item(session, subscription, params, {**pick(params, *_FIELDS), "id": identifier})
-    return view(session, _find(session, identifier))
+    return session.view(_find(session, identifier))
 
 
 def delete(session: Session, params: Obj, identifier: str) -> Obj:
@@ -61,7 +59,7 @@ def _change_item(session: Session, identifier: str, params: Obj, entry: Obj) -> 
 
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     """GET /v1/subscription_items/ID."""
-    return view(session, _find(session, identifier))
+    return session.view(_find(session, identifier))
 
 
 def list_page(session: Session, params: Obj) -> Obj:

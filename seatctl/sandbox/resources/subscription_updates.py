@@ -14,16 +14,8 @@ from seatctl.sandbox.billing.invoice_states import finalize_invoice
 from seatctl.sandbox.billing.invoicing import save_draft
 from seatctl.sandbox.billing.subscription_changes import change_anchor, change_items, change_trial
 from seatctl.sandbox.billing.subscription_invoices import first_invoice, pending_for, pending_invoice
-from seatctl.sandbox.billing.subscription_states import (
-    ENDED,
-    Snapshot,
-    emit_updated,
-    hold,
-    period_end,
-    period_start,
-    save_subscription,
-)
-from seatctl.sandbox.changes import save_and_emit
+from seatctl.sandbox.billing.subscription_states import Snapshot, hold
+from seatctl.sandbox.due import ENDED, period_end, period_start
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, set_fields, unset
@@ -31,7 +23,6 @@ from seatctl.sandbox.resources.invoice_items import of_subscription
 from seatctl.sandbox.resources.payment_methods import set_default_method
 from seatctl.sandbox.resources.subscriptions import check_collection, check_future, payment_refusal
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import items_of, view
 
 _AFTER_END = {"metadata", "cancellation_details", "expand"}
 _BILLING = {"items", "trial_end", "billing_cycle_anchor", "discounts", "add_invoice_items", "cancel_at",
@@ -46,7 +37,7 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/subscriptions/ID."""
     subscription = session.find("subscription", identifier, "id", status=404)
     change(session, subscription, params)
-    return view(session, session.find("subscription", identifier, None))
+    return session.view(session.find("subscription", identifier, None))
 
 
 def change(session: Session, subscription: Obj, params: Obj) -> None:
@@ -67,10 +58,12 @@ def change(session: Session, subscription: Obj, params: Obj) -> None:
     change_anchor(session, subscription, params, prorate=prorate)
     schedule_end(session, subscription, params)
     _add_invoice_items(session, subscription, params)
-    save_subscription(session, subscription)
+    session.save(subscription)
     if params.get("proration_behavior") == "always_invoice" or billed_now:
         _invoice(session, subscription, before, params, whole=billed_now)
-    emit_updated(session, session.find("subscription", subscription["id"], None), before.shown)
+    session.emit_change(
+        session.find("subscription", subscription["id"], None), "customer.subscription.updated", before.shown
+    )
 
 
 def _add_invoice_items(session: Session, subscription: Obj, params: Obj) -> None:
@@ -78,7 +71,7 @@ def _add_invoice_items(session: Session, subscription: Obj, params: Obj) -> None
     for position, entry in enumerate(params.get("add_invoice_items") or []):
         customer = session.find("customer", subscription["customer"], "customer")
         item = of_subscription(session, customer, subscription, entry, f"add_invoice_items[{position}]")
-        save_and_emit(session, item, "invoiceitem.created")
+        session.save_and_emit(item, "invoiceitem.created")
 
 
 def _check_ended(params: Obj) -> None:
@@ -106,7 +99,7 @@ def _check(session: Session, subscription: Obj, params: Obj) -> None:
             )
             raise invalid(message, unsupported[0])
     at = params.get("proration_date")
-    items = items_of(session, subscription["id"])
+    items = session.items_of(subscription["id"])
     if at is not None and not period_start(items) <= at <= period_end(items):
         message = (
             "Cannot specify proration date outside of current subscription period "
@@ -156,7 +149,7 @@ def _invoice(session: Session, subscription: Obj, before: Snapshot, params: Obj,
         invoice = pending_invoice(session, subscription, "subscription_update", pending)
     invoice["period_end"] = session.now
     subscription["latest_invoice"] = invoice["id"]
-    save_subscription(session, subscription)
+    session.save(subscription)
     save_draft(session, invoice)
     if session.preview:
         return
@@ -180,4 +173,4 @@ def _collect(session: Session, subscription: Obj, invoice: Obj, before: Snapshot
     stored = session.find("subscription", subscription["id"], None)
     if stored["status"] in ("active", "trialing"):
         stored["status"] = "past_due"
-        save_subscription(session, stored)
+        session.save(stored)

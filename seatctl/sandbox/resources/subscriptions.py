@@ -9,23 +9,15 @@ from seatctl.sandbox.billing.cancellation import end_now, expire, schedule_end
 from seatctl.sandbox.billing.collection import collect, method_for, no_method, save_as_default
 from seatctl.sandbox.billing.discounts import remaining_discounts, set_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice
-from seatctl.sandbox.billing.invoicing import save_draft, save_invoice
+from seatctl.sandbox.billing.invoicing import save_draft
 from seatctl.sandbox.billing.items import build_item, prices_of_new_items
 from seatctl.sandbox.billing.payments import PaymentOutcome
 from seatctl.sandbox.billing.periods import credit_items, next_end, save_pending
 from seatctl.sandbox.billing.subscription_changes import TOO_LATE, restart
 from seatctl.sandbox.billing.subscription_invoices import final_invoice, first_invoice
-from seatctl.sandbox.billing.subscription_states import (
-    ENDED,
-    Snapshot,
-    emit_updated,
-    hold,
-    period_end,
-    period_start,
-    save_subscription,
-    save_subscription_and_emit,
-)
+from seatctl.sandbox.billing.subscription_states import Snapshot, hold
 from seatctl.sandbox.clock import DAY, add_months
+from seatctl.sandbox.due import ENDED, period_end, period_start
 from seatctl.sandbox.errors import (
     ApiError,
     check_not_negative,
@@ -39,7 +31,6 @@ from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, nulls, unset
 from seatctl.sandbox.resources.payment_methods import set_default_method
 from seatctl.sandbox.session import Session
-from seatctl.sandbox.views import items_of, view
 
 _ACTION_REQUIRED = (
     "Payment for this subscription requires additional user action before it can be completed successfully. "
@@ -67,11 +58,11 @@ def create(session: Session, params: Obj) -> Obj:
     for entry, price in zip(params["items"], prices, strict=True):
         end = anchor if trial or anchor > session.now else next_end(session.now, price, anchor)
         item = build_item(session, subscription, price, entry, (session.now, end))
-        session.save(item, parent=subscription["id"])
+        session.save(item)
     schedule_end(session, subscription, params)
     set_discounts(session, subscription, params, customer["id"], subscription=subscription["id"])
     _start(session, customer, subscription, params)
-    return view(session, subscription)
+    return session.view(subscription)
 
 
 def _check(session: Session, params: Obj) -> None:
@@ -200,7 +191,7 @@ def _apply(session: Session, subscription: Obj, params: Obj) -> None:
 
 
 def _start(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:
-    save_subscription(session, subscription)
+    session.save(subscription)
     invoice = first_invoice(session, subscription, "subscription_create")
     for position, entry in enumerate(unset(params.get("add_invoice_items")) or []):
         from seatctl.sandbox.resources.invoice_items import add_to_draft
@@ -216,7 +207,7 @@ def _start(session: Session, customer: Obj, subscription: Obj, params: Obj) -> N
         from seatctl.sandbox.resources.setup_intents import create_pending
 
         subscription["pending_setup_intent"] = create_pending(session, subscription["customer"])["id"]
-    save_subscription_and_emit(session, subscription, "customer.subscription.created")
+    session.save_and_emit(subscription, "customer.subscription.created")
 
 
 def _charge_first(session: Session, subscription: Obj, invoice: Obj, behavior: str) -> None:
@@ -237,7 +228,7 @@ def _charge_first(session: Session, subscription: Obj, invoice: Obj, behavior: s
         raise payment_refusal(outcome)
     subscription["status"] = "incomplete"
     invoice["next_payment_attempt"] = None
-    save_invoice(session, invoice)
+    session.save(invoice)
 
 
 def payment_refusal(outcome: PaymentOutcome) -> ApiError:
@@ -277,14 +268,14 @@ def _has_status(subscription: Obj, status: str | None) -> bool:
 
 def _has_price(session: Session, subscription: Obj, params: Obj) -> bool:
     price = params.get("price") or params.get("plan")
-    items = items_of(session, subscription["id"]) if price else []
+    items = session.items_of(subscription["id"]) if price else []
     return price is None or any(item["price"]["id"] == price for item in items)
 
 
 def _is_in_period(session: Session, subscription: Obj, params: Obj) -> bool:
     if not {"current_period_start", "current_period_end"} & set(params):
         return True
-    items = items_of(session, subscription["id"])
+    items = session.items_of(subscription["id"])
     return in_range(period_start(items), params.get("current_period_start")) and in_range(
         period_end(items), params.get("current_period_end")
     )
@@ -303,7 +294,7 @@ def cancel(session: Session, params: Obj, identifier: str) -> Obj:
     if subscription["status"] == "incomplete":
         # Nothing was bought: the subscription expires and its invoice is void.
         expire(session, subscription)
-        return view(session, session.find("subscription", identifier, None))
+        return session.view(session.find("subscription", identifier, None))
     for name, value in (params.get("cancellation_details") or {}).items():
         subscription["cancellation_details"] = {**subscription["cancellation_details"], name: unset(value)}
     end_now(session, subscription, "cancellation_requested")
@@ -311,13 +302,13 @@ def cancel(session: Session, params: Obj, identifier: str) -> Obj:
         _credit_rest(session, subscription, invoice_now=bool(params.get("invoice_now")))
     if params.get("invoice_now"):
         final_invoice(session, subscription)
-    return save_subscription_and_emit(session, subscription, "customer.subscription.deleted")
+    return session.save_and_emit(subscription, "customer.subscription.deleted")
 
 
 def _credit_rest(session: Session, subscription: Obj, *, invoice_now: bool) -> None:
     credits = [
         credit
-        for item in items_of(session, subscription["id"])
+        for item in session.items_of(subscription["id"])
         for credit in credit_items(session, item, subscription["customer"], session.now)
     ]
     for credit in credits if not invoice_now else ():
@@ -338,14 +329,14 @@ def resume(session: Session, params: Obj, identifier: str) -> Obj:
     before = Snapshot(session, subscription)
     subscription["status"] = "active"
     restart(session, subscription)
-    save_subscription(session, subscription)
+    session.save(subscription)
     invoice = first_invoice(session, subscription, "subscription_update")
     invoice["auto_advance"] = False
     subscription["latest_invoice"] = invoice["id"]
     save_draft(session, invoice)
-    save_subscription(session, subscription)
+    session.save(subscription)
     if session.preview:
-        return view(session, subscription)
+        return session.view(subscription)
     finalize_invoice(session, invoice)
     method = method_for(session, invoice)
     if invoice["status"] == "open" and method is not None:
@@ -354,6 +345,6 @@ def resume(session: Session, params: Obj, identifier: str) -> Obj:
         hold(session, subscription, invoice, before, shown=False)
     after = session.find("subscription", identifier, None)
     if after["status"] == "active":
-        session.emit("customer.subscription.resumed", view(session, after))
-    emit_updated(session, after, before.shown)
-    return view(session, after)
+        session.emit("customer.subscription.resumed", session.view(after))
+    session.emit_change(after, "customer.subscription.updated", before.shown)
+    return session.view(after)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.changes import save_and_emit
 from seatctl.sandbox.objects import Obj, new_id
 from seatctl.sandbox.session import Session
 
@@ -22,4 +21,4 @@ def create(session: Session, params: Obj, customer: str) -> Obj:
         value=params["value"],
         verification={"status": "unavailable", "verified_address": None, "verified_name": None},
     )
-    return save_and_emit(session, tax_id, "customer.tax_id.created")
+    return session.save_and_emit(tax_id, "customer.tax_id.created")
