@@ -5,7 +5,8 @@ As on Stripe, `code`, `param` and `doc_url` are left out if they do not apply; t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 
 from seatctl.sandbox.objects import Obj
 
@@ -58,14 +59,27 @@ class ApiError(Exception):
         return {"error": {**error, **self.extra, "type": self.kind}}
 
 
-def nest_param(outer: str, error: ApiError) -> ApiError:
-    """Return the refusal with its parameter named inside another: `lines[0][price_data][product]`."""
-    if error.param:
-        head, bracket, rest = error.param.partition("[")
-        nested = f"{outer}[{head}]{bracket}{rest}"
-        error.message = error.message.replace(f"param: {error.param}.", f"param: {nested}.")
-        error.param = nested
-    return error
+@contextmanager
+def renamed_params(rename: Callable[[str], str]) -> Iterator[None]:
+    """Give the parameter of a refusal in the block another name, in the message too."""
+    try:
+        yield
+    except ApiError as error:
+        if error.param:
+            name = rename(error.param)
+            error.message = error.message.replace(f"param: {error.param}.", f"param: {name}.")
+            error.param = name
+        raise
+
+
+def nested_params(outer: str) -> AbstractContextManager[None]:
+    """Name the parameter of a refusal in the block inside another: `lines[0][price_data][product]`."""
+
+    def rename(param: str) -> str:
+        head, bracket, rest = param.partition("[")
+        return f"{outer}[{head}]{bracket}{rest}"
+
+    return renamed_params(rename)
 
 
 def invalid(

@@ -9,6 +9,7 @@ from typing import Any
 from seatctl.sandbox.errors import invalid, no_such
 from seatctl.sandbox.objects import Obj, list_object
 from seatctl.sandbox.session import Session, noun_for
+from seatctl.sandbox.store import PARENTS
 
 
 def page_size(params: Obj) -> int:
@@ -16,10 +17,11 @@ def page_size(params: Obj) -> int:
     return min(max(int(params.get("limit", 10)), 1), 100)
 
 
-def check_customer(session: Session, params: Obj) -> None:
-    """Refuse an unknown or deleted customer, if a request names one."""
-    if params.get("customer"):
-        session.find("customer", params["customer"], "customer")
+def check_ids(session: Session, params: Obj, *kinds: str) -> None:
+    """Refuse the id of an unknown or deleted object, if a parameter with the name of its kind has one."""
+    for kind in kinds:
+        if params.get(kind):
+            session.find(kind, params[kind], kind)
 
 
 def page_of(
@@ -28,29 +30,29 @@ def page_of(
     params: Obj,
     url: str,
     *,
-    parent: str | None = None,
     filters: Sequence[str] = (),
     is_match: Callable[[Obj], bool] | None = None,
     oldest_first: bool = False,
 ) -> Obj:
     """Return one page of the objects of a kind, newest first unless `oldest_first`.
 
-    `filters` name the parameters that an object's fields of the same name must equal; `is_match` decides
-    what they cannot say. The cursor may be a deleted object.
+    The objects are those of the customer and of the parent that a request names. `filters` name the other
+    parameters that must match (sandbox/api/routes.py); `is_match` decides what they cannot say. The cursor
+    may be a deleted object.
     """
     limit = page_size(params)
     after, before, backwards = _bounds(session, kind, params, noun_for(kind), oldest_first=oldest_first)
     objects = session.store.walk(
         kind,
         customer=params.get("customer"),
-        parent=parent,
+        parent=params.get(PARENTS.get(kind, "")),
         after=after,
         before=before,
         created=_created(params.get("created")),
         oldest_first=oldest_first != backwards,
     )
     matching = (
-        obj for obj in objects if matches(obj, params, *filters) and (is_match is None or is_match(obj))
+        obj for obj in objects if matches(obj, params, filters) and (is_match is None or is_match(obj))
     )
     rows = list(islice(matching, limit + 1))
     shown = rows[:limit]
@@ -99,9 +101,31 @@ def in_range(moment: int | None, value: Any) -> bool:
     return (first is None or moment >= first) and (last is None or moment <= last)
 
 
-def matches(obj: Obj, params: Obj, *names: str) -> bool:
-    """Whether the object's fields equal the parameters of the same names, as far as those were sent."""
-    return all(obj.get(name) == params[name] for name in names if name in params)
+def matches(obj: Obj, params: Obj, filters: Sequence[str]) -> bool:
+    """Whether the object's fields match the parameters that `filters` name, as far as those were sent."""
+    for text in filters:
+        name, _, path = text.lstrip("!~").partition("=")
+        if name in params and not text.startswith("!"):
+            value, sent = _at_path(obj, path or name), params[name]
+            same = value.lower() == sent.lower() if text.startswith("~") else _is_match(value, sent)
+            if not same:
+                return False
+    return True
+
+
+def _at_path(value: Any, path: str) -> Any:
+    for name in path.split("."):
+        value = value.get(name)
+    return value
+
+
+def _is_match(value: Any, sent: Any) -> bool:
+    """Whether a field has the value that was sent, is one of a list, or lies within a range."""
+    if isinstance(sent, list):
+        return value in sent
+    if isinstance(sent, dict) and isinstance(value, dict):
+        return all(_is_match(value.get(name), below) for name, below in sent.items())
+    return in_range(value, sent) if isinstance(sent, dict) else bool(value == sent)
 
 
 def page_of_entries(data: list[Obj], params: Obj, url: str, noun: str) -> Obj:

@@ -35,11 +35,12 @@ CREATE TABLE IF NOT EXISTS faults (
   retry_after INTEGER);
 PRAGMA user_version = 1;
 """
-_PARENTS = {
+PARENTS = {
     "charge": "payment_intent", "credit_note": "invoice", "customer_balance_transaction": "customer",
     "dispute": "charge", "invoice_payment": "invoice", "price": "product", "refund": "charge",
-    "subscription_item": "subscription",
+    "invoice": "subscription", "subscription_item": "subscription",
 }  # fmt: skip
+"""The parameter by which lists filter a kind by the column `parent`, and the field that it comes from."""
 _TABLES = ("objects", "answers", "settings", "faults")
 
 
@@ -67,10 +68,10 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 
 def _parent(obj: Obj) -> str | None:
-    """Return the id of the object by which lists filter this one, besides its customer."""
+    """Return the value of the column `parent`; an invoice names its subscription in a nested field."""
     if obj["object"] == "invoice":
         return subscription_of(obj)
-    return obj[_PARENTS[obj["object"]]] if obj["object"] in _PARENTS else None
+    return obj[PARENTS[obj["object"]]] if obj["object"] in PARENTS else None
 
 
 class Store:

@@ -1,22 +1,30 @@
 """The endpoints: method, path, the function that serves them, and the SDK type of their parameters.
 
 The functions are named, not imported, so that a request loads only the module that serves it. `MODULE.NAME` is
-a function of `sandbox/resources/`; it gets the session, the parameters and the ids in the path, in order.
-`NAME(KIND,…)` is a function of `sandbox/resources/shared.py`, for objects of this kind:
-`retrieve(KIND,PARAM)`, `update(KIND,PARAM,FIELD,…)`, `delete(KIND,PARAM,EVENT)`, `list_page(KIND,FILTER,…)`.
+a function of `sandbox/resources/`; it gets the session, the parameters and what the path names, in order. `{KIND}`
+in a path is the id of an object that must exist; the function gets the object. If the refusal of an unknown id has
+another `param` than the kind, it is `{KIND:PARAM}`. `{}` is an id as it was sent.
+
+`NAME` and `NAME(WORD,…)` are functions of `sandbox/resources/shared.py`: `retrieve`, `update(FIELD,…)`,
+`delete(EVENT)`, `list_page(KIND,FILTER,…)`. A `FILTER` is a parameter that a field of the same name must match;
+`NAME=FIELD` gives a field of another name, `~NAME` compares in any case, and `!NAME` refuses the id of an unknown
+object of the kind `NAME`. What a list always filters by (`customer`, and `PARENTS` in store.py) is not named.
 """
 
 from __future__ import annotations
 
 # The table has one endpoint a line.
 # ruff: noqa: E501
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 
 from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
 
 Handler = Callable[..., Obj]
+_PLACE = re.compile(r"\{([\w.]*):?(\w*)\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,125 +37,134 @@ class Route:
     params: str
 
     def handler(self) -> Handler:
-        """The function that serves the endpoint; its module is loaded now."""
-        name, bracket, arguments = self.serves.partition("(")
-        module, _, function = ("shared", "", name) if bracket else name.partition(".")
+        """Return the function that serves the endpoint; its module is loaded now."""
+        name = self.serves.partition("(")[0]
+        module, function = name.split(".") if "." in name else ("shared", name)
         handler: Handler = getattr(import_module(f"seatctl.sandbox.resources.{module}"), function)
-        if not bracket:
-            return handler
-        words = arguments.removesuffix(")").split(",")
-        return lambda session, params, *ids: handler(session, params, self.path, ids, *words)
+        return handler
+
+    def serve(self, session: Session, params: Obj, ids: tuple[str, ...]) -> Obj:
+        """Answer a request with these ids in its path."""
+        name, _, arguments = self.serves.partition("(")
+        path = [
+            session.find(kind, identifier, param or kind, status=404) if kind else identifier
+            for (kind, param), identifier in zip(_PLACE.findall(self.path), ids, strict=True)
+        ]
+        if "." in name:
+            return self.handler()(session, params, *path)
+        words = arguments.removesuffix(")").split(",") if arguments else []
+        return self.handler()(session, params, _PLACE.sub("{}", self.path).format(*ids), path, *words)
 
 
 _TABLE = """
-GET    /v1/account                              account.retrieve                                                        AccountRetrieveCurrentParams
-POST   /v1/customers                            customers.create                                                        CustomerCreateParams
-GET    /v1/customers                            list_page(customer,email,test_clock)                                    CustomerListParams
-GET    /v1/customers/{}                         customers.retrieve                                                      CustomerRetrieveParams
-POST   /v1/customers/{}                         customers.update                                                        CustomerUpdateParams
-DELETE /v1/customers/{}                         customers.delete                                                        CustomerDeleteParams
-GET    /v1/customers/{}/payment_methods         list_page(payment_method,type,allow_redisplay)                          CustomerPaymentMethodListParams
-GET    /v1/customers/{}/payment_methods/{}      payment_methods.retrieve_of_customer                                    CustomerPaymentMethodRetrieveParams
-POST   /v1/customers/{}/balance_transactions    customer_balance_transactions.create                                    CustomerBalanceTransactionCreateParams
-GET    /v1/customers/{}/balance_transactions    list_page(customer_balance_transaction,invoice)                         CustomerBalanceTransactionListParams
-GET    /v1/customers/{}/balance_transactions/{} retrieve(customer_balance_transaction,transaction)                      CustomerBalanceTransactionRetrieveParams
-POST   /v1/customers/{}/balance_transactions/{} customer_balance_transactions.update                                    CustomerBalanceTransactionUpdateParams
-POST   /v1/customers/{}/tax_ids                 tax_ids.create                                                          CustomerTaxIdCreateParams
-GET    /v1/customers/{}/tax_ids                 list_page(tax_id)                                                       CustomerTaxIdListParams
-DELETE /v1/customers/{}/tax_ids/{}              delete(tax_id,id,customer.tax_id.deleted)                               CustomerTaxIdDeleteParams
-POST   /v1/payment_methods                      payment_methods.create                                                  PaymentMethodCreateParams
-GET    /v1/payment_methods                      payment_methods.list_page                                               PaymentMethodListParams
-GET    /v1/payment_methods/{}                   payment_methods.retrieve                                                PaymentMethodRetrieveParams
-POST   /v1/payment_methods/{}                   payment_methods.update                                                  PaymentMethodUpdateParams
-POST   /v1/payment_methods/{}/attach            payment_methods.attach                                                  PaymentMethodAttachParams
-POST   /v1/payment_methods/{}/detach            payment_methods.detach                                                  PaymentMethodDetachParams
-POST   /v1/products                             products.create                                                         ProductCreateParams
-GET    /v1/products                             products.list_page                                                      ProductListParams
-GET    /v1/products/{}                          retrieve(product,id)                                                    ProductRetrieveParams
-POST   /v1/products/{}                          products.update                                                         ProductUpdateParams
-DELETE /v1/products/{}                          products.delete                                                         ProductDeleteParams
-POST   /v1/prices                               prices.create                                                           PriceCreateParams
-GET    /v1/prices                               prices.list_page                                                        PriceListParams
-GET    /v1/prices/{}                            retrieve(price,price)                                                   PriceRetrieveParams
-POST   /v1/prices/{}                            prices.update                                                           PriceUpdateParams
-POST   /v1/coupons                              coupons.create                                                          CouponCreateParams
-GET    /v1/coupons                              list_page(coupon)                                                       CouponListParams
-GET    /v1/coupons/{}                           retrieve(coupon,coupon)                                                 CouponRetrieveParams
-POST   /v1/coupons/{}                           update(coupon,coupon,name)                                              CouponUpdateParams
-DELETE /v1/coupons/{}                           delete(coupon,coupon,coupon.deleted)                                    CouponDeleteParams
-POST   /v1/promotion_codes                      promotion_codes.create                                                  PromotionCodeCreateParams
-GET    /v1/promotion_codes                      promotion_codes.list_page                                               PromotionCodeListParams
-GET    /v1/promotion_codes/{}                   retrieve(promotion_code,promotion_code)                                 PromotionCodeRetrieveParams
-POST   /v1/promotion_codes/{}                   update(promotion_code,promotion_code,active)                            PromotionCodeUpdateParams
-GET    /v1/tax_rates/{}                         retrieve(tax_rate,tax_rate)                                             TaxRateRetrieveParams
-POST   /v1/subscriptions                        subscriptions.create                                                    SubscriptionCreateParams
-GET    /v1/subscriptions                        subscriptions.list_page                                                 SubscriptionListParams
-GET    /v1/subscriptions/{}                     retrieve(subscription,id)                                               SubscriptionRetrieveParams
-POST   /v1/subscriptions/{}                     subscription_updates.update                                             SubscriptionUpdateParams
-DELETE /v1/subscriptions/{}                     subscriptions.cancel                                                    SubscriptionCancelParams
-POST   /v1/subscriptions/{}/resume              subscriptions.resume                                                    SubscriptionResumeParams
-POST   /v1/subscription_items                   subscription_items.create                                               SubscriptionItemCreateParams
-GET    /v1/subscription_items                   subscription_items.list_page                                            SubscriptionItemListParams
-GET    /v1/subscription_items/{}                subscription_items.retrieve                                             SubscriptionItemRetrieveParams
-POST   /v1/subscription_items/{}                subscription_items.update                                               SubscriptionItemUpdateParams
-DELETE /v1/subscription_items/{}                subscription_items.delete                                               SubscriptionItemDeleteParams
-POST   /v1/invoices                             invoices.create                                                         InvoiceCreateParams
-GET    /v1/invoices                             invoices.list_page                                                      InvoiceListParams
-POST   /v1/invoices/create_preview              invoice_previews.create_preview                                         InvoiceCreatePreviewParams
-GET    /v1/invoices/{}                          retrieve(invoice,invoice)                                               InvoiceRetrieveParams
-POST   /v1/invoices/{}                          invoices.update                                                         InvoiceUpdateParams
-DELETE /v1/invoices/{}                          invoices.delete                                                         InvoiceDeleteParams
-POST   /v1/invoices/{}/finalize                 invoices.finalize                                                       InvoiceFinalizeInvoiceParams
-POST   /v1/invoices/{}/pay                      invoices.pay                                                            InvoicePayParams
-POST   /v1/invoices/{}/send                     invoices.send                                                           InvoiceSendInvoiceParams
-POST   /v1/invoices/{}/void                     invoices.void                                                           InvoiceVoidInvoiceParams
-POST   /v1/invoices/{}/mark_uncollectible       invoices.mark_uncollectible                                             InvoiceMarkUncollectibleParams
-GET    /v1/invoices/{}/lines                    invoice_lines.list_page                                                 InvoiceLineItemListParams
-POST   /v1/invoices/{}/lines/{}                 invoice_lines.update                                                    InvoiceLineItemUpdateParams
-POST   /v1/invoices/{}/add_lines                invoice_lines.add                                                       InvoiceAddLinesParams
-POST   /v1/invoices/{}/update_lines             invoice_lines.update_many                                               InvoiceUpdateLinesParams
-POST   /v1/invoices/{}/remove_lines             invoice_lines.remove                                                    InvoiceRemoveLinesParams
-POST   /v1/invoiceitems                         invoice_items.create                                                    InvoiceItemCreateParams
-GET    /v1/invoiceitems                         invoice_items.list_page                                                 InvoiceItemListParams
-GET    /v1/invoiceitems/{}                      retrieve(invoiceitem,invoiceitem)                                       InvoiceItemRetrieveParams
-POST   /v1/invoiceitems/{}                      invoice_items.update                                                    InvoiceItemUpdateParams
-DELETE /v1/invoiceitems/{}                      invoice_items.delete                                                    InvoiceItemDeleteParams
-GET    /v1/invoice_payments                     invoices.list_payments                                                  InvoicePaymentListParams
-GET    /v1/invoice_payments/{}                  retrieve(invoice_payment,invoice_payment)                               InvoicePaymentRetrieveParams
-POST   /v1/payment_intents                      payment_intents.create                                                  PaymentIntentCreateParams
-GET    /v1/payment_intents                      list_page(payment_intent,customer)                                      PaymentIntentListParams
-GET    /v1/payment_intents/{}                   retrieve(payment_intent,intent)                                         PaymentIntentRetrieveParams
-POST   /v1/payment_intents/{}                   payment_intents.update                                                  PaymentIntentUpdateParams
-POST   /v1/payment_intents/{}/confirm           payment_intents.confirm                                                 PaymentIntentConfirmParams
-POST   /v1/payment_intents/{}/cancel            payment_intents.cancel                                                  PaymentIntentCancelParams
-GET    /v1/charges                              list_page(charge,customer,payment_intent)                               ChargeListParams
-GET    /v1/charges/{}                           retrieve(charge,id)                                                     ChargeRetrieveParams
-GET    /v1/disputes                             list_page(dispute,charge,payment_intent)                                DisputeListParams
-GET    /v1/disputes/{}                          retrieve(dispute,dispute)                                               DisputeRetrieveParams
-POST   /v1/disputes/{}/close                    disputes.close                                                          DisputeCloseParams
-POST   /v1/refunds                              refunds.create                                                          RefundCreateParams
-GET    /v1/refunds                              list_page(refund,charge,payment_intent)                                 RefundListParams
-GET    /v1/refunds/{}                           retrieve(refund,refund)                                                 RefundRetrieveParams
-POST   /v1/credit_notes                         credit_notes.create                                                     CreditNoteCreateParams
-GET    /v1/credit_notes                         list_page(credit_note,invoice)                                          CreditNoteListParams
-GET    /v1/credit_notes/preview                 credit_notes.preview                                                    CreditNotePreviewParams
-GET    /v1/credit_notes/{}                      retrieve(credit_note,id)                                                CreditNoteRetrieveParams
-POST   /v1/checkout/sessions                    checkout_sessions.create                                                checkout.SessionCreateParams
-GET    /v1/checkout/sessions                    list_page(checkout.session,customer,status,subscription,payment_intent) checkout.SessionListParams
-GET    /v1/checkout/sessions/{}                 retrieve(checkout.session,session)                                      checkout.SessionRetrieveParams
-POST   /v1/checkout/sessions/{}/expire          checkout_sessions.expire                                                checkout.SessionExpireParams
-POST   /v1/billing_portal/sessions              billing_portal.create_session                                           billing_portal.SessionCreateParams
-POST   /v1/billing_portal/configurations        billing_portal.create                                                   billing_portal.ConfigurationCreateParams
-GET    /v1/billing_portal/configurations        list_page(billing_portal.configuration,active,is_default)               billing_portal.ConfigurationListParams
-GET    /v1/billing_portal/configurations/{}     retrieve(billing_portal.configuration,configuration)                    billing_portal.ConfigurationRetrieveParams
-POST   /v1/billing_portal/configurations/{}     billing_portal.update                                                   billing_portal.ConfigurationUpdateParams
-GET    /v1/setup_intents/{}                     retrieve(setup_intent,intent)                                           SetupIntentRetrieveParams
-GET    /v1/events                               events.list_page                                                        EventListParams
-GET    /v1/events/{}                            events.retrieve                                                         EventRetrieveParams
+GET    /v1/account                                                                                 account                                                                      AccountRetrieveCurrentParams
+POST   /v1/customers                                                                               customers.create                                                             CustomerCreateParams
+GET    /v1/customers                                                                               list_page(customer,email,test_clock)                                         CustomerListParams
+GET    /v1/customers/{}                                                                            customers.retrieve                                                           CustomerRetrieveParams
+POST   /v1/customers/{customer:id}                                                                 customers.update                                                             CustomerUpdateParams
+DELETE /v1/customers/{customer:id}                                                                 customers.delete                                                             CustomerDeleteParams
+GET    /v1/customers/{customer:id}/payment_methods                                                 list_page(payment_method,type,allow_redisplay)                               CustomerPaymentMethodListParams
+GET    /v1/customers/{customer:id}/payment_methods/{}                                              payment_methods.retrieve_of_customer                                         CustomerPaymentMethodRetrieveParams
+POST   /v1/customers/{customer:id}/balance_transactions                                            customers.adjust_balance                                                     CustomerBalanceTransactionCreateParams
+GET    /v1/customers/{customer:id}/balance_transactions                                            list_page(customer_balance_transaction,invoice)                              CustomerBalanceTransactionListParams
+GET    /v1/customers/{customer:id}/balance_transactions/{customer_balance_transaction:transaction} retrieve                                                                     CustomerBalanceTransactionRetrieveParams
+POST   /v1/customers/{customer:id}/balance_transactions/{customer_balance_transaction:transaction} customers.update_balance_transaction                                         CustomerBalanceTransactionUpdateParams
+POST   /v1/customers/{customer:id}/tax_ids                                                         customers.create_tax_id                                                      CustomerTaxIdCreateParams
+GET    /v1/customers/{customer:id}/tax_ids                                                         list_page(tax_id)                                                            CustomerTaxIdListParams
+DELETE /v1/customers/{customer:id}/tax_ids/{tax_id:id}                                             delete(customer.tax_id.deleted)                                              CustomerTaxIdDeleteParams
+POST   /v1/payment_methods                                                                         payment_methods.create                                                       PaymentMethodCreateParams
+GET    /v1/payment_methods                                                                         payment_methods.list_page                                                    PaymentMethodListParams
+GET    /v1/payment_methods/{}                                                                      payment_methods.retrieve                                                     PaymentMethodRetrieveParams
+POST   /v1/payment_methods/{payment_method}                                                        payment_methods.update                                                       PaymentMethodUpdateParams
+POST   /v1/payment_methods/{}/attach                                                               payment_methods.attach                                                       PaymentMethodAttachParams
+POST   /v1/payment_methods/{payment_method}/detach                                                 payment_methods.detach                                                       PaymentMethodDetachParams
+POST   /v1/products                                                                                products.create                                                              ProductCreateParams
+GET    /v1/products                                                                                list_page(product,active,shippable,url,ids=id)                               ProductListParams
+GET    /v1/products/{product:id}                                                                   retrieve                                                                     ProductRetrieveParams
+POST   /v1/products/{product:id}                                                                   products.update                                                              ProductUpdateParams
+DELETE /v1/products/{product:id}                                                                   products.delete                                                              ProductDeleteParams
+POST   /v1/prices                                                                                  prices.create                                                                PriceCreateParams
+GET    /v1/prices                                                                                  list_page(price,active,currency,type,lookup_keys=lookup_key,recurring)       PriceListParams
+GET    /v1/prices/{price}                                                                          retrieve                                                                     PriceRetrieveParams
+POST   /v1/prices/{price}                                                                          prices.update                                                                PriceUpdateParams
+POST   /v1/coupons                                                                                 coupons.create                                                               CouponCreateParams
+GET    /v1/coupons                                                                                 list_page(coupon)                                                            CouponListParams
+GET    /v1/coupons/{coupon}                                                                        retrieve                                                                     CouponRetrieveParams
+POST   /v1/coupons/{coupon}                                                                        update(name)                                                                 CouponUpdateParams
+DELETE /v1/coupons/{coupon}                                                                        delete(coupon.deleted)                                                       CouponDeleteParams
+POST   /v1/promotion_codes                                                                         promotion_codes.create                                                       PromotionCodeCreateParams
+GET    /v1/promotion_codes                                                                         list_page(promotion_code,active,~code,coupon=promotion.coupon)               PromotionCodeListParams
+GET    /v1/promotion_codes/{promotion_code}                                                        retrieve                                                                     PromotionCodeRetrieveParams
+POST   /v1/promotion_codes/{promotion_code}                                                        update(active)                                                               PromotionCodeUpdateParams
+GET    /v1/tax_rates/{tax_rate}                                                                    retrieve                                                                     TaxRateRetrieveParams
+POST   /v1/subscriptions                                                                           subscriptions.create                                                         SubscriptionCreateParams
+GET    /v1/subscriptions                                                                           subscriptions.list_page                                                      SubscriptionListParams
+GET    /v1/subscriptions/{subscription:id}                                                         retrieve                                                                     SubscriptionRetrieveParams
+POST   /v1/subscriptions/{subscription:id}                                                         subscription_updates.update                                                  SubscriptionUpdateParams
+DELETE /v1/subscriptions/{subscription:id}                                                         subscriptions.cancel                                                         SubscriptionCancelParams
+POST   /v1/subscriptions/{subscription:id}/resume                                                  subscriptions.resume                                                         SubscriptionResumeParams
+POST   /v1/subscription_items                                                                      subscription_items.create                                                    SubscriptionItemCreateParams
+GET    /v1/subscription_items                                                                      subscription_items.list_page                                                 SubscriptionItemListParams
+GET    /v1/subscription_items/{}                                                                   subscription_items.retrieve                                                  SubscriptionItemRetrieveParams
+POST   /v1/subscription_items/{}                                                                   subscription_items.update                                                    SubscriptionItemUpdateParams
+DELETE /v1/subscription_items/{}                                                                   subscription_items.delete                                                    SubscriptionItemDeleteParams
+POST   /v1/invoices                                                                                invoices.create                                                              InvoiceCreateParams
+GET    /v1/invoices                                                                                list_page(invoice,!customer,!subscription,status,collection_method,due_date) InvoiceListParams
+POST   /v1/invoices/create_preview                                                                 invoice_previews.create_preview                                              InvoiceCreatePreviewParams
+GET    /v1/invoices/{invoice}                                                                      retrieve                                                                     InvoiceRetrieveParams
+POST   /v1/invoices/{invoice}                                                                      invoices.update                                                              InvoiceUpdateParams
+DELETE /v1/invoices/{invoice:id}                                                                   invoices.delete                                                              InvoiceDeleteParams
+POST   /v1/invoices/{invoice:id}/finalize                                                          invoices.finalize                                                            InvoiceFinalizeInvoiceParams
+POST   /v1/invoices/{invoice}/pay                                                                  invoices.pay                                                                 InvoicePayParams
+POST   /v1/invoices/{invoice:id}/send                                                              invoices.send                                                                InvoiceSendInvoiceParams
+POST   /v1/invoices/{invoice:id}/void                                                              invoices.void                                                                InvoiceVoidInvoiceParams
+POST   /v1/invoices/{invoice:id}/mark_uncollectible                                                invoices.mark_uncollectible                                                  InvoiceMarkUncollectibleParams
+GET    /v1/invoices/{invoice}/lines                                                                invoice_lines.list_page                                                      InvoiceLineItemListParams
+POST   /v1/invoices/{invoice}/lines/{}                                                             invoice_lines.update                                                         InvoiceLineItemUpdateParams
+POST   /v1/invoices/{invoice}/add_lines                                                            invoice_lines.add                                                            InvoiceAddLinesParams
+POST   /v1/invoices/{invoice}/update_lines                                                         invoice_lines.update_many                                                    InvoiceUpdateLinesParams
+POST   /v1/invoices/{invoice}/remove_lines                                                         invoice_lines.remove                                                         InvoiceRemoveLinesParams
+POST   /v1/invoiceitems                                                                            invoice_items.create                                                         InvoiceItemCreateParams
+GET    /v1/invoiceitems                                                                            invoice_items.list_page                                                      InvoiceItemListParams
+GET    /v1/invoiceitems/{invoiceitem}                                                              retrieve                                                                     InvoiceItemRetrieveParams
+POST   /v1/invoiceitems/{invoiceitem}                                                              invoice_items.update                                                         InvoiceItemUpdateParams
+DELETE /v1/invoiceitems/{invoiceitem}                                                              invoice_items.delete                                                         InvoiceItemDeleteParams
+GET    /v1/invoice_payments                                                                        list_page(invoice_payment,!invoice,status,payment)                           InvoicePaymentListParams
+GET    /v1/invoice_payments/{invoice_payment}                                                      retrieve                                                                     InvoicePaymentRetrieveParams
+POST   /v1/payment_intents                                                                         payment_intents.create                                                       PaymentIntentCreateParams
+GET    /v1/payment_intents                                                                         list_page(payment_intent,!customer)                                          PaymentIntentListParams
+GET    /v1/payment_intents/{payment_intent:intent}                                                 retrieve                                                                     PaymentIntentRetrieveParams
+POST   /v1/payment_intents/{payment_intent:intent}                                                 payment_intents.update                                                       PaymentIntentUpdateParams
+POST   /v1/payment_intents/{payment_intent:intent}/confirm                                         payment_intents.confirm                                                      PaymentIntentConfirmParams
+POST   /v1/payment_intents/{payment_intent:intent}/cancel                                          payment_intents.cancel                                                       PaymentIntentCancelParams
+GET    /v1/charges                                                                                 list_page(charge,!customer)                                                  ChargeListParams
+GET    /v1/charges/{charge:id}                                                                     retrieve                                                                     ChargeRetrieveParams
+GET    /v1/disputes                                                                                list_page(dispute,payment_intent)                                            DisputeListParams
+GET    /v1/disputes/{dispute}                                                                      retrieve                                                                     DisputeRetrieveParams
+POST   /v1/disputes/{dispute}/close                                                                disputes.close                                                               DisputeCloseParams
+POST   /v1/refunds                                                                                 refunds.create                                                               RefundCreateParams
+GET    /v1/refunds                                                                                 list_page(refund,payment_intent)                                             RefundListParams
+GET    /v1/refunds/{refund}                                                                        retrieve                                                                     RefundRetrieveParams
+POST   /v1/credit_notes                                                                            credit_notes.create                                                          CreditNoteCreateParams
+GET    /v1/credit_notes                                                                            list_page(credit_note)                                                       CreditNoteListParams
+GET    /v1/credit_notes/preview                                                                    credit_notes.preview                                                         CreditNotePreviewParams
+GET    /v1/credit_notes/{credit_note:id}                                                           retrieve                                                                     CreditNoteRetrieveParams
+POST   /v1/checkout/sessions                                                                       checkout_sessions.create                                                     checkout.SessionCreateParams
+GET    /v1/checkout/sessions                                                                       list_page(checkout.session,!customer,status,subscription,payment_intent)     checkout.SessionListParams
+GET    /v1/checkout/sessions/{checkout.session:session}                                            retrieve                                                                     checkout.SessionRetrieveParams
+POST   /v1/checkout/sessions/{checkout.session:session}/expire                                     checkout_sessions.expire                                                     checkout.SessionExpireParams
+POST   /v1/billing_portal/sessions                                                                 billing_portal.create_session                                                billing_portal.SessionCreateParams
+POST   /v1/billing_portal/configurations                                                           billing_portal.create                                                        billing_portal.ConfigurationCreateParams
+GET    /v1/billing_portal/configurations                                                           list_page(billing_portal.configuration,active,is_default)                    billing_portal.ConfigurationListParams
+GET    /v1/billing_portal/configurations/{billing_portal.configuration:configuration}              retrieve                                                                     billing_portal.ConfigurationRetrieveParams
+POST   /v1/billing_portal/configurations/{billing_portal.configuration:configuration}              billing_portal.update                                                        billing_portal.ConfigurationUpdateParams
+GET    /v1/setup_intents/{setup_intent:intent}                                                     retrieve                                                                     SetupIntentRetrieveParams
+GET    /v1/events                                                                                  events.list_page                                                             EventListParams
+GET    /v1/events/{event:id}                                                                       events.retrieve                                                              EventRetrieveParams
 """
 
 ROUTES = tuple(Route(*line.split()) for line in _TABLE.strip().splitlines())
-_SPLIT = tuple((route, tuple(route.path.split("/"))) for route in ROUTES)
+_SPLIT = tuple((route, tuple(_PLACE.sub("{}", route.path).split("/"))) for route in ROUTES)
 
 
 def find(method: str, path: str) -> tuple[Route, tuple[str, ...]] | None:

@@ -173,10 +173,9 @@ class Twin:
         # An event names a key for every POST, even if the client sent none (recorded).
         key = request.key or (new_key() if request.method == "POST" else None)
         session = Session(self.store, self.now(), request.version, request.identifier, key)
-        handler = route.handler()
         self.store.savepoint()
         try:
-            body = handler(session, params, *ids)
+            body = route.serve(session, params, ids)
             if params.get("expand"):
                 from seatctl.sandbox.api.expand import expanded
 

@@ -70,10 +70,9 @@ def _apply(configuration: Obj, params: Obj) -> None:
     update_metadata(configuration, params)
 
 
-def update(session: Session, params: Obj, identifier: str) -> Obj:
+def update(session: Session, params: Obj, configuration: Obj) -> Obj:
     """POST /v1/billing_portal/configurations/ID."""
-    configuration = session.find("billing_portal.configuration", identifier, "configuration", status=404)
-    before = session.view(session.find("billing_portal.configuration", identifier, None))
+    before = session.view(session.find(configuration["object"], configuration["id"], None))
     _apply(configuration, params)
     configuration["updated"] = session.now
     session.save(configuration)

@@ -6,7 +6,7 @@ from seatctl.sandbox.billing.automatic_tax import is_enabled, of_subscription
 from seatctl.sandbox.billing.collection import collect
 from seatctl.sandbox.clock import DAY, HOUR
 from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.lists import check_customer
+from seatctl.sandbox.lists import check_ids
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.money import exact_price, round_half_up
 from seatctl.sandbox.objects import Obj, address, nulls, pick, token
@@ -30,7 +30,7 @@ def create(session: Session, params: Obj) -> Obj:
     mode = params["mode"]
     if mode == "payment":
         raise invalid("The sandbox has no Checkout of mode `payment`.", "mode")
-    check_customer(session, params)
+    check_ids(session, params, "customer")
     if mode == "subscription" and not params.get("line_items"):
         raise missing_param("line_items")
     if mode == "setup" and not (params.get("currency") or _types(params)):
@@ -116,13 +116,8 @@ def _types(params: Obj) -> list[str]:
     return types
 
 
-def _find(session: Session, identifier: str) -> Obj:
-    return session.find("checkout.session", identifier, "session", status=404)
-
-
-def expire(session: Session, params: Obj, identifier: str) -> Obj:
+def expire(session: Session, params: Obj, checkout: Obj) -> Obj:
     """POST /v1/checkout/sessions/ID/expire."""
-    checkout = _find(session, identifier)
     if checkout["status"] != "open":
         raise invalid(
             f"Only Checkout Sessions with a status of open can be expired. This one is {checkout['status']}."
@@ -144,7 +139,7 @@ def complete(session: Session, identifier: str, card: str) -> Obj:
     from seatctl.sandbox.resources.customers import create as create_customer
     from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create
 
-    checkout = _find(session, identifier)
+    checkout = session.find("checkout.session", identifier, "session", status=404)
     if checkout["status"] != "open":
         raise invalid(f"This session is {checkout['status']}.")
     params = checkout["_params"]

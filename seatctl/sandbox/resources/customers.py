@@ -1,10 +1,14 @@
-"""Customers. Creating one may attach a card in the same call."""
+"""Customers, their tax ids, and the transactions of their balance: adjustments, and what invoices leave.
+
+Creating a customer may attach a card in the same call. Invoices show the tax ids; the sandbox does not verify
+them.
+"""
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.balance import record_transaction
-from seatctl.sandbox.metadata import update_metadata
-from seatctl.sandbox.objects import Obj, address, nulls, set_fields, shipping, token, unset
+from seatctl.sandbox.billing.balance import change_balance, record_transaction
+from seatctl.sandbox.metadata import merge_metadata, update_metadata
+from seatctl.sandbox.objects import Obj, address, new_id, nulls, set_fields, shipping, token, unset
 from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create, own_method
 from seatctl.sandbox.session import Session, deleted
 
@@ -85,9 +89,8 @@ def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     return session.view(session.find("customer", identifier, "id", status=404))
 
 
-def update(session: Session, params: Obj, identifier: str) -> Obj:
+def update(session: Session, params: Obj, customer: Obj) -> Obj:
     """POST /v1/customers/ID. Only the fields that are sent change."""
-    customer = session.find("customer", identifier, "id", status=404)
     _apply(customer, params)
     _set_invoice_settings(session, customer, params, {})
     if params.get("balance", customer["balance"]) != customer["balance"]:
@@ -97,12 +100,50 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     return session.save_changed(customer, "customer.updated")
 
 
-def delete(session: Session, params: Obj, identifier: str) -> Obj:
+def delete(session: Session, params: Obj, customer: Obj) -> Obj:
     """DELETE /v1/customers/ID. The customer's subscriptions end now; its payment methods are detached."""
-    customer = session.find("customer", identifier, "id", status=404)
     from seatctl.sandbox.billing.cancellation import end_subscriptions_of
 
-    end_subscriptions_of(session, identifier)
-    for method in list(session.store.walk("payment_method", customer=identifier)):
+    end_subscriptions_of(session, customer["id"])
+    for method in list(session.store.walk("payment_method", customer=customer["id"])):
         session.save({**method, "customer": None, "_detached": True})
     return session.delete_and_emit(customer, "customer.deleted")
+
+
+def adjust_balance(session: Session, params: Obj, customer: Obj) -> Obj:
+    """POST /v1/customers/ID/balance_transactions."""
+    currency = params["currency"].lower()
+    customer["currency"] = customer["currency"] or currency
+    fields = {
+        "description": unset(params.get("description")),
+        "metadata": merge_metadata({}, params.get("metadata")),
+    }
+    transaction = change_balance(
+        session, customer, params["amount"], "adjustment", currency=currency, **fields
+    )
+    return session.view(transaction)
+
+
+def update_balance_transaction(session: Session, params: Obj, customer: Obj, transaction: Obj) -> Obj:
+    """POST /v1/customers/ID/balance_transactions/ID: its description and metadata."""
+    set_fields(transaction, params, "description")
+    update_metadata(transaction, params)
+    session.save(transaction)
+    return session.view(transaction)
+
+
+def create_tax_id(session: Session, params: Obj, customer: Obj) -> Obj:
+    """POST /v1/customers/ID/tax_ids."""
+    kind = params["type"]
+    tax_id: Obj = session.new(
+        "tax_id",
+        new_id("txi"),
+        null="customer_account",
+        country=None if kind.startswith("eu_") else kind[:2].upper(),
+        customer=customer["id"],
+        owner={"customer": customer["id"], "customer_account": None, "type": "customer"},
+        type=kind,
+        value=params["value"],
+        verification={"status": "unavailable", "verified_address": None, "verified_name": None},
+    )
+    return session.save_and_emit(tax_id, "customer.tax_id.created")

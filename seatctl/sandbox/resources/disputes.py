@@ -11,9 +11,8 @@ from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
 
 
-def close(session: Session, params: Obj, identifier: str) -> Obj:
+def close(session: Session, params: Obj, dispute: Obj) -> Obj:
     """POST /v1/disputes/ID/close: the dispute is accepted and thereby lost."""
-    dispute = session.find("dispute", identifier, "dispute", status=404)
     if dispute["status"] != "needs_response":
         raise invalid("This dispute is already closed.")
     dispute["status"] = "lost"

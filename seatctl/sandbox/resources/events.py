@@ -14,11 +14,10 @@ from seatctl.sandbox.session import Session
 _READABLE_FOR = 30 * DAY
 
 
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
+def retrieve(session: Session, params: Obj, event: Obj) -> Obj:
     """GET /v1/events/ID."""
-    event = session.find("event", identifier, "id", status=404)
     if event["created"] < session.now - _READABLE_FOR:
-        raise no_such("event", identifier, "id", status=404)
+        raise no_such("event", event["id"], "id", status=404)
     return event
 
 

@@ -11,8 +11,15 @@ from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoicing import add_pending_items, credited_lines, update_sums
 from seatctl.sandbox.billing.lines import item_line, net_amount, new_invoice_item, pricing_of
 from seatctl.sandbox.billing.periods import product_name
-from seatctl.sandbox.errors import ApiError, check_not_negative, invalid, mutually_exclusive, nest_param
-from seatctl.sandbox.lists import check_customer, page_of
+from seatctl.sandbox.errors import (
+    ApiError,
+    check_not_negative,
+    invalid,
+    mutually_exclusive,
+    nested_params,
+    renamed_params,
+)
+from seatctl.sandbox.lists import check_ids, page_of
 from seatctl.sandbox.metadata import merge_metadata, update_metadata
 from seatctl.sandbox.money import exact_price, round_half_up
 from seatctl.sandbox.objects import Obj, new_id, set_fields, token, unset
@@ -145,12 +152,8 @@ def of_subscription(
     params.pop("period", None)
     if entry.get("price"):
         params["pricing"] = {"price": entry["price"]}
-    try:
+    with nested_params(param), renamed_params(lambda name: "price" if name == "pricing[price]" else name):
         return build_item(session, customer, params, invoice)
-    except ApiError as error:
-        if error.param == "pricing[price]":
-            error.param = "price"
-        raise nest_param(param, error) from None
 
 
 def add_to_draft(
@@ -162,9 +165,8 @@ def add_to_draft(
     )
 
 
-def update(session: Session, params: Obj, identifier: str) -> Obj:
+def update(session: Session, params: Obj, item: Obj) -> Obj:
     """POST /v1/invoiceitems/ID. The frozen fields of a proration cannot change."""
-    item = session.find("invoiceitem", identifier, "invoiceitem", status=404)
     invoice = session.store.get("invoice", item["invoice"] or "")
     if invoice is not None:
         check_draft(invoice)
@@ -201,9 +203,8 @@ def _apply(session: Session, item: Obj, params: Obj) -> None:
     item["net_amount"] = net_amount(item["amount"], discountable=item["discountable"])
 
 
-def delete(session: Session, params: Obj, identifier: str) -> Obj:
+def delete(session: Session, params: Obj, item: Obj) -> Obj:
     """DELETE /v1/invoiceitems/ID: of a pending item, or one on a draft."""
-    item = session.find("invoiceitem", identifier, "invoiceitem", status=404)
     invoice = session.store.get("invoice", item["invoice"] or "")
     if invoice is not None:
         check_draft(invoice)
@@ -215,7 +216,7 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
 
 def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/invoiceitems. `pending` items have no invoice."""
-    check_customer(session, params)
+    check_ids(session, params, "customer")
 
     def is_match(item: Any) -> bool:
         return params.get("pending") in (None, item["invoice"] is None)

@@ -77,9 +77,9 @@ def _of_subscription(session: Session, params: Obj, details: Obj) -> Obj:
     previous = subscription["latest_invoice"]
     if details.get("cancel_now"):
         prorate = details.get("proration_behavior", "create_prorations") != "none"
-        cancel(session, {"prorate": prorate, "invoice_now": True}, subscription["id"])
+        cancel(session, {"prorate": prorate, "invoice_now": True}, subscription)
     elif details.get("resume_at"):
-        resume(session, {}, subscription["id"])
+        resume(session, {}, subscription)
     else:
         change(session, subscription, {**pick(details, *_PASSED_ON), **pick(params, "discounts")})
     subscription = session.find("subscription", params["subscription"], "subscription")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from seatctl.sandbox.billing import account, automatic_tax
 from seatctl.sandbox.billing.collection import collect, method_for, no_method
 from seatctl.sandbox.billing.discounts import set_discounts
@@ -25,7 +23,6 @@ from seatctl.sandbox.billing.invoicing import (
 from seatctl.sandbox.billing.payments import PaymentOutcome
 from seatctl.sandbox.clock import HOUR
 from seatctl.sandbox.errors import ApiError, invalid, missing_param
-from seatctl.sandbox.lists import check_customer, in_range, page_of
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, nulls, set_fields, shipping, subscription_of, unset
 from seatctl.sandbox.resources.payment_methods import own_method, set_default_method
@@ -135,9 +132,8 @@ def _set_auto_advance(session: Session, invoice: Obj, enabled: bool) -> None:
         invoice["next_payment_attempt"] = session.now + HOUR if enabled else None
 
 
-def update(session: Session, params: Obj, identifier: str) -> Obj:
+def update(session: Session, params: Obj, invoice: Obj) -> Obj:
     """POST /v1/invoices/ID. Of a finalized invoice, only the metadata and `auto_advance` can change."""
-    invoice = session.find("invoice", identifier, "invoice", status=404)
     if invoice["status"] != "draft" and set(params) - _EDITABLE_WHEN_FINAL:
         raise invalid("Finalized invoices can't be updated in this way")
     customer = session.find("customer", invoice["customer"], "customer")
@@ -153,62 +149,33 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     return session.save_changed(invoice, "invoice.updated")
 
 
-def delete(session: Session, params: Obj, identifier: str) -> Obj:
+def delete(session: Session, params: Obj, invoice: Obj) -> Obj:
     """DELETE /v1/invoices/ID: a draft that no subscription made, with its items."""
-    invoice = session.find("invoice", identifier, "id", status=404)
     if invoice["status"] != "draft":
         raise invalid("You can only delete draft invoices.")
     if subscription_of(invoice):
         raise invalid("You can't delete invoices created by subscriptions.")
     for item in list(session.store.walk("invoiceitem", customer=invoice["customer"])):
-        if item["invoice"] == identifier:
+        if item["invoice"] == invoice["id"]:
             session.store.delete(item["id"])
     return session.delete_and_emit(invoice, "invoice.deleted")
-
-
-def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/invoices."""
-    check_customer(session, params)
-    subscription = params.get("subscription")
-    if subscription:
-        session.find("subscription", subscription, "subscription")
-
-    def is_match(invoice: Any) -> bool:
-        return in_range(invoice["due_date"], params.get("due_date"))
-
-    filters = ["status", "collection_method"]
-    return page_of(
-        session, "invoice", params, "/v1/invoices", parent=subscription, filters=filters, is_match=is_match
-    )
 
 
 _NOT_OPEN = "You can only pass in open invoices. This invoice isn't open."
 
 
-def _find(session: Session, identifier: str, param: str = "id") -> Obj:
-    """Return the invoice. Stripe names its id `invoice` for reading, updating and paying, `id` otherwise."""
-    return session.find("invoice", identifier, param, status=404)
-
-
-def _read_again(session: Session, identifier: str) -> Obj:
-    """Return the invoice as it is after a change that wrote it."""
-    return session.view(_find(session, identifier))
-
-
-def finalize(session: Session, params: Obj, identifier: str) -> Obj:
+def finalize(session: Session, params: Obj, invoice: Obj) -> Obj:
     """POST /v1/invoices/ID/finalize."""
-    invoice = _find(session, identifier)
     if invoice["status"] != "draft":
         raise invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
     if "auto_advance" in params:
         _set_auto_advance(session, invoice, params["auto_advance"])
     finalize_invoice(session, invoice)
-    return _read_again(session, identifier)
+    return session.view(invoice)
 
 
-def pay(session: Session, params: Obj, identifier: str) -> Obj:
+def pay(session: Session, params: Obj, invoice: Obj) -> Obj:
     """POST /v1/invoices/ID/pay. A draft is finalized first. A refused card counts as an attempt."""
-    invoice = _find(session, identifier, "invoice")
     if invoice["status"] == "paid":
         raise invalid("Invoice is already paid")
     if invoice["status"] == "void":
@@ -216,12 +183,12 @@ def pay(session: Session, params: Obj, identifier: str) -> Obj:
     if invoice["status"] == "draft":
         finalize_invoice(session, invoice)
         if invoice["status"] == "paid":
-            return _read_again(session, identifier)
+            return session.view(invoice)
     if params.get("paid_out_of_band"):
         close_payment(session, invoice, "canceled")
         invoice["_off_stripe"] = invoice["amount_remaining"]
         mark_paid(session, invoice, amount=invoice["amount_remaining"])
-        return _read_again(session, identifier)
+        return session.view(invoice)
     customer = session.find("customer", invoice["customer"], "customer")
     requested = params.get("payment_method")
     method = method_for(session, invoice)
@@ -236,7 +203,7 @@ def pay(session: Session, params: Obj, identifier: str) -> Obj:
     outcome = collect(session, invoice, method)
     if not (outcome.paid or outcome.processing):
         raise _payment_refusal(session, invoice, method, outcome)
-    return _read_again(session, identifier)
+    return session.view(invoice)
 
 
 def _payment_refusal(session: Session, invoice: Obj, method: Obj, outcome: PaymentOutcome) -> ApiError:
@@ -252,9 +219,8 @@ def _payment_refusal(session: Session, invoice: Obj, method: Obj, outcome: Payme
     return outcome.decline.refusal(extra={"charge": outcome.charge["id"], **shown}, keeps_changes=True)
 
 
-def send(session: Session, params: Obj, identifier: str) -> Obj:
+def send(session: Session, params: Obj, invoice: Obj) -> Obj:
     """POST /v1/invoices/ID/send. A draft is finalized first. As in Stripe's test mode, no mail is sent."""
-    invoice = _find(session, identifier)
     if invoice["collection_method"] != "send_invoice":
         message = "You can only manually send an invoice if its collection method is 'send_invoice'."
         raise invalid(message)
@@ -262,37 +228,22 @@ def send(session: Session, params: Obj, identifier: str) -> Obj:
         finalize_invoice(session, invoice)
     elif invoice["status"] not in ("open", "paid"):
         raise invalid(_NOT_OPEN)
-    shown = _read_again(session, identifier)
+    shown = session.view(invoice)
     session.emit("invoice.sent", shown)
     return shown
 
 
-def void(session: Session, params: Obj, identifier: str) -> Obj:
+def void(session: Session, params: Obj, invoice: Obj) -> Obj:
     """POST /v1/invoices/ID/void. The amounts stay; credit that the invoice used goes back to the customer."""
-    invoice = _find(session, identifier)
     if invoice["status"] not in ("open", "uncollectible"):
         raise invalid(_NOT_OPEN)
     void_invoice(session, invoice)
-    return _read_again(session, identifier)
+    return session.view(invoice)
 
 
-def mark_uncollectible(session: Session, params: Obj, identifier: str) -> Obj:
+def mark_uncollectible(session: Session, params: Obj, invoice: Obj) -> Obj:
     """POST /v1/invoices/ID/mark_uncollectible. The amounts stay."""
-    invoice = _find(session, identifier)
     if invoice["status"] != "open":
         raise invalid(_NOT_OPEN)
     write_off(session, invoice)
     return session.view(invoice)
-
-
-def list_payments(session: Session, params: Obj) -> Obj:
-    """GET /v1/invoice_payments: which payment intent pays which invoice."""
-    if params.get("invoice"):
-        session.find("invoice", params["invoice"], "invoice")
-    intent = (params.get("payment") or {}).get("payment_intent")
-
-    def is_match(payment: Any) -> bool:
-        return intent is None or payment["payment"]["payment_intent"] == intent
-
-    url, filters = "/v1/invoice_payments", ["invoice", "status"]
-    return page_of(session, "invoice_payment", params, url, filters=filters, is_match=is_match)

@@ -12,7 +12,7 @@ from seatctl.sandbox.billing.payments import (
     new_intent,
 )
 from seatctl.sandbox.errors import ApiError, invalid
-from seatctl.sandbox.lists import check_customer
+from seatctl.sandbox.lists import check_ids
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.money import amount_text, granularity, least_charge
 from seatctl.sandbox.objects import Obj, set_fields, shipping, unset
@@ -55,7 +55,7 @@ _AUTHENTICATE = "Your card was declined. This transaction requires authenticatio
 
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/payment_intents. If a confirmation in the same call is refused, the intent stays."""
-    check_customer(session, params)
+    check_ids(session, params, "customer")
     currency = params["currency"].lower()
     _check_amount(params["amount"], currency)
     payment_intent = new_intent(session, params.get("customer"), params["amount"], currency)
@@ -109,13 +109,8 @@ def _set_method(session: Session, payment_intent: Obj, identifier: str) -> None:
     payment_intent.update(payment_method=method["id"], status="requires_confirmation")
 
 
-def _find(session: Session, identifier: str) -> Obj:
-    return session.find("payment_intent", identifier, "intent", status=404)
-
-
-def confirm(session: Session, params: Obj, identifier: str) -> Obj:
+def confirm(session: Session, params: Obj, payment_intent: Obj) -> Obj:
     """POST /v1/payment_intents/ID/confirm."""
-    payment_intent = _find(session, identifier)
     if payment_intent["status"] == "succeeded":
         raise _unexpected(session, payment_intent, _SUCCEEDED)
     if payment_intent["status"] not in _CONFIRMABLE:
@@ -165,16 +160,15 @@ def _attempt(
     if invoice is None or invoice["status"] not in ("open", "uncollectible"):
         return payment_intent, attempt_payment(session, payment_intent, method, unattended=unattended)
     outcome = collect(session, invoice, method)
-    return _find(session, payment_intent["id"]), outcome
+    return session.find("payment_intent", payment_intent["id"], None), outcome
 
 
 def _objects(session: Session, payment_intent: Obj, method: Obj) -> Obj:
     return {"payment_intent": session.view(payment_intent), "payment_method": session.view(method)}
 
 
-def update(session: Session, params: Obj, identifier: str) -> Obj:
+def update(session: Session, params: Obj, payment_intent: Obj) -> Obj:
     """POST /v1/payment_intents/ID."""
-    payment_intent = _find(session, identifier)
     fixed = set(params) - {"metadata", "description", "expand"}
     if payment_intent["status"] in ("succeeded", "canceled") and fixed:
         name = min(fixed)
@@ -192,9 +186,8 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     return session.view(payment_intent)
 
 
-def cancel(session: Session, params: Obj, identifier: str) -> Obj:
+def cancel(session: Session, params: Obj, payment_intent: Obj) -> Obj:
     """POST /v1/payment_intents/ID/cancel."""
-    payment_intent = _find(session, identifier)
     if payment_intent["status"] not in _CANCELABLE:
         raise _wrong_status(session, "cancel", payment_intent, _CANCELABLE)
     return cancel_intent(session, payment_intent, params.get("cancellation_reason"))

@@ -138,9 +138,8 @@ def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     return session.view(session.find("payment_method", identifier, "payment_method", status=404))
 
 
-def update(session: Session, params: Obj, identifier: str) -> Obj:
+def update(session: Session, params: Obj, method: Obj) -> Obj:
     """POST /v1/payment_methods/ID. Only an attached method can be updated."""
-    method = session.find("payment_method", identifier, "payment_method", status=404)
     if method["customer"] is None:
         raise invalid("You must save this PaymentMethod to a customer before you can update it.")
     _apply(method, params)
@@ -178,16 +177,15 @@ def attach_to(session: Session, method: Obj, customer: str) -> None:
     session.save_and_emit(method, "payment_method.attached")
 
 
-def detach(session: Session, params: Obj, identifier: str) -> Obj:
+def detach(session: Session, params: Obj, method: Obj) -> Obj:
     """POST /v1/payment_methods/ID/detach. The method is no longer the customer's default either."""
-    method = session.find("payment_method", identifier, "payment_method", status=404)
     if method["customer"] is None:
         message = "The payment method you provided is not attached to a customer so detachment is impossible."
         raise invalid(message)
     customer = session.store.get("customer", method["customer"])
     method = {**method, "customer": None, "_detached": True}
     shown = session.save_changed(method, "payment_method.detached")
-    if customer and customer["invoice_settings"]["default_payment_method"] == identifier:
+    if customer and customer["invoice_settings"]["default_payment_method"] == method["id"]:
         customer["invoice_settings"] = {**customer["invoice_settings"], "default_payment_method": None}
         session.save_changed(customer, "customer.updated")
     return shown
@@ -202,11 +200,10 @@ def list_page(session: Session, params: Obj) -> Obj:
     return page_of(session, "payment_method", params, "/v1/payment_methods", filters=filters)
 
 
-def retrieve_of_customer(session: Session, params: Obj, customer: str, identifier: str) -> Obj:
+def retrieve_of_customer(session: Session, params: Obj, customer: Obj, identifier: str) -> Obj:
     """GET /v1/customers/ID/payment_methods/ID."""
-    session.find("customer", customer, "id", status=404)
     method = session.store.get("payment_method", identifier)
-    if method is None or method["customer"] != customer:
+    if method is None or method["customer"] != customer["id"]:
         raise invalid("Invalid request", "customer", status=404)
     return session.view(method)
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from seatctl.sandbox.billing.catalog import create_price, create_product, set_lookup_key
 from seatctl.sandbox.errors import check_not_negative, invalid, missing_param, mutually_exclusive
-from seatctl.sandbox.lists import matches, page_of
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, set_fields, unset
 from seatctl.sandbox.session import Session
@@ -42,9 +39,8 @@ def _check(session: Session, params: Obj) -> None:
     check_not_negative(params.get("unit_amount", 0), "unit_amount")
 
 
-def update(session: Session, params: Obj, identifier: str) -> Obj:
+def update(session: Session, params: Obj, price: Obj) -> Obj:
     """POST /v1/prices/ID."""
-    price = session.find("price", identifier, "price", status=404)
     set_fields(price, params, "active", "nickname", "tax_behavior")
     if "currency_options" in params:
         price["_options"] = {**price.get("_options", {}), **(unset(params["currency_options"]) or {})}
@@ -54,18 +50,3 @@ def update(session: Session, params: Obj, identifier: str) -> Obj:
     elif "lookup_key" in params:
         price["lookup_key"] = None
     return session.save_changed(price, "price.updated")
-
-
-def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/prices."""
-    recurring = params.get("recurring") or {}
-
-    def is_match(price: Any) -> bool:
-        if "lookup_keys" in params and price["lookup_key"] not in params["lookup_keys"]:
-            return False
-        return not recurring or bool(
-            price["recurring"] and matches(price["recurring"], recurring, *recurring)
-        )
-
-    filters = ["active", "currency", "product", "type"]
-    return page_of(session, "price", params, "/v1/prices", filters=filters, is_match=is_match)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from seatctl.sandbox.errors import invalid, missing_param
-from seatctl.sandbox.lists import check_customer, page_of
+from seatctl.sandbox.lists import check_ids
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, sent, token
 from seatctl.sandbox.session import Session
@@ -17,7 +15,7 @@ def create(session: Session, params: Obj) -> Obj:
     if not promotion.get("coupon"):
         raise missing_param("promotion[coupon]")
     session.find("coupon", promotion["coupon"], "promotion[coupon]")
-    check_customer(session, params)
+    check_ids(session, params, "customer")
     code = params.get("code") or token(8, capitals=True)
     for other in session.store.walk("promotion_code"):
         if other["active"] and other["code"].lower() == code.lower():
@@ -39,16 +37,3 @@ def _new_code(session: Session, code: str, params: Obj) -> Obj:
         restrictions={**limits, **(params.get("restrictions") or {})},
         times_redeemed=0,
     )
-
-
-def list_page(session: Session, params: Obj) -> Obj:
-    """GET /v1/promotion_codes."""
-
-    coupon = params.get("coupon")
-
-    def is_match(code: Any) -> bool:
-        same_code = "code" not in params or code["code"].lower() == params["code"].lower()
-        return same_code and coupon in (None, code["promotion"]["coupon"])
-
-    url = "/v1/promotion_codes"
-    return page_of(session, "promotion_code", params, url, filters=["active"], is_match=is_match)

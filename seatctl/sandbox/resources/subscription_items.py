@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.errors import ApiError, invalid
+from seatctl.sandbox.errors import invalid, renamed_params
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj, pick
 from seatctl.sandbox.resources.subscription_updates import change
@@ -47,14 +47,13 @@ def delete(session: Session, params: Obj, identifier: str) -> Obj:
 def _change_item(session: Session, identifier: str, params: Obj, entry: Obj) -> None:
     """Change one item of a subscription; a refusal names the parameters as these endpoints have them."""
     subscription = session.find("subscription", identifier, "subscription")
-    try:
+
+    def own_name(param: str) -> str:
+        head, _, rest = param.removeprefix("items[0][").partition("]")
+        return head + rest if param.startswith("items[0][") else param
+
+    with renamed_params(own_name):
         change(session, subscription, {**pick(params, *_HOW), "items": [entry]})
-    except ApiError as error:
-        head, _, rest = (error.param or "").removeprefix("items[0][").partition("]")
-        if error.param and error.param.startswith("items[0]["):
-            error.message = error.message.replace(f"param: {error.param}.", f"param: {head}{rest}.")
-            error.param = head + rest
-        raise
 
 
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
@@ -67,4 +66,4 @@ def list_page(session: Session, params: Obj) -> Obj:
     subscription: Any = params["subscription"]
     session.find("subscription", subscription, "subscription")
     url = f"/v1/subscription_items?subscription={subscription}"
-    return page_of(session, "subscription_item", params, url, parent=subscription, oldest_first=True)
+    return page_of(session, "subscription_item", params, url, oldest_first=True)

@@ -33,11 +33,10 @@ _CAN_BE_PENDING = {
 }  # fmt: skip
 
 
-def update(session: Session, params: Obj, identifier: str) -> Obj:
+def update(session: Session, params: Obj, subscription: Obj) -> Obj:
     """POST /v1/subscriptions/ID."""
-    subscription = session.find("subscription", identifier, "id", status=404)
     change(session, subscription, params)
-    return session.view(session.find("subscription", identifier, None))
+    return session.view(session.find("subscription", subscription["id"], None))
 
 
 def change(session: Session, subscription: Obj, params: Obj) -> None:

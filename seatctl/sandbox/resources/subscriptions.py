@@ -26,7 +26,7 @@ from seatctl.sandbox.errors import (
     mutually_exclusive,
     no_such,
 )
-from seatctl.sandbox.lists import check_customer, in_range, page_of
+from seatctl.sandbox.lists import check_ids, in_range, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, nulls, unset
 from seatctl.sandbox.resources.payment_methods import set_default_method
@@ -241,7 +241,7 @@ def payment_refusal(outcome: PaymentOutcome) -> ApiError:
 
 def list_page(session: Session, params: Obj) -> Obj:
     """GET /v1/subscriptions. Canceled subscriptions are listed only if the request asks for them."""
-    check_customer(session, params)
+    check_ids(session, params, "customer")
     for name in ("price", "plan"):
         if name in params:
             session.find("price", params[name], name)
@@ -281,20 +281,18 @@ def _is_in_period(session: Session, subscription: Obj, params: Obj) -> bool:
     )
 
 
-def _running(session: Session, identifier: str) -> Obj:
-    subscription = session.find("subscription", identifier, "id", status=404)
+def _check_running(subscription: Obj) -> None:
     if subscription["status"] in ENDED:
-        raise no_such("subscription", identifier, "id", status=404)
-    return subscription
+        raise no_such("subscription", subscription["id"], "id", status=404)
 
 
-def cancel(session: Session, params: Obj, identifier: str) -> Obj:
+def cancel(session: Session, params: Obj, subscription: Obj) -> Obj:
     """DELETE /v1/subscriptions/ID. `prorate` leaves a credit; `invoice_now` puts it on a final draft."""
-    subscription = _running(session, identifier)
+    _check_running(subscription)
     if subscription["status"] == "incomplete":
         # Nothing was bought: the subscription expires and its invoice is void.
         expire(session, subscription)
-        return session.view(session.find("subscription", identifier, None))
+        return session.view(session.find("subscription", subscription["id"], None))
     for name, value in (params.get("cancellation_details") or {}).items():
         subscription["cancellation_details"] = {**subscription["cancellation_details"], name: unset(value)}
     end_now(session, subscription, "cancellation_requested")
@@ -318,9 +316,9 @@ def _credit_rest(session: Session, subscription: Obj, *, invoice_now: bool) -> N
     save_pending(session, credits)
 
 
-def resume(session: Session, params: Obj, identifier: str) -> Obj:
+def resume(session: Session, params: Obj, subscription: Obj) -> Obj:
     """POST /v1/subscriptions/ID/resume. The subscription stays paused until the new invoice is paid."""
-    subscription = _running(session, identifier)
+    _check_running(subscription)
     if subscription["status"] != "paused":
         raise invalid("The subscription cannot be resumed because it is not paused.")
     anchor = params.get("billing_cycle_anchor", "now")
@@ -343,7 +341,7 @@ def resume(session: Session, params: Obj, identifier: str) -> Obj:
         collect(session, invoice, method)
     if invoice["status"] == "open" and invoice["collection_method"] == "charge_automatically":
         hold(session, subscription, invoice, before, shown=False)
-    after = session.find("subscription", identifier, None)
+    after = session.find("subscription", subscription["id"], None)
     if after["status"] == "active":
         session.emit("customer.subscription.resumed", session.view(after))
     session.emit_change(after, "customer.subscription.updated", before.shown)
