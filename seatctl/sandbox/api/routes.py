@@ -8,7 +8,7 @@ another `param` than the kind, it is `{KIND:PARAM}`. `{}` is an id as it was sen
 `NAME` and `NAME(WORD,…)` are functions of `sandbox/resources/shared.py`: `retrieve`, `update(FIELD,…)`,
 `delete(EVENT)`, `list_page(KIND,FILTER,…)`. A `FILTER` is a parameter that a field of the same name must match;
 `NAME=FIELD` gives a field of another name, `~NAME` compares in any case, and `!NAME` refuses the id of an unknown
-object of the kind `NAME`. What a list always filters by (`customer`, and `PARENTS` in store.py) is not named.
+object of the kind `NAME`. What a list always filters by (`customer`, and `PARENTS` in sandbox/store.py) is not named.
 """
 
 from __future__ import annotations
