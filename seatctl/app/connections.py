@@ -156,7 +156,7 @@ def require_account(ledger: Ledger, profile: Profile, billing: Billing) -> str:
     Raises `other_account`, and `account_unknown` if Stripe does not tell this key its account and the profile
     has no `stripe_account`.
     """
-    from seatctl.billing.account import account_id
+    from seatctl.billing.answers import account_id
 
     named = profile.values.get("stripe_account")
     account = account_id(billing)

@@ -14,11 +14,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from seatctl.billing.endpoints import account
 from seatctl.billing.port import (
     AuthenticationRequired,
+    Billing,
     CardDeclined,
     InvalidRequest,
     KeyLacksPermission,
@@ -346,3 +349,19 @@ def _rest_of(holder: StripeJson, name: str, cut: StripeJson) -> Read:
     if not address.path.startswith("/v1/") or address.scheme or address.netloc:
         raise UnreadableList(f"Stripe sent a part of {name} but no address for the rest")
     return Read(address.path, dict(parse_qsl(address.query)))
+
+
+def account_id(billing: Billing) -> str | None:
+    """Return the id of the account behind the key; None if Stripe does not tell this key.
+
+    A restricted key gets 403. A server that speaks only part of Stripe's API (a proxy, a mock) answers 404 or
+    400, a 404 in any form. Raises KeyRejected, and the port's errors if no answer came.
+    """
+    try:
+        return str(billing.read(account())["id"])
+    except (KeyLacksPermission, MissingInStripe, InvalidRequest):
+        return None
+    except UnreadableAnswer as answer:
+        if answer.data.get("stripe_status") != HTTPStatus.NOT_FOUND:
+            raise
+        return None

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from seatctl.billing.port import Read
 from seatctl.errors import JsonValue
-from seatctl.models.mirror import Kind, Span
+from seatctl.models.stripe_objects import Kind, Span
 
 PAGE: Final = 100
 """The most entries that Stripe puts on one page."""

@@ -271,7 +271,7 @@ def _key_permissions(ctx: Context) -> Finding:
 
 def _stripe(ctx: Context) -> Finding:
     """Check that the account behind the key is the profile's and the ledger's."""
-    from seatctl.billing.account import account_id
+    from seatctl.billing.answers import account_id
 
     named = ctx.profile.values.get("stripe_account")
     stripe = ctx.billing if ctx.profile.mode is Mode.SANDBOX else ctx.stripe

@@ -202,7 +202,7 @@ def _has_key(ctx: Context, profile: Profile) -> bool:
 
 def _account(ctx: Context, options: InitOptions, profile: Profile, secret: str) -> str:
     """Return the account of the key, or `--stripe-account` if Stripe does not tell this key."""
-    from seatctl.billing.account import account_id
+    from seatctl.billing.answers import account_id
     from seatctl.billing.port import KeyRejected
 
     named = options.stripe_account or profile.values.get("stripe_account")

@@ -69,7 +69,7 @@ def restore(
 
 def _restore(ctx: Context, source: Path, source_name: str) -> None:
     from seatctl.ledger.ledger import open_ledger
-    from seatctl.models.report import dry_run_report
+    from seatctl.models.report import change_report
     from seatctl.services import ledger_files
 
     place = ctx.ledger_path(ctx.profile)
@@ -83,7 +83,7 @@ def _restore(ctx: Context, source: Path, source_name: str) -> None:
         finally:
             restored.close()
         if ctx.options.dry_run:
-            ctx.emit(dry_run_report(f"restored {source_name} to {place}"))
+            ctx.emit(change_report(f"restored {source_name} to {place}", dry_run=True))
             return
         ctx.confirm(f"Replace the ledger {place} with {source_name}?")
         ctx.emit(ledger_files.finish_restore(part, place, ctx.call, source_name), handle="ledger_id")

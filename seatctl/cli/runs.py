@@ -152,7 +152,7 @@ def _change(subject: str | None, change: Change, *, whole: bool) -> dict[str, Js
 
 def _change_for_people(subject: str | None, change: Change) -> dict[str, JsonValue]:
     """A change row for people: the fields that differ."""
-    from seatctl.rules.field_changes import differences
+    from seatctl.rules.run_changes import differences
 
     record = _change(subject, change, whole=True)
     return {**record, "differences": [*differences(record["before"], record["after"])]}

@@ -95,17 +95,6 @@ def change_report(
     )
 
 
-def dry_run_report(
-    summary: str,
-    rows: Iterable[Record] = (),
-    columns: tuple[str, ...] = (),
-    *,
-    warnings: tuple[str, ...] = (),
-) -> Report:
-    """Return the report of a dry run, like `change_report`."""
-    return change_report(summary, rows, columns, dry_run=True, warnings=warnings)
-
-
 def unchanged_report(
     call: Call, summary: str, rows: Iterable[Record] = (), columns: tuple[str, ...] = ()
 ) -> Report:

@@ -1,4 +1,6 @@
-"""Stripe's objects as frozen values, with the fields that seatctl uses. `billing/objects.py` parses them.
+"""Stripe's objects as frozen values, with the fields that seatctl uses, and as the mirror stores them.
+
+`billing/objects.py` parses them.
 
 Amounts are in minor units, times aware UTC. Nothing here depends on the SDK.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from seatctl.errors import JsonValue
 from seatctl.models.collection import Pause
@@ -177,3 +180,60 @@ class Preview:
     next invoice."""
     tax_status: str | None = None
     """The status of Stripe's automatic tax: `complete`, or what is missing; None without automatic tax."""
+
+
+class Kind(StrEnum):
+    """The kinds of objects that the ledger mirrors, in the order in which they depend on each other."""
+
+    PRODUCT = "product"
+    PRICE = "price"
+    CUSTOMER = "customer"
+    SUBSCRIPTION = "subscription"
+    INVOICE = "invoice"
+    REFUND = "refund"
+    DISPUTE = "dispute"
+
+
+@dataclass(frozen=True, slots=True)
+class MirroredObject:
+    """An object stored as Stripe's JSON. `parent`: a price's product, or a refund's or dispute's payment."""
+
+    kind: Kind
+    id: str
+    created: int
+    """Unix seconds."""
+    parent: str | None
+    data: dict[str, JsonValue]
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An object that could not be parsed; it is skipped, counted and shown."""
+
+    kind: Kind
+    id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A product, price or draft that was deleted in Stripe."""
+
+    kind: Kind
+    id: str
+
+
+Mirrored = MirroredObject | StripeCustomer | StripeInvoice | Unreadable | Gone
+"""The result of reading one object of Stripe."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a list that is still to be read: objects created from `first` to `last`, both inclusive.
+
+    Unix seconds. `after` is the id of the last object that was read, if the part was begun.
+    """
+
+    first: int
+    last: int
+    after: str | None = None

@@ -63,6 +63,15 @@ class Subscription:
         """Seats that can still be assigned; 0 if more people have seats than are paid for."""
         return max(0, self.capacity - self.assigned)
 
+    @property
+    def pack_size(self) -> int:
+        """How many seats are added together; 1 without a policy."""
+        return 1 if self.policy is None else self.policy.pack_size
+
+    def in_packs(self, seats: int) -> int:
+        """Return the smallest number of seats that covers `seats` and can be added under the policy."""
+        return -(-seats // self.pack_size) * self.pack_size
+
 
 @dataclass(frozen=True, slots=True)
 class TermContent:

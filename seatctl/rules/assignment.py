@@ -11,12 +11,11 @@ from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.payment_states import (
-    hint_of,
     is_cut_off,
     over_assigned,
     payment_command,
     payments_of,
-    stopped_trouble,
+    why_not_running,
 )
 
 
@@ -62,17 +61,11 @@ def require_usable(subscription: Subscription) -> None:
     """
     if subscription.status.is_running:
         return
-    trouble = stopped_trouble(payments_of(subscription))
-    over = hints.buy(subscription.plan_slug)
-    why = (
-        f"{subscription.name} is {subscription.status.replace('_', ' ')}"
-        if trouble is None
-        else trouble.message
-    )
+    why, hint = why_not_running(payments_of(subscription), subscription.plan_slug)
     raise refuse(
         Code.SUBSCRIPTION_NOT_ACTIVE,
         f"{why}; no seats can be assigned",
-        hint=over if trouble is None else hint_of(trouble),
+        hint=hint,
         data={"subscription": subscription.name, "status": subscription.status.value},
     )
 
@@ -121,7 +114,7 @@ def shortage(
         named = ", ".join(str(row["email"]) for row in without[:3])
         rest = f" and {len(without) - 3} more" if len(without) > 3 else ""
         message += f"; {named}{rest} would not get a seat"
-    hint = _more_seats(subscription, in_packs(subscription, missing), at)
+    hint = _more_seats(subscription, subscription.in_packs(missing), at)
     return NoSeatsLeft(
         message,
         hint=f"{hint}, or --fill assigns the free seats" if subscription.free else hint,
@@ -148,9 +141,3 @@ def _more_seats(subscription: Subscription, seats: int, at: datetime | None) -> 
             return hints.then(hints.command("subs", "renew", subscription.name), buy)
         return hints.command("subs", "show", subscription.name)
     return buy
-
-
-def in_packs(subscription: Subscription, seats: int) -> int:
-    """Return the smallest number of seats that covers `seats` and can be added under the policy."""
-    pack = 1 if subscription.policy is None else subscription.policy.pack_size
-    return -(-seats // pack) * pack

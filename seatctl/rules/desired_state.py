@@ -15,7 +15,6 @@ from seatctl.models.report import counted
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import (
     NoSeatsLeft,
-    in_packs,
     require_home,
     require_usable,
     shortage,
@@ -127,7 +126,7 @@ class SubscriptionComparison:
     @property
     def to_buy(self) -> int:
         """The smallest number of seats to buy, in packs, that covers the shortage."""
-        return in_packs(self.subscription, self.short) if self.short else 0
+        return self.subscription.in_packs(self.short)
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,8 +214,7 @@ def sentence(compared: SubscriptionComparison, cost: int | None = None) -> str:
 
 
 def _bought(compared: SubscriptionComparison) -> str:
-    pack = 1 if compared.subscription.policy is None else compared.subscription.policy.pack_size
-    seats = counted(compared.to_buy, "seat")
+    pack, seats = compared.subscription.pack_size, counted(compared.to_buy, "seat")
     return seats if pack == 1 else f"{counted(compared.to_buy // pack, 'pack')} = {seats}"
 
 

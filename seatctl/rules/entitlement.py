@@ -10,7 +10,6 @@ from seatctl.models.entitlement import EntitlementAnswer, Holding, OpenRequest
 from seatctl.rules.emails import check_email
 
 if TYPE_CHECKING:  # what a plain yes does not need
-    from seatctl.models.collection import Trouble
     from seatctl.rules.payment_states import Payments
 
 _BEST_FIRST = ("entitled", "in_grace", "past_due", "no_seats_paid", "unpaid", "paused", "incomplete", "ended")
@@ -51,7 +50,9 @@ def _one(email: str, holding: Holding, now: datetime) -> EntitlementAnswer:
             EntitlementAnswer(True, "entitled", f"{email} has a seat in {place}", holding, _until(holding)),
             now,
         )
-    stopped = _stopped(holding)
+    from seatctl.rules.payment_states import stopped_trouble
+
+    stopped = stopped_trouble(_payments(holding))
     if stopped is not None:
         return EntitlementAnswer(False, stopped.reason, stopped.message, holding, None, stopped.ways_out)
     return EntitlementAnswer(False, "ended", f"{place} is {status.replace('_', ' ')}", holding, None, buy)
@@ -67,7 +68,9 @@ def _unpaid(email: str, holding: Holding, now: datetime) -> EntitlementAnswer:
     if now < since:
         text = f"{email} has a seat in {holding.subscription}, to be paid by {since.date().isoformat()}"
         return _paused(EntitlementAnswer(True, "entitled", text, holding, _until(holding, end)), now)
-    trouble = _late(holding, now)
+    from seatctl.rules.payment_states import past_due_trouble
+
+    trouble = past_due_trouble(_payments(holding), now)
     if now < end:
         text = f"{email} has a seat in {holding.subscription}; {trouble.message}"
         return EntitlementAnswer(True, "in_grace", text, holding, _until(holding, end), trouble.ways_out)
@@ -79,18 +82,6 @@ def _payments(holding: Holding) -> Payments:
 
     since, days = holding.unpaid_since, holding.grace_days
     return Payments(holding.subscription, holding.status, holding.pause, holding.owed, since, days)
-
-
-def _late(holding: Holding, now: datetime) -> Trouble:
-    from seatctl.rules.payment_states import past_due_trouble
-
-    return past_due_trouble(_payments(holding), now)
-
-
-def _stopped(holding: Holding) -> Trouble | None:
-    from seatctl.rules.payment_states import stopped_trouble
-
-    return stopped_trouble(_payments(holding))
 
 
 def _paused(answer: EntitlementAnswer, now: datetime) -> EntitlementAnswer:

@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from seatctl.models.collection import OwedInvoice, Pause, Trouble
+from seatctl.rules import hints
 
 if TYPE_CHECKING:
     from seatctl.models.subscription import Subscription
@@ -64,9 +65,8 @@ def troubles_of(subscription: Subscription, at: datetime) -> tuple[Trouble, ...]
     if subscription.assigned > subscription.capacity:
         over = subscription.assigned - subscription.capacity
         message = over_assigned(subscription)
-        revoke = f"seatctl seats revoke {_quoted(subscription.name)} EMAIL..."
-        pack = 1 if subscription.policy is None else subscription.policy.pack_size
-        buy = f"seatctl subs add-seats {_quoted(subscription.name)} {-(-over // pack) * pack}"
+        revoke = hints.command("seats", "revoke", subscription.name, hints.Blank.EMAILS)
+        buy = hints.command("subs", "add-seats", subscription.name, subscription.in_packs(over))
         # While something is unpaid, adding seats would be a second purchase; a capacity of 0 cannot grow.
         is_sound = not any(troubles) and subscription.capacity > 0 and not is_cut_off(subscription, at)
         troubles.append(Trouble("over_assigned", message, (revoke, buy) if is_sound else (revoke,)))
@@ -142,7 +142,7 @@ def stopped_trouble(payments: Payments) -> Trouble | None:
         ways = ("seatctl sync", *(_ways(name, owed) if owed else ()))
         return Trouble("incomplete", f"{name} is incomplete: its first payment{what} was not made", ways)
     if payments.status == "paused":
-        ways = (_card(name), f"seatctl subs resume {_quoted(name)}")
+        ways = (_card(name), _resume(name))
         message = f"{name} is paused: nothing is billed until it is resumed; resuming needs a card"
         return Trouble("paused", message, ways)
     return None
@@ -156,7 +156,15 @@ def pause_trouble(payments: Payments, at: datetime) -> Trouble | None:
     until = "" if pause.resumes_at is None else f" until {_day(pause.resumes_at)}"
     what = _INVOICES_OF_A_PAUSE.get(pause.behavior, "nothing is charged")
     message = f"collection of {payments.name} is paused{until}: {what}"
-    return Trouble("collection_paused", message, (f"seatctl subs resume {_quoted(payments.name)}",))
+    return Trouble("collection_paused", message, (_resume(payments.name),))
+
+
+def why_not_running(payments: Payments, plan: str) -> tuple[str, str]:
+    """Return why a subscription is not running, and the hint: what gets it running, or a new purchase."""
+    trouble = stopped_trouble(payments)
+    if trouble is None:
+        return f"{payments.name} is {payments.status.replace('_', ' ')}", hints.buy(plan)
+    return trouble.message, hint_of(trouble)
 
 
 def payment_command(payments: Payments) -> str:
@@ -166,7 +174,7 @@ def payment_command(payments: Payments) -> str:
 
 def hint_of(trouble: Trouble) -> str:
     """Return the commands that help as one hint."""
-    return ", or ".join(trouble.ways_out)
+    return hints.either(*trouble.ways_out)
 
 
 def sentence(trouble: Trouble) -> str:
@@ -184,7 +192,7 @@ def _is_left(invoice: OwedInvoice, pause: Pause | None, at: datetime) -> bool:
 def _ways(name: str, owed: Sequence[OwedInvoice]) -> tuple[str, ...]:
     """Return the commands that pay the newest invoice, which reactivates it, then others, or set a card."""
     if not owed:
-        return (f"seatctl invoices list {_quoted(name)} --unpaid", _card(name))
+        return (hints.command("invoices", "list", name, "--unpaid"), _card(name))
     ways = [way for invoice in owed[:_NAMED] for way in _pay(invoice)]
     return (*ways, _card(name)) if any(invoice.due is None for invoice in owed) else tuple(ways)
 
@@ -198,7 +206,11 @@ def _pay(invoice: OwedInvoice) -> tuple[str, ...]:
 
 
 def _card(name: str) -> str:
-    return f"seatctl subs billing {_quoted(name)} --payment-method PM"
+    return hints.command("subs", "billing", name, "--payment-method", "PM")
+
+
+def _resume(name: str) -> str:
+    return hints.command("subs", "resume", name)
 
 
 def _amount(owed: Sequence[OwedInvoice]) -> str:
@@ -218,9 +230,3 @@ def _access(end: datetime, at: datetime) -> str:
 
 def _day(moment: datetime) -> str:
     return moment.date().isoformat()
-
-
-def _quoted(name: str) -> str:
-    from shlex import quote
-
-    return quote(name)

@@ -142,7 +142,7 @@ def preset(name: str, interval: Interval, count: int) -> Policy:
     Raises BadPolicy for another name. A cut-off or window of the preset that is not shorter than the term
     becomes half of the term: with the 30 days of `term`, no seat could be added to a monthly contract.
     """
-    from seatctl.rules.calendar import shortest_days
+    from seatctl.rules.dates import shortest_days
 
     if name not in PRESETS:
         raise BadPolicy(
@@ -200,7 +200,7 @@ def check_term(policy: Policy, interval: Interval, count: int) -> None:
     Raises BadPolicy for a cut-off or a renewal window that is not shorter than the interval. A window that no
     rule of the policy uses is not checked.
     """
-    from seatctl.rules.calendar import shortest_days
+    from seatctl.rules.dates import shortest_days
 
     term = shortest_days(interval, count)
     days = _days_before_the_end(policy)

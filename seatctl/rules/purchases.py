@@ -13,7 +13,7 @@ from typing import Final
 
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.money import accepted_form, format_money, parse_amount, plain_amount
-from seatctl.models.plan import Interval, Plan, Policy
+from seatctl.models.plan import Interval, Policy
 
 CARD: Final = "card"
 """The one accepted type: methods that take days to settle are not supported yet."""
@@ -200,11 +200,6 @@ def check_card(payment_method: str, kind: str, hint: str) -> None:
             hint=hint,
             data={"payment_method": payment_method, "type": kind},
         )
-
-
-def price_of(plan: Plan, seats: int) -> int:
-    """Return the list price of a period in minor units, before tax and discounts; only for messages."""
-    return plan.unit_amount * seats
 
 
 @dataclass(frozen=True, slots=True)

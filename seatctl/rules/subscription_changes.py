@@ -26,7 +26,7 @@ from seatctl.models.plan import (
 from seatctl.models.stripe_objects import StripePrice
 from seatctl.models.subscription import SubscriptionState, TermContent
 from seatctl.rules import hints
-from seatctl.rules.payment_states import Payments, hint_of, pause_trouble, stopped_trouble
+from seatctl.rules.payment_states import Payments, hint_of, pause_trouble, why_not_running
 from seatctl.rules.purchases import check_quantity, fit, most
 
 
@@ -56,11 +56,10 @@ def require_running(state: SubscriptionState) -> None:
     """Raise NotRunning unless Stripe bills it: active, in its trial (a paid renewal), or past due."""
     if not state.status.is_running:
         payments = Payments(state.name, state.status.value, state.pause, state.owed)
-        trouble = stopped_trouble(payments)
-        why = f"{state.name} is {state.status.replace('_', ' ')}" if trouble is None else trouble.message
+        why, hint = why_not_running(payments, state.next.plan)
         raise NotRunning(
             f"{why}; it cannot be changed",
-            hint=hints.buy(state.next.plan) if trouble is None else hint_of(trouble),
+            hint=hint,
             data={"subscription": state.name, "status": str(state.status)},
         )
 

@@ -11,7 +11,7 @@ from seatctl.billing.answers import ExpectedAnswer, expected, problem
 from seatctl.billing.objects import UnreadableObject, read_invoice, read_page, read_subscription
 from seatctl.billing.port import MissingInStripe, Read, UnreadableAnswer
 from seatctl.billing.stripe import connect_sandbox
-from seatctl.models.mirror import Kind
+from seatctl.models.stripe_objects import Kind
 from seatctl.sandbox.api.twin import Answer, Twin
 from tests.support.both_sides import objects, sandbox_path
 from tests.support.damage import KINDS, STILL_VALID, damaged

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatctl.billing.listings import BEGINNING, PAGE, rest
-from seatctl.models.mirror import Span
+from seatctl.models.stripe_objects import Span
 
 NOW = 1_795_000_000
 

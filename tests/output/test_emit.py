@@ -18,7 +18,7 @@ from seatctl.models.report import Report, counted
 from seatctl.output import emit as output
 from seatctl.output.style import Column, Format, Style, plain_cell
 from seatctl.output.tables import local_money, relative_time
-from seatctl.rules.field_changes import differences
+from seatctl.rules.run_changes import differences
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 COLUMNS = (

@@ -9,7 +9,7 @@ from seatctl.models.plan import Policy
 from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.approval import ApprovalOutcome, Requester, choose, decide_automatically
-from seatctl.rules.assignment import NoSeatsLeft, in_packs, seats_to_take, shortage
+from seatctl.rules.assignment import NoSeatsLeft, seats_to_take, shortage
 from seatctl.rules.dates import moment_after
 from tests.support.refusals import refuses
 
@@ -49,7 +49,7 @@ def test_an_over_assigned_subscription_takes_nobody_but_needs_nobody_either(fill
 
 @pytest.mark.parametrize(("missing", "bought"), [(1, 5), (5, 5), (6, 10)])
 def test_what_is_missing_is_bought_in_packs(missing, bought):
-    assert in_packs(make_subscription(policy=Policy(pack_size=5, min_seats=10)), missing) == bought
+    assert make_subscription(policy=Policy(pack_size=5, min_seats=10)).in_packs(missing) == bought
 
 
 def test_the_shortage_names_who_goes_without_and_quotes_what_is_typed():

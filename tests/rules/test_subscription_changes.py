@@ -17,12 +17,12 @@ from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscri
 from seatctl.models.subscription import SubscriptionState, TermContent
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import subscription_changes
-from seatctl.rules.calendar import add_interval
+from seatctl.rules.dates import add_interval
 from seatctl.rules.policies import FLEXIBLE, TERM
 from seatctl.rules.refunds import CreditShare, PaidInvoice, allocate, total, unused_share
+from seatctl.rules.run_changes import ChangedFact, reversal
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.subscription_state import LedgerFacts, read_state, waiting_metadata
-from seatctl.rules.undo_command import ChangedFact, reversal
 from tests.support.refusals import refuses
 
 START = datetime(2040, 6, 1, tzinfo=UTC)

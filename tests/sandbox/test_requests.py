@@ -7,7 +7,7 @@ import pkgutil
 import pytest
 
 from seatctl import billing
-from seatctl.models.mirror import Kind, Span
+from seatctl.models.stripe_objects import Kind, Span
 from seatctl.sandbox.api import check, routes
 from seatctl.sandbox.api.form import decode
 from seatctl.sandbox.api.twin import Twin

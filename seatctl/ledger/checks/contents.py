@@ -21,7 +21,7 @@ from seatctl.ledger.schema.migrate import MODES
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import parse_time
 from seatctl.models.message import Template
-from seatctl.models.mirror import Kind
+from seatctl.models.stripe_objects import Kind
 from seatctl.rules.emails import email_key
 from seatctl.rules.names import name_key
 

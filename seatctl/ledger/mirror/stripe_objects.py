@@ -13,7 +13,7 @@ from seatctl.ledger.row_values import compact_json, json_list, mapper
 from seatctl.ledger.subscription_handles import OVER
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import format_time
-from seatctl.models.mirror import Kind, MirroredObject
+from seatctl.models.stripe_objects import Kind, MirroredObject
 
 _BATCH = 200
 """Rows read at a time, while others may be written."""

@@ -16,7 +16,7 @@ from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import format_time, optional_text, optional_time, parse_time
 
 if TYPE_CHECKING:  # `check` reads the time of the last sync; the models of a sync cost 15 ms of start-up
-    from seatctl.models.mirror import Kind, Span, Unreadable
+    from seatctl.models.stripe_objects import Kind, Span, Unreadable
 
 _LAST_SUCCESS = "last_success"
 _CURSOR = "events_cursor"
@@ -82,7 +82,7 @@ def backfill(reader: Reader) -> tuple[int, datetime] | None:
 
 def begin_backfill(journal: Journal, newest: int, until: int, now: datetime, first: int) -> None:
     """Store that every list must be read from its beginning; `newest` is the events cursor before that."""
-    from seatctl.models.mirror import Kind, Span
+    from seatctl.models.stripe_objects import Kind, Span
 
     _put(journal, _BACKFILL, json.dumps({"cursor": newest, "began": format_time(now)}), now)
     _put(journal, _KINDS, json.dumps([kind.value for kind in Kind]), now)
@@ -105,7 +105,7 @@ def end_backfill(journal: Journal) -> None:
 
 def todo(reader: Reader, kind: Kind) -> list[Span]:
     """Return the parts of a list that are still to be read."""
-    from seatctl.models.mirror import Span
+    from seatctl.models.stripe_objects import Span
 
     return [Span(*part) for part in json.loads(_get(reader, f"{_TODO}{kind}") or "[]")]
 
@@ -132,7 +132,7 @@ def note_readable(journal: Journal, identifier: str) -> None:
 
 def skipped(reader: Reader) -> list[Unreadable]:
     """Return the objects that could not be read, by id."""
-    from seatctl.models.mirror import Kind, Unreadable
+    from seatctl.models.stripe_objects import Kind, Unreadable
 
     rows = reader.rows(
         "SELECT key, value FROM sync_state WHERE substr(key, 1, :length) = :skipped ORDER BY key",

@@ -15,10 +15,9 @@ from seatctl.ledger.mirror import invoices as mirrored_invoices
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call, format_time, from_epoch
 from seatctl.models.invoice import Invoice, InvoiceStatus
-from seatctl.models.mirror import Kind
 from seatctl.models.money import format_money, plain_amount
 from seatctl.models.role import Action
-from seatctl.models.stripe_objects import StripeInvoice
+from seatctl.models.stripe_objects import Kind, StripeInvoice
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.purchases import check_payment_method, check_spend

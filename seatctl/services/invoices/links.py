@@ -9,7 +9,7 @@ from seatctl.ledger import invoices
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import invoices as mirrored_invoices
 from seatctl.models.invoice import Invoice
-from seatctl.models.mirror import Kind
+from seatctl.models.stripe_objects import Kind
 
 
 def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invoice:

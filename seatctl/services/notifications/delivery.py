@@ -23,7 +23,7 @@ from seatctl.mail.rendering import BadTemplate, MailSetup, Renderer
 from seatctl.mail.smtp import Connection, MessageRefused, NoConnection, within
 from seatctl.models.call import Call, format_time
 from seatctl.models.message import Message, MessageState, Template
-from seatctl.models.report import Record, Report, counted, dry_run_report, record_of
+from seatctl.models.report import Record, Report, change_report, counted, record_of
 from seatctl.models.role import Action
 from seatctl.rules.activation import RANDOM_BYTES, code_hash, code_of
 from seatctl.rules.emails import check_email
@@ -259,7 +259,7 @@ def send_messages(
         with ledger.reading() as reader:
             counts = outbox.counts(reader)
         number = counts.waiting + codes + (counts.failed if options.failed else 0)
-        return dry_run_report(f"tried to send {counted(number, 'message')}")
+        return change_report(f"tried to send {counted(number, 'message')}", dry_run=True)
     setup = find_setup()
     with ledger.journal() as journal:
         if options.failed:

@@ -30,7 +30,7 @@ from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.money import format_money
 from seatctl.models.operation import Operation, OperationState
-from seatctl.models.report import Record, Report, dry_run_report, unchanged_report
+from seatctl.models.report import Record, Report, change_report, unchanged_report
 from seatctl.rules import hints
 from seatctl.rules.purchases import difference
 from seatctl.rules.typed_json import dump
@@ -109,7 +109,7 @@ def submit_proposal(ledger: Ledger, billing: Billing, call: Call, proposal: Prop
     if proposal.unchanged and (call.dry_run or proposal.request is None):
         return unchanged_report(call, proposal.summary, (row,), columns)
     if call.dry_run:
-        return dry_run_report(proposal.summary, (row,), columns, warnings=proposal.warnings)
+        return change_report(proposal.summary, (row,), columns, dry_run=True, warnings=proposal.warnings)
     assert proposal.request is not None
     report = submit(ledger, billing, call, proposal.request, proposal.guard)
     return replace(report, undo=proposal.undo, columns=proposal.report_columns or report.columns)

@@ -25,7 +25,7 @@ from seatctl.models.report import Record, counted
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription import Subscription
-from seatctl.rules.calendar import add_interval
+from seatctl.rules.dates import add_interval
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
 from seatctl.rules.purchases import (

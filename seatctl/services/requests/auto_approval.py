@@ -26,7 +26,7 @@ from seatctl.rules.approval import (
 )
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.metadata import auto_approval_text
-from seatctl.rules.undo_command import ChangedFact, reversal
+from seatctl.rules.run_changes import ChangedFact, reversal
 from seatctl.services.subscriptions.subscription_metadata_operation import change_setting
 from seatctl.services.users.permissions import allow
 

@@ -23,12 +23,12 @@ from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
 from seatctl.models.money import format_money
 from seatctl.models.operation import Operation, OperationState
-from seatctl.models.report import Report, change_report, dry_run_report
+from seatctl.models.report import Report, change_report
 from seatctl.models.role import Action
 from seatctl.models.run import Run, RunState
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.metadata import made_by
-from seatctl.rules.undo_command import ChangedFact, reversal
+from seatctl.rules.run_changes import ChangedFact, reversal
 from seatctl.services.operations import handlers
 from seatctl.services.operations.steps import OperationRun, Payload, SubscriptionPayload
 from seatctl.services.operations.submit import end_as_failed, perform
@@ -64,7 +64,7 @@ def abandon(
     _require_no_call_under_way(ledger, call, operation)
     row: dict[str, JsonValue] = {"run": run.number, "kind": operation.kind, "result": "abandoned"}
     if call.dry_run:
-        return dry_run_report(f"abandoned run {run.number}", (row,))
+        return change_report(f"abandoned run {run.number}", (row,), dry_run=True)
     undone = _abandon(handlers.start(ledger, billing(), call, operation))
     return Report(run.number, False, f"abandoned run {run.number}: {undone}", (row,))
 

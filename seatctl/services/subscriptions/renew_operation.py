@@ -22,7 +22,7 @@ from seatctl.models.role import Action
 from seatctl.models.subscription import TermContent
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints, subscription_changes
-from seatctl.rules.calendar import add_interval, next_end
+from seatctl.rules.dates import add_interval, next_end
 from seatctl.rules.metadata import metadata_of
 from seatctl.rules.policies import FLEXIBLE, as_metadata
 from seatctl.rules.purchases import cards_only, check_quantity, check_spend

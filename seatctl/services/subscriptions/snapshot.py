@@ -17,10 +17,9 @@ from seatctl.ledger.mirror import mirrored_subscriptions, stripe_objects
 from seatctl.ledger.mirror.subscription_updates import MirrorUpdate
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call, format_time, parse_time
-from seatctl.models.mirror import Kind
 from seatctl.models.plan import Plan, Policy
 from seatctl.models.role import Action
-from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeSubscription
+from seatctl.models.stripe_objects import Kind, StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import Subscription, SubscriptionState, TermContent
 from seatctl.rules import hints
 from seatctl.rules.assignment import ForeignLedger, require_home

@@ -17,7 +17,7 @@ from seatctl.ledger.lookups import find_all
 from seatctl.ledger.mirror import mirrored_subscriptions, subscription_updates
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
-from seatctl.models.report import Record, Report, counted, dry_run_report, unchanged_report
+from seatctl.models.report import Record, Report, change_report, counted, unchanged_report
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
@@ -62,7 +62,7 @@ def adopt(ledger: Ledger, billing: Billing, call: Call, handles: Sequence[str]) 
         return unchanged_report(call, "this ledger is already the home of all its subscriptions")
     if call.dry_run:
         rows = tuple(_row(subscription, "adopted") for subscription in chosen)
-        return dry_run_report(f"adopted {counted(len(chosen), 'subscription')}", rows, COLUMNS)
+        return change_report(f"adopted {counted(len(chosen), 'subscription')}", rows, COLUMNS, dry_run=True)
     first: dict[str, Subscription] = {}
     for subscription in chosen:
         first.setdefault(subscription.stripe_subscription, subscription)

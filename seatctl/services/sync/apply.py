@@ -27,11 +27,17 @@ from seatctl.ledger.mirror import (
 from seatctl.ledger.subscriptions import NewSubscription
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
-from seatctl.models.mirror import Kind, Unreadable
 from seatctl.models.operation import OperationState
 from seatctl.models.plan import Plan
 from seatctl.models.report import Record, counted
-from seatctl.models.stripe_objects import StripeItem, StripePrice, StripeProduct, StripeSubscription
+from seatctl.models.stripe_objects import (
+    Kind,
+    StripeItem,
+    StripePrice,
+    StripeProduct,
+    StripeSubscription,
+    Unreadable,
+)
 from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.adoption import (

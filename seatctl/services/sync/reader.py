@@ -29,7 +29,7 @@ from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, Read,
 from seatctl.errors import JsonValue
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import sync_state
-from seatctl.models.mirror import Gone, Kind, Mirrored, MirroredObject, Span, Unreadable
+from seatctl.models.stripe_objects import Gone, Kind, Mirrored, MirroredObject, Span, Unreadable
 
 THREADS: Final = 16
 """Concurrent requests: at a quarter of a second each, they use what the limit in live mode allows."""

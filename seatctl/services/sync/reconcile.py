@@ -8,7 +8,6 @@ be read counts as a drift.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from datetime import datetime
 from shlex import quote
 
@@ -20,11 +19,16 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import sync_state
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
-from seatctl.models.mirror import Gone, Kind, MirroredObject, Unreadable
 from seatctl.models.report import Record, Report, counted, record_of
-from seatctl.models.stripe_objects import StripeItem, StripeSubscription
+from seatctl.models.stripe_objects import (
+    Gone,
+    Kind,
+    MirroredObject,
+    StripeItem,
+    StripeSubscription,
+    Unreadable,
+)
 from seatctl.models.subscription import Subscription
-from seatctl.rules.assignment import in_packs
 from seatctl.rules.metadata import with_described_item
 from seatctl.rules.payment_states import hint_of, is_cut_off, unpaid_trouble
 from seatctl.services.subscriptions.snapshot import state_of
@@ -218,7 +222,7 @@ def _row(
     if item is None:
         reason = "it was taken off its subscription in Stripe; no seats can be added to it"
     elif trouble is None and not is_cut_off(subscription, at):
-        buy = in_packs(replace(subscription, assigned=0), over)
+        buy = subscription.in_packs(over)
         repair = f"seatctl subs add-seats {name} {buy}, or {repair}"
     return {**row, "drift": _OVER_ASSIGNED, "reason": reason, "repair": repair, "last_assigned": [*last]}
 

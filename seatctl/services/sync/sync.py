@@ -24,12 +24,20 @@ from seatctl.ledger.mirror import invoices as mirrored_invoices
 from seatctl.ledger.mirror.customers import CustomerMention
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import Call
-from seatctl.models.mirror import Gone, Kind, Mirrored, MirroredObject, Span, Unreadable
 from seatctl.models.money import plain_amount
 from seatctl.models.operation import Operation
-from seatctl.models.report import Record, Report, counted, dry_run_report
+from seatctl.models.report import Record, Report, change_report, counted
 from seatctl.models.role import Action
-from seatctl.models.stripe_objects import StripeCustomer, StripeInvoice
+from seatctl.models.stripe_objects import (
+    Gone,
+    Kind,
+    Mirrored,
+    MirroredObject,
+    Span,
+    StripeCustomer,
+    StripeInvoice,
+    Unreadable,
+)
 from seatctl.services.notifications.reminders import queue_notices
 from seatctl.services.operations.submit import is_open, perform, undo_if_too_old
 from seatctl.services.sync.apply import AppliedChanges, apply_changes, products_not_stored, sync_row
@@ -222,7 +230,7 @@ def _preview(ledger: Ledger, billing: Billing, call: Call, *, full: bool) -> Rep
         ]
         what = f"read {counted(len(changed), 'object')} again"
     summary = f"recovered {counted(len(unfinished), 'operation')} and {what}"
-    return dry_run_report(summary, tuple(rows), ("run", "kind", "name", "result"))
+    return change_report(summary, tuple(rows), ("run", "kind", "name", "result"), dry_run=True)
 
 
 def _report(

@@ -1,4 +1,4 @@
-"""The command that reverses what a run has done, if there is one. Pure.
+"""What a run has changed: the differences in words, and the command that reverses it, if there is one. Pure.
 
 `seatctl runs undo` itself abandons only waiting operations in Stripe. A finished run is reversed by the
 opposite command, which is checked, priced and recorded like any other.
@@ -130,3 +130,38 @@ def _name(change: ChangedFact) -> str | None:
     after = change.after or {}
     name = after.get("name") or change.subject
     return quote(str(name)) if name else None
+
+
+def differences(before: JsonValue, after: JsonValue) -> list[str]:
+    """Return `capacity: 25 → 27` for each changed field, `policy.pack_size: 5` for an added one.
+
+    Unchanged fields and added fields without a value are left out. A state is None if the thing did not
+    exist.
+    """
+    old_fields, new_fields = dict(_fields(before)), dict(_fields(after))
+    texts = []
+    for name in sorted({*old_fields, *new_fields}):
+        old, new = old_fields.get(name), new_fields.get(name)
+        if old == new:
+            continue
+        texts.append(f"{name}: {_text(new)}" if old is None else f"{name}: {_text(old)} → {_text(new)}")
+    return texts
+
+
+def _fields(state: JsonValue, prefix: str = "") -> Iterator[tuple[str, JsonValue]]:
+    """Yield the fields that have a value; nested fields are named with dots."""
+    if not isinstance(state, Mapping):
+        return
+    for name, value in state.items():
+        if isinstance(value, dict):
+            yield from _fields(value, f"{prefix}{name}.")
+        elif value not in (None, "", []):
+            yield f"{prefix}{name}", value
+
+
+def _text(value: JsonValue) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "+".join(map(_text, value)) if isinstance(value, list) else str(value)
