@@ -13,9 +13,8 @@ from typing import Annotated
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, MaxFailuresOpt, StopOpt, argument, option
 from seatctl.errors import JsonValue, UsageError
-from seatctl.input.columns import NoSuchColumn, column_key
+from seatctl.input.columns import FileRow, NoSuchColumn, column_key
 from seatctl.input.lines import read_text
-from seatctl.input.rows import FileRow
 from seatctl.input.tables import no_rows, open_table
 from seatctl.rules.batches import BadLines, Line, NotALine, columns_of, fill, line, split
 

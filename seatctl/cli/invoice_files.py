@@ -104,14 +104,14 @@ def download_period(
 def _make(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-    except FileExistsError as error:
-        raise CannotWrite(
-            f"{folder} is a file; a period needs a folder", hint="use --to FOLDER", data={"path": str(folder)}
-        ) from error
     except OSError as error:
-        raise CannotWrite(
-            f"cannot make {folder}: {error.strerror}", hint="use --to FOLDER", data={"path": str(folder)}
-        ) from error
+        is_file = isinstance(error, FileExistsError)
+        problem = (
+            f"{folder} is a file; a period needs a folder"
+            if is_file
+            else f"cannot make {folder}: {error.strerror}"
+        )
+        raise CannotWrite(problem, hint="use --to FOLDER", data={"path": str(folder)}) from error
 
 
 def _each(ctx: Context, invoices: list[Invoice], folder: Path) -> Iterator[Record]:
@@ -123,28 +123,28 @@ def _each(ctx: Context, invoices: list[Invoice], folder: Path) -> Iterator[Recor
         try:
             yield _download(ctx, invoice, folder / own)
         except (NoLink, DownloadFailed) as error:
-            yield {
-                "number": invoice.number,
-                "file": None,
-                "bytes": None,
-                "result": "failed",
-                "error": error.code,
-            }
+            yield _row(invoice, None, None, "failed", error.code)
+
+
+def _row(
+    invoice: Invoice, path: Path | None, size: int | None, result: str, error: str | None = None
+) -> Record:
+    file = None if path is None else str(path)
+    return dict(zip(COLUMNS, (invoice.number or invoice.stripe_id, file, size, result, error), strict=True))
 
 
 def _download(ctx: Context, invoice: Invoice, path: Path) -> Record:
-    row: dict[str, str | int | None] = {"number": invoice.number or invoice.stripe_id, "file": str(path)}
     if not ctx.options.dry_run:  # a dry run makes no folder
         check_target(path, (), overwrite=False, existing=False)
     if path.exists():
-        return {**row, "bytes": path.stat().st_size, "result": "there already", "error": None}
+        return _row(invoice, path, path.stat().st_size, "there already")
     if ctx.options.dry_run:
-        return {**row, "bytes": None, "result": _DONE, "error": None}
+        return _row(invoice, path, None, _DONE)
     fresh = _fresh(ctx, invoice)
     link = fresh.details.get("pdf")
     if not isinstance(link, str) or (ctx.profile.mode is Mode.SANDBOX and link.startswith(_NO_PAGES)):
         raise _no_link(fresh)
-    return {**row, "bytes": _fetch(ctx, link, path), "result": _DONE, "error": None}
+    return _row(invoice, path, _fetch(ctx, link, path), _DONE)
 
 
 def _fetch(ctx: Context, link: str, path: Path) -> int:

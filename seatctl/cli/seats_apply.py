@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import MapOpt, MaxSpendOpt, OverwriteOpt, argument, option
 from seatctl.errors import Code, JsonValue, Refused, UsageError, refuse
-from seatctl.output.emit import as_markdown
 from seatctl.output.style import Format, columns
 
 if TYPE_CHECKING:
@@ -323,8 +322,10 @@ def _emit(ctx: Context, report: Report, finished: Sequence[FinishedPurchase] = (
             warnings=tuple(warning for purchase in finished for warning in purchase.warnings),
         )
     if ctx.style.format is Format.MARKDOWN and not ctx.options.quiet:
+        from seatctl.output.delimited import markdown_text
+
         title = "Differences" if report.dry_run else "Done"
-        ctx.emit_text(f"**{title}:** {as_markdown(report.summary)}\n")
+        ctx.emit_text(f"**{title}:** {markdown_text(report.summary)}\n")
         _emit_numbers(ctx, report)
         ctx.emit_text("")
     ctx.emit(report, handle="email")

@@ -26,24 +26,10 @@ _HERE = frozenset(("127.0.0.1", "::1", "localhost"))
 def find_mail_setup(
     settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
 ) -> MailSetup:
-    """Return the server and the texts of a profile. Raises `mail_not_configured`, NoKey.
+    """Return the server and the texts of a profile. `mail.password_command` may take `seconds`.
 
-    `seconds`: how long `mail.password_command` may take.
+    Raises `mail_not_configured`, and NoKey if a user name has no password.
     """
-    server = find_server(settings, profile, environment, seconds)
-    return MailSetup(server, find_texts(settings, profile), activation_days(profile))
-
-
-def find_texts(settings: Settings, profile: Profile) -> Renderer:
-    """Return the templates: the profile's own, then those of all profiles, then the built-in ones."""
-    own = settings.home / "templates"
-    return Renderer([own / profile.name, own])
-
-
-def find_server(
-    settings: Settings, profile: Profile, environment: Environment, seconds: float = COMMAND_SECONDS
-) -> MailServer:
-    """Return the mail server. Raises `mail_not_configured`, and NoKey if a user name has no password."""
     host, sender = profile.text("mail.host", environment), profile.text("mail.from", environment)
     if not host or not sender:
         missing = "mail.from" if host else "mail.host"
@@ -63,7 +49,7 @@ def find_server(
             data={"setting": "mail.security"},
         )
     user = profile.text("mail.user", environment)
-    return MailServer(
+    server = MailServer(
         host=host,
         port=int(profile.text("mail.port", environment) or _PORTS[security]),
         security=security,
@@ -72,6 +58,13 @@ def find_server(
         user=user,
         password=_password(settings, profile, environment, seconds) if user else None,
     )
+    return MailSetup(server, find_texts(settings, profile), activation_days(profile))
+
+
+def find_texts(settings: Settings, profile: Profile) -> Renderer:
+    """Return the templates: the profile's own, then those of all profiles, then the built-in ones."""
+    own = settings.home / "templates"
+    return Renderer([own / profile.name, own])
 
 
 def store_password(settings: Settings, profile: Profile, password: str) -> None:

@@ -7,6 +7,7 @@ log or ledger contains more of it than its kind.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +40,7 @@ class Key:
 
 def find_key(settings: Settings, profile: Profile, environment: Environment) -> Key:
     """Return the key for a test or live profile. Raises NoKey, and `wrong_key` naming both modes."""
-    key = _from_environment(environment) or _from_keyring(settings, profile) or _from_command(profile)
+    key = next((key for key in _sources(settings, profile, environment) if key.secret), None)
     if key is None:
         raise NoKey(
             f"profile {profile.name} is in {profile.mode} mode and has no Stripe key",
@@ -109,18 +110,15 @@ def read_secret(text: str) -> str:
     return secret
 
 
-def _from_environment(environment: Environment) -> Key | None:
+def _sources(settings: Settings, profile: Profile, environment: Environment) -> Iterator[Key]:
+    """Yield the key of each source, in order; its secret is empty if the source has none."""
     for variable in KEY_VARIABLES:
-        secret = environment.get(variable, "").strip()
-        if secret:
-            return Key(secret, variable)
-    return None
-
-
-def _from_keyring(settings: Settings, profile: Profile) -> Key | None:
-    """A machine without a keyring counts as one without a stored key."""
-    secret = stored_secret(keyring_entry(settings, profile))
-    return Key(secret, "the system keyring") if secret else None
+        yield Key(environment.get(variable, "").strip(), variable)
+    yield Key(stored_secret(keyring_entry(settings, profile)) or "", "the system keyring")
+    command = profile.values.get("stripe_key_command")
+    if isinstance(command, str):
+        line = first_line(command, "stripe_key_command", profile)
+        yield Key(read_secret(line), "stripe_key_command")
 
 
 def keyring_entry(settings: Settings, profile: Profile) -> str:
@@ -149,14 +147,6 @@ def store_secret(entry: str, secret: str) -> bool:
     except (KeyringError, *_NO_KEYRING):
         return False
     return stored_secret(entry) == secret
-
-
-def _from_command(profile: Profile) -> Key | None:
-    """Return the first line that `stripe_key_command` prints."""
-    command = profile.values.get("stripe_key_command")
-    if not isinstance(command, str):
-        return None
-    return Key(read_secret(first_line(command, "stripe_key_command", profile)), "stripe_key_command")
 
 
 def first_line(command: str, setting: str, profile: Profile, seconds: float = COMMAND_SECONDS) -> str:

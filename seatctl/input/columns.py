@@ -1,4 +1,4 @@
-"""The columns of a file: matched regardless of case, renamed by `--map`, suggested if missing.
+"""The rows of a file, and its columns: matched regardless of case, renamed by `--map`, suggested if missing.
 
 seatctl/input/tables.py reads the rows.
 """
@@ -17,6 +17,17 @@ _SAME_COLUMN = {"e_mail": "email", "email_address": "email", "e_mail_address": "
 _LONGEST_NAME = 60
 _MOST_LISTED = 300
 """Characters of a header that a message repeats."""
+
+
+NUL = "it has a NUL byte, or is too long"
+
+
+class FileRow(NamedTuple):
+    """`line` counts from 1; `values` are in the order of the requested fields, "" for missing ones."""
+
+    line: int
+    values: tuple[str, ...]
+    problem: str | None
 
 
 class NoSuchColumn(BadInput):
@@ -84,31 +95,22 @@ class WantedColumns(NamedTuple):
         listed = _shortened(", ".join(name for name in header if name.strip()))
         data: dict[str, JsonValue] = {"column": wanted, "columns": list(header)}
         if "".join(header).startswith(("{", '["', "[{")):
-            return NoSuchColumn(
-                f"{self.source} contains JSON, but its name does not say so",
-                hint="rename it to end in .jsonl or .json",
-                data=data,
-            )
-        if field == "email" and any("@" in name for name in header):
+            problem = "contains JSON, but its name does not say so"
+            hint = "rename it to end in .jsonl or .json"
+        elif field == "email" and any("@" in name for name in header):
             # Mapping that "column" would silently skip the first person.
-            return NoSuchColumn(
-                f"{self.source} has no header: its first line is {listed}",
-                hint="add a first line that names the columns, such as: email",
-                data=data,
+            problem = f"has no header: its first line is {listed}"
+            hint = "add a first line that names the columns, such as: email"
+        elif mark := self._other_separator(column_key(wanted), header):
+            problem = (
+                f"has no column {wanted!r}; its fields seem to be separated by {_spelled(mark)}: {listed}"
             )
-        mark = self._other_separator(column_key(wanted), header)
-        if mark is not None:
-            return NoSuchColumn(
-                f"{self.source} has no column {wanted!r}; its fields seem to be separated by"
-                f" {_spelled(mark)}: {listed}",
-                hint="separate fields with commas, tabs or semicolons; in a .tsv file with tabs only",
-                data={**data, "separator": mark},
-            )
-        return NoSuchColumn(
-            f"{self.source} has no column {wanted!r}; it has: {listed}",
-            hint=f"say which column to use: --map {field}={self._likely(field, header)}",
-            data=data,
-        )
+            hint = "separate fields with commas, tabs or semicolons; in a .tsv file with tabs only"
+            data["separator"] = mark
+        else:
+            problem = f"has no column {wanted!r}; it has: {listed}"
+            hint = f"say which column to use: --map {field}={self._likely(field, header)}"
+        return NoSuchColumn(f"{self.source} {problem}", hint=hint, data=data)
 
     def _likely(self, field: str, header: Sequence[str]) -> str:
         """Return the column that was probably meant, quoted for a shell; COLUMN if none is similar."""

@@ -73,24 +73,24 @@ def _packed(start: bytes, name: str) -> tuple[str, str]:
 
 def require_columns_line(line: str, name: str) -> None:
     """Raise `not_rows` if the first line shows that the file is not delimited text."""
-    text = line.strip().strip('"')
+    problem = _not_columns(line.strip().strip('"'), name)
+    if problem is not None:
+        raise refuse(Code.NOT_ROWS, problem[0], hint=problem[1], data={"file": name, "line": 1})
+
+
+def _not_columns(text: str, name: str) -> tuple[str, str] | None:
     start = text[:200].casefold()
     if start.startswith("sep=") and len(text) <= len("sep=") + 2:
-        raise refuse(
-            Code.NOT_ROWS,
+        return (
             f"{name} begins with {text}, which tells Excel the separator; the header has to come first",
-            hint="delete the first line of the file; the separator is detected without it",
-            data={"file": name, "line": 1},
+            "delete the first line of the file; the separator is detected without it",
         )
     if start.startswith("#type"):
-        raise refuse(
-            Code.NOT_ROWS,
+        return (
             f"{name} begins with #TYPE, a line of PowerShell; the header has to come first",
-            hint="use Export-Csv -NoTypeInformation -Encoding utf8, or delete the first line of the file",
-            data={"file": name, "line": 1},
+            "use Export-Csv -NoTypeInformation -Encoding utf8, or delete the first line of the file",
         )
-    for beginnings, what, hint in _TEXTS:
-        if start.startswith(beginnings):
-            raise refuse(
-                Code.NOT_ROWS, f"{name} is {what}, not CSV", hint=hint, data={"file": name, "line": 1}
-            )
+    texts = (
+        (f"{name} is {what}, not CSV", hint) for begins, what, hint in _TEXTS if start.startswith(begins)
+    )
+    return next(texts, None)

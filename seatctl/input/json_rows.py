@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from typing import NamedTuple
 
-from seatctl.input.columns import WantedColumns, column_key
-from seatctl.input.rows import NUL, FileRow
+from seatctl.input.columns import NUL, FileRow, WantedColumns, column_key
 
 MAX_OBJECT = 1 << 20
 """Most characters of an object in an array that spans several lines."""

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from seatctl.errors import Code, refuse
+from seatctl.errors import Code, SeatctlError, refuse
 from seatctl.input.file_kinds import not_text
 
 CHUNK = 1 << 16
@@ -40,7 +40,7 @@ def open_bytes(source: str, stdin: BinaryIO | None) -> tuple[BinaryIO, str]:
             Code.FILE_NOT_FOUND, f"there is no file {source}", hint="give the path of a file, or - for stdin"
         ) from None
     except OSError as error:
-        raise refuse(Code.FILE_NOT_READABLE, f"{source} cannot be read: {error.strerror}") from error
+        raise _not_readable(source, error) from error
     return stream, source
 
 
@@ -80,7 +80,7 @@ def stdin_line(limit: int = -1) -> str:
     except UnicodeError:
         raise refuse(Code.TEXT_NOT_UTF8, "stdin is not UTF-8", data={"file": "stdin"}) from None
     except OSError as error:
-        raise refuse(Code.FILE_NOT_READABLE, f"stdin cannot be read: {error.strerror or error}") from error
+        raise _not_readable("stdin", error) from error
     return line
 
 
@@ -151,7 +151,11 @@ def _read(stream: BinaryIO, name: str) -> bytes:
     try:
         return stream.read(CHUNK)
     except OSError as error:
-        raise refuse(Code.FILE_NOT_READABLE, f"{name} cannot be read: {error.strerror}") from error
+        raise _not_readable(name, error) from error
+
+
+def _not_readable(name: str, error: OSError) -> SeatctlError:
+    return refuse(Code.FILE_NOT_READABLE, f"{name} cannot be read: {error.strerror or error}")
 
 
 def _without_mark(chunk: bytes, name: str) -> bytes:

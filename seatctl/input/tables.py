@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from seatctl.errors import Code, SeatctlError, refuse
-from seatctl.input.columns import NoSuchColumn, WantedColumns
+from seatctl.input.columns import NUL, FileRow, NoSuchColumn, WantedColumns
 from seatctl.input.file_kinds import SEPARATORS, require_columns_line
 from seatctl.input.lines import End, open_bytes, text_lines
-from seatctl.input.rows import NUL, FileRow
 from seatctl.rules.emails import check_email
 from seatctl.rules.terminal_text import unguard_cell
 

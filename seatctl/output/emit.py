@@ -132,13 +132,6 @@ def _tell(text: str) -> None:
         drop(sys.stderr)
 
 
-def as_markdown(text: str) -> str:
-    """Return text that is shown literally, not interpreted as Markdown or HTML."""
-    from seatctl.output.delimited import markdown_text
-
-    return markdown_text(text)
-
-
 def write_text(text: str) -> None:
     """Print a text of our own on stdout: a help page, a path, a shell script."""
     sys.stdout.write(text if text.endswith("\n") else text + "\n")

@@ -15,12 +15,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from seatctl.errors import Code, LedgerError, NotFound, refuse
+from seatctl.errors import Code, JsonValue, LedgerError, NotFound, Refusal, SeatctlError, refuse
 
 STDOUT = "-"
 
 _BESIDE_A_DATABASE = ("-wal", "-shm", "-journal", ".lock", ".mail-lock", ".batch-lock")
 _IN_USE = ("-wal", "-journal")
+_ANOTHER = "name another file"
 
 
 class ProtectedFile(NamedTuple):
@@ -49,7 +50,7 @@ def check_target(
     *,
     overwrite: bool,
     existing: bool = True,
-    hint: str = "name another file",
+    hint: str = _ANOTHER,
 ) -> Path:
     """Return the file to write, with symlinks resolved.
 
@@ -59,12 +60,7 @@ def check_target(
     target = Path(os.path.realpath(path))
     for protected in own:
         if is_same(target, protected.path):
-            raise refuse(
-                Code.OWN_FILE,
-                f"{path} is {protected.description}; nothing was written",
-                hint=hint,
-                data={"path": str(path)},
-            )
+            raise _refused(Code.OWN_FILE, path, f"is {protected.description}; nothing was written", hint)
     try:
         status = path.stat()  # of the path as typed: /dev/stdout leads to a pipe, which has no path
     except (FileNotFoundError, NotADirectoryError):
@@ -73,12 +69,7 @@ def check_target(
         raise cannot_write(path, error) from error
     if status is not None and not stat.S_ISREG(status.st_mode):
         kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
-        raise refuse(
-            Code.NOT_A_FILE,
-            f"{path} is {kind}; nothing was written",
-            hint=hint,
-            data={"path": str(path)},
-        )
+        raise _refused(Code.NOT_A_FILE, path, f"is {kind}; nothing was written", hint)
     if status is not None and existing:
         _check_existing(path, target, overwrite=overwrite)
     if os.path.lexists(target.parent) and not target.parent.is_dir():
@@ -91,22 +82,13 @@ def check_target(
 
 def _check_existing(path: Path, target: Path, *, overwrite: bool) -> None:
     if not overwrite:
-        raise refuse(
-            Code.FILE_EXISTS,
-            f"{path} exists already",
-            hint="name another file, or add --overwrite",
-            data={"path": str(path)},
-        )
+        raise _refused(Code.FILE_EXISTS, path, "exists already", f"{_ANOTHER}, or add --overwrite")
     for ending in _IN_USE:
         # SQLite would apply the old file's log to the new file.
         with suppress(OSError):
             if target.with_name(target.name + ending).stat().st_size:
-                raise refuse(
-                    Code.FILE_EXISTS,
-                    f"{path} is a database in use: there is {target.name}{ending} beside it",
-                    hint="name another file",
-                    data={"path": str(path)},
-                )
+                in_use = f"is a database in use: there is {target.name}{ending} beside it"
+                raise _refused(Code.FILE_EXISTS, path, in_use)
 
 
 def is_same(path: Path, other: Path) -> bool:
@@ -148,21 +130,19 @@ def _put(part: Path, target: Path) -> None:
     try:
         os.link(part, target)
     except FileExistsError:
-        raise refuse(
-            Code.FILE_EXISTS,
-            f"{target} exists already",
-            hint="name another file",
-            data={"path": str(target)},
-        ) from None
+        raise _refused(Code.FILE_EXISTS, target, "exists already") from None
     except OSError:  # a file system without hard links
         part.replace(target)
 
 
 def cannot_write(path: Path, error: OSError) -> CannotWrite:
     """Return the refusal for an error of the operating system."""
-    return CannotWrite(
-        f"{path} cannot be written: {error.strerror}", hint="name another file", data={"path": str(path)}
-    )
+    data: dict[str, JsonValue] = {"path": str(path)}
+    return CannotWrite(f"{path} cannot be written: {error.strerror}", hint=_ANOTHER, data=data)
+
+
+def _refused(code: Refusal, path: Path, problem: str, hint: str = _ANOTHER) -> SeatctlError:
+    return refuse(code, f"{path} {problem}", hint=hint, data={"path": str(path)})
 
 
 def _flush(path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 import seatctl as package
 from seatctl.cli.framework import catalogue
 from seatctl.cli.framework.app import Noun, build, first_sentence, load
-from seatctl.cli.help_topics import TOPICS
+from seatctl.cli.help import TOPICS
 from seatctl.config.settings import SETTINGS
 from seatctl.errors import ExitCode
 from tests.support.pages import parse, typed_commands

@@ -12,9 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatctl.errors import BadInput, ExitCode, SeatctlError, UsageError
-from seatctl.input.columns import renames
+from seatctl.input.columns import FileRow, renames
 from seatctl.input.lines import CHUNK, MAX_LINE
-from seatctl.input.rows import FileRow
 from seatctl.input.tables import MAX_FIELD, open_table
 from seatctl.rules.terminal_text import guard_cell
 

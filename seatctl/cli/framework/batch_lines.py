@@ -20,7 +20,7 @@ from typer._click.exceptions import ClickException
 from seatctl.app.context import Context
 from seatctl.cli.framework import catalogue
 from seatctl.cli.framework.app import PROGRAM, Group, root_group
-from seatctl.cli.framework.usage import usage_error
+from seatctl.cli.framework.usage import missing_command, usage_error
 from seatctl.config.settings import Mode
 from seatctl.errors import ExitCode, LedgerError, SeatctlError
 from seatctl.models.call import BatchRow, Call
@@ -194,18 +194,8 @@ def _innermost(ctx: ClickContext) -> ClickContext:
     """Descend through the groups as `invoke` would, and parse the arguments of the command."""
     while isinstance(ctx.command, Group):
         words = [*ctx._protected_args, *ctx.args]
-        if not words:
-            raise usage_error_of_group(ctx)
-        name, command, rest = ctx.command.resolve_command(ctx, words)
+        name, command, rest = ctx.command.resolve_command(ctx, words) if words else (None, None, words)
         if command is None:
-            raise usage_error_of_group(ctx)
+            raise missing_command(ctx.command_path, ctx.command.list_commands(ctx))
         ctx = command.make_context(name, rest, parent=ctx)
     return ctx
-
-
-def usage_error_of_group(ctx: ClickContext) -> SeatctlError:
-    """Return the error for a noun without a verb."""
-    from seatctl.cli.framework.usage import missing_command
-
-    group = ctx.command
-    return missing_command(ctx.command_path, group.list_commands(ctx) if isinstance(group, Group) else ())
