@@ -19,6 +19,7 @@ from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from seatctl.billing.endpoints import account
+from seatctl.billing.objects import objects_in
 from seatctl.billing.port import (
     AuthenticationRequired,
     Billing,
@@ -296,7 +297,8 @@ def complete(answer: StripeJson, read: Callable[[Read], StripeJson]) -> None:
     The page itself is left as it is. `read` sends a call.
     """
     if answer.get("object") == "list":
-        _complete_entries(answer, read)
+        for entry in objects_in(answer.get("data")):
+            complete(entry, read)
     elif not str(answer.get("id")).startswith(_PREVIEW):
         for name, value in answer.items():
             if not isinstance(value, dict):
@@ -304,13 +306,6 @@ def complete(answer: StripeJson, read: Callable[[Read], StripeJson]) -> None:
             if value.get("object") == "list" and value.get("has_more") is True:
                 _read_on(value, _rest_of(answer, name, value), read)
             complete(value, read)
-
-
-def _complete_entries(page: StripeJson, read: Callable[[Read], StripeJson]) -> None:
-    entries = page.get("data")
-    for entry in entries if isinstance(entries, list) else []:
-        if isinstance(entry, dict):
-            complete(entry, read)
 
 
 def _read_on(cut: StripeJson, rest: Read, read: Callable[[Read], StripeJson]) -> None:

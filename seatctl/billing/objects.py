@@ -40,7 +40,7 @@ class UnreadableObject(UnreadableAnswer):
 
 def read_price(price: StripeJson) -> StripePrice:
     """Read a price; one-time prices have no interval."""
-    recurring = _object(price.get("recurring"))
+    recurring = object_of(price.get("recurring"))
     interval = _text(recurring.get("interval"))
     if interval is not None and interval not in frozenset(Interval):
         raise UnreadableObject(f"{_called(price)} has an unknown interval")
@@ -75,8 +75,8 @@ def read_customer(customer: StripeJson) -> StripeCustomer:
 
 
 def _customer_details(customer: StripeJson) -> dict[str, JsonValue]:
-    method = _object(_object(customer.get("invoice_settings")).get("default_payment_method"))
-    card = _object(method.get("card"))
+    method = object_of(object_of(customer.get("invoice_settings")).get("default_payment_method"))
+    card = object_of(method.get("card"))
     details: dict[str, JsonValue] = {
         "brand": card.get("brand") or method.get("type"),
         "last4": card.get("last4"),
@@ -101,19 +101,19 @@ def read_product(product: StripeJson) -> StripeProduct:
 
 def read_address(customer: StripeJson) -> dict[str, str]:
     """Read the parts of a customer's address that are filled in, by Stripe's names."""
-    return {part: text for part, text in _object(customer.get("address")).items() if isinstance(text, str)}
+    return {part: text for part, text in object_of(customer.get("address")).items() if isinstance(text, str)}
 
 
 def read_card(payment_method: StripeJson) -> StripeCard:
     """Read a saved payment method; one that is not a card has its type in place of the brand."""
-    card, kind = _object(payment_method.get("card")), _required(payment_method, "type")
+    card, kind = object_of(payment_method.get("card")), _required(payment_method, "type")
     brand = _text(card.get("brand")) or kind
     return StripeCard(_required(payment_method, "id"), brand, _text(card.get("last4")) or "", kind)
 
 
 def read_payer(customer: StripeJson) -> tuple[StripeCard | None, bool]:
     """Read a customer's expanded default payment method, and whether there is an older source."""
-    method = _object(_object(customer.get("invoice_settings")).get("default_payment_method"))
+    method = object_of(object_of(customer.get("invoice_settings")).get("default_payment_method"))
     return read_card(method) if method else None, bool(customer.get("default_source"))
 
 
@@ -136,9 +136,9 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
             automatic_tax=_flag(_required_object(subscription, "automatic_tax"), "enabled"),
             tax_rates=_references(subscription.get("default_tax_rates")),
             discounts=_references(_required_list(subscription, "discounts")),
-            pause=_pause(_object(subscription.get("pause_collection"))),
+            pause=_pause(object_of(subscription.get("pause_collection"))),
             schedule=named_id(subscription.get("schedule")),
-            flexible=_object(subscription.get("billing_mode")).get("type") == "flexible",
+            flexible=object_of(subscription.get("billing_mode")).get("type") == "flexible",
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's subscription is not understood: {error}") from error
@@ -187,12 +187,12 @@ def read_invoice(invoice: StripeJson) -> StripeInvoice:
 def open_intents(invoice: StripeJson) -> tuple[str, ...]:
     """Return the ids of the payment intents that may still pay an invoice, from its `payments`."""
     waiting = [payment for payment in _entries(invoice, "payments") if payment.get("status") == "open"]
-    return _references([_object(payment.get("payment")).get("payment_intent") for payment in waiting])
+    return _references([object_of(payment.get("payment")).get("payment_intent") for payment in waiting])
 
 
 def read_preview(invoice: StripeJson) -> Preview:
     """Read the answer of `invoices.create_preview`: the amounts that would be due, without id and number."""
-    tax = _object(invoice.get("automatic_tax"))
+    tax = object_of(invoice.get("automatic_tax"))
     return Preview(
         currency=_required(invoice, "currency"),
         subtotal=amount_of(invoice, "subtotal"),
@@ -221,7 +221,7 @@ def _carried_over(invoice: StripeJson) -> int:
 def _item(item: StripeJson) -> StripeItem:
     return StripeItem(
         id=_required(item, "id"),
-        price=read_price(_object(item.get("price"))),
+        price=read_price(object_of(item.get("price"))),
         quantity=_not_negative(item, "quantity"),
         period_start=_required_time(item, "current_period_start"),
         period_end=_required_time(item, "current_period_end"),
@@ -236,8 +236,10 @@ def _lines(invoice: StripeJson) -> tuple[InvoiceLine, ...]:
 
 
 def _line(line: StripeJson) -> InvoiceLine:
-    period, parent = _object(line.get("period")), _object(line.get("parent"))
-    details = _object(parent.get("subscription_item_details")) or _object(parent.get("invoice_item_details"))
+    period, parent = object_of(line.get("period")), object_of(line.get("parent"))
+    details = object_of(parent.get("subscription_item_details")) or object_of(
+        parent.get("invoice_item_details")
+    )
     return InvoiceLine(
         stripe_id=_text(line.get("id")) or "",
         description=_text(line.get("description")),
@@ -286,18 +288,18 @@ def _invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
         "pdf": invoice.get("invoice_pdf"),
         "taxes": _amounts(invoice.get("total_taxes"), "tax_behavior"),
         "discounts": _amounts(invoice.get("total_discount_amounts"), "discount"),
-        "payments": [*map(_payment, objects_in(_object(invoice.get("payments")).get("data")))],
+        "payments": [*map(_payment, objects_in(object_of(invoice.get("payments")).get("data")))],
         "credited": invoice.get("post_payment_credit_notes_amount"),
         "credited_before_payment": invoice.get("pre_payment_credit_notes_amount"),
         "paid_outside_stripe": _outside(invoice),
         "starting_balance": invoice.get("starting_balance"),
         "ending_balance": invoice.get("ending_balance"),
-        "voided_at": _object(invoice.get("status_transitions")).get("voided_at"),
+        "voided_at": object_of(invoice.get("status_transitions")).get("voided_at"),
         "attempt_count": invoice.get("attempt_count"),
         "next_payment_attempt": invoice.get("next_payment_attempt"),
         "renewed_by": _renewed_by(invoice),
-        "covers_from": _object(invoice.get("metadata")).get(COVERS_FROM) or None,
-        "covers_until": _object(invoice.get("metadata")).get(COVERS_UNTIL) or None,
+        "covers_from": object_of(invoice.get("metadata")).get(COVERS_FROM) or None,
+        "covers_until": object_of(invoice.get("metadata")).get(COVERS_UNTIL) or None,
         "held": _is_held(invoice) or None,
     }
     return {name: value for name, value in details.items() if value not in (None, [], 0)}
@@ -305,8 +307,8 @@ def _invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
 
 def _line_details(line: StripeJson) -> dict[str, JsonValue]:
     """Return the stored details of a line: unit price, price and product, discounts, taxes."""
-    pricing = _object(line.get("pricing"))
-    price = _object(pricing.get("price_details"))
+    pricing = object_of(line.get("pricing"))
+    price = object_of(pricing.get("price_details"))
     details: dict[str, JsonValue] = {
         "unit_amount_decimal": pricing.get("unit_amount_decimal"),
         "price": named_id(price.get("price")),
@@ -319,8 +321,8 @@ def _line_details(line: StripeJson) -> dict[str, JsonValue]:
 
 def _billed_subscription(invoice: StripeJson) -> str | None:
     """Return the Stripe subscription that an invoice bills; our own invoices name it in their metadata."""
-    own = _object(invoice.get("metadata")).get(SUBSCRIPTION)
-    about = _object(_object(invoice.get("parent")).get("subscription_details"))
+    own = object_of(invoice.get("metadata")).get(SUBSCRIPTION)
+    about = object_of(object_of(invoice.get("parent")).get("subscription_details"))
     return named_id(about.get("subscription")) or _text(own)
 
 
@@ -340,8 +342,8 @@ def _renewed_by(invoice: StripeJson) -> JsonValue:
 
     Stripe stores with an invoice the subscription's metadata at the time when it was made.
     """
-    about = _object(_object(invoice.get("parent")).get("subscription_details"))
-    return _object(about.get("metadata")).get(RENEWED) if invoice.get("total") == 0 else None
+    about = object_of(object_of(invoice.get("parent")).get("subscription_details"))
+    return object_of(about.get("metadata")).get(RENEWED) if invoice.get("total") == 0 else None
 
 
 def _outside(invoice: StripeJson) -> int | None:
@@ -363,16 +365,16 @@ def _paid(payment: StripeJson) -> int:
 
 def _is_recorded(payment: StripeJson) -> bool:
     """Return whether it only records money that came in outside of Stripe."""
-    return _object(payment.get("payment")).get("type") == "payment_record"
+    return object_of(payment.get("payment")).get("type") == "payment_record"
 
 
 def _payment(payment: StripeJson) -> JsonValue:
-    inner = _object(payment.get("payment"))
+    inner = object_of(payment.get("payment"))
     return {
         "amount": payment.get("amount_paid") or payment.get("amount_requested"),
         "status": payment.get("status"),
         "type": inner.get("type"),
-        "paid_at": _object(payment.get("status_transitions")).get("paid_at"),
+        "paid_at": object_of(payment.get("status_transitions")).get("paid_at"),
         "reference": named_id(inner.get(str(inner.get("type")))),
     }
 
@@ -415,7 +417,8 @@ def require_readable(answer: StripeJson) -> None:
 # Reading single fields ------------------------------------------------------------------------------
 
 
-def _object(value: JsonValue | None) -> StripeJson:
+def object_of(value: JsonValue | None) -> StripeJson:
+    """Return an object as it is; an empty one for anything else."""
     return value if isinstance(value, dict) else {}
 
 
@@ -426,7 +429,7 @@ def objects_in(value: JsonValue | None) -> list[StripeJson]:
 
 def _entries(holder: StripeJson, name: str) -> list[StripeJson]:
     """Return the entries of a list inside an object; without the list, it is not known to be empty."""
-    data = _object(holder.get(name)).get("data")
+    data = object_of(holder.get(name)).get("data")
     entries = objects_in(data)
     is_whole = isinstance(data, list) and len(entries) == len(data)
     return _present(holder, name, entries if is_whole else None)
@@ -455,7 +458,7 @@ def _time(value: JsonValue | None) -> datetime | None:
 
 def named_id(value: JsonValue | None) -> str | None:
     """Return the id of a reference, expanded or not."""
-    return _text(_object(value).get("id")) if isinstance(value, dict) else _text(value)
+    return _text(object_of(value).get("id")) if isinstance(value, dict) else _text(value)
 
 
 def _references(value: JsonValue | None) -> tuple[str, ...]:

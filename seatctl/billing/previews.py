@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from seatctl.billing.objects import objects_in, read_preview
+from seatctl.billing.objects import object_of, objects_in, read_preview
 from seatctl.billing.port import StripeJson
 from seatctl.errors import JsonValue
 from seatctl.models.call import from_epoch
@@ -93,13 +93,11 @@ def _is_cut(invoice: StripeJson) -> bool:
 
 
 def _lines(invoice: StripeJson) -> StripeJson:
-    held = invoice.get("lines")
-    return held if isinstance(held, dict) else {}
+    return object_of(invoice.get("lines"))
 
 
 def _about(line: StripeJson) -> list[StripeJson]:
-    parent = line.get("parent")
-    about = parent if isinstance(parent, dict) else {}
+    about = object_of(line.get("parent"))
     details = (about.get(f"{kind}_details") for kind in ("subscription_item", "invoice_item"))
     return [part for part in details if isinstance(part, dict)]
 

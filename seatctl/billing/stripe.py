@@ -174,12 +174,7 @@ class StripeBilling:
 
     def _note_time(self, headers: object) -> None:
         """Read the `Date` header, which refusals have as well."""
-        named = (
-            {str(name).lower(): str(value) for name, value in headers.items()}
-            if isinstance(headers, Mapping)
-            else {}
-        )
-        self._clock = _moment(named.get("date", "")) or self._clock
+        self._clock = _moment(_by_name(headers).get("date", "")) or self._clock
 
 
 def _require_readable(call: Read | Write, name: str, answer: StripeJson) -> None:
@@ -190,6 +185,12 @@ def _require_readable(call: Read | Write, name: str, answer: StripeJson) -> None
         # Not retried: Stripe itself would send the object in the same form again.
         error.message = f"the answer to {name} cannot be used: {error.message}"
         raise
+
+
+def _by_name(headers: object) -> dict[str, str]:
+    """Return headers by their names in lower case."""
+    listed = headers.items() if isinstance(headers, Mapping) else ()
+    return {str(name).lower(): str(value) for name, value in listed}
 
 
 def _since(started: float) -> str:
@@ -344,8 +345,7 @@ def _failure(error: stripe.StripeError, call: str) -> Failure:
         value = detail.get(name)
         return value if isinstance(value, str) else None
 
-    headers = {str(name).lower(): str(value) for name, value in (error.headers or {}).items()}
-    after = headers.get("retry-after", "")
+    after = _by_name(error.headers).get("retry-after", "")
     return Failure(
         status=error.http_status,
         type=text("type"),

@@ -285,8 +285,8 @@ def reclaim(
     """
     import shlex
 
+    from seatctl.rules.assignment import read_revocation_limit
     from seatctl.rules.dates import span
-    from seatctl.rules.revocations import limit
     from seatctl.services.seats.assign import ReclaimOptions, reclaim_seats
 
     if never_claimed is None and inactive is None and not suspended:
@@ -295,7 +295,11 @@ def reclaim(
             hint=shlex.join(["seatctl", "seats", "reclaim", subscription, "--inactive", "90"]),
         )
     options = ReclaimOptions(
-        limit(max_revoke), never_claimed, inactive, suspended, None if grace is None else span(grace)
+        read_revocation_limit(max_revoke),
+        never_claimed,
+        inactive,
+        suspended,
+        None if grace is None else span(grace),
     )
     ctx.emit(reclaim_seats(ctx.ledger, ctx.call, subscription, options), handle="email")
 

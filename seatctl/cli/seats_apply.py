@@ -91,7 +91,7 @@ def apply(
       seatctl seats apply seats.csv --prune --save plan.jsonl
       seatctl seats apply --saved plan.jsonl
     """
-    from seatctl.rules.revocations import limit
+    from seatctl.rules.assignment import read_revocation_limit
     from seatctl.services.seats.apply import ApplyOptions
 
     if saved is not None:
@@ -112,7 +112,7 @@ def apply(
         raise UsageError("--max-spend limits what --buy-shortfall buys", hint="add --buy-shortfall")
     if overwrite and save is None:
         raise UsageError("--overwrite replaces the file that --save names", hint="add --save PLAN")
-    revocation_limit = limit(max_revoke)
+    revocation_limit = read_revocation_limit(max_revoke)
     plan_file = ctx.target(save, file, overwrite=overwrite) if save not in {None, "-"} else None
     named = _stage(ctx, file, subscription or [], mapping)
     options = ApplyOptions(

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -54,8 +55,8 @@ def named_in_metadata(text: str | None) -> str | None:
 def slug_from_product(*candidates: str | None) -> str:
     """Return the first of `candidates` that is a valid slug, else a slug made from the last of them."""
     for candidate in candidates:
-        if candidate and _is_slug(candidate):
-            return candidate
+        with suppress(BadName):
+            return check_slug(candidate or "")
     plain = unicodedata.normalize("NFKD", candidates[-1] or "").encode("ascii", "ignore").decode().lower()
     return "-".join(re.findall(r"[a-z0-9]+", plain))[:_LONGEST_BASE].strip("-") or "plan"
 
@@ -73,14 +74,6 @@ def unique(base: str, is_taken: Callable[[str], bool]) -> str:
 def taken_in(keys: set[str]) -> Callable[[str], bool]:
     """Return a function that says whether a name is among these keys (`name_key`)."""
     return lambda name: name_key(name) in keys
-
-
-def _is_slug(text: str) -> bool:
-    try:
-        check_slug(text)
-    except BadName:
-        return False
-    return True
 
 
 def _words(text: str) -> list[str]:

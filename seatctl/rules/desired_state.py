@@ -15,13 +15,14 @@ from seatctl.models.report import counted
 from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import (
     NoSeatsLeft,
+    RevocationCount,
+    RevocationLimit,
+    check_revocations,
     require_home,
     require_usable,
     shortage,
 )
 from seatctl.rules.people import checked_row
-from seatctl.rules.revocations import RevocationCount, RevocationLimit
-from seatctl.rules.revocations import check as check_revocations
 
 FIELDS = ("email", "subscription", "name", "group", "until")
 """The columns of a file, in the order in which their values are read."""

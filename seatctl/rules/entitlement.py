@@ -133,23 +133,16 @@ def ways_out(
         return [f"seatctl users reactivate {email}"]
     if answer.reason == "unknown_user" and check_email(email):
         return ["seatctl users list"]  # a text that is not an address cannot be added
-    if open_request is not None:
-        return [*_further(open_request), _buy(plan)]
+    if open_request is not None and open_request.place is None:
+        return [f"seatctl requests approve {open_request.number}", _buy(plan)]
+    if open_request is not None:  # enough seats for the waitlist
+        name = open_request.subscription
+        more = [f"seatctl subs add-seats {_quoted(name)} {open_request.place}"] if name else []
+        return [*more, _buy(plan)]
     add = [f"seatctl users add {email}"] if answer.reason == "unknown_user" else []
     wanted = subscription or (known[0] if len(known) == 1 else None)
     request = f"seatctl requests create {email}"
     return [*add, request + (f" --subscription {_quoted(wanted)}" if wanted else ""), _buy(plan)]
-
-
-def _further(open_request: OpenRequest) -> list[str]:
-    """Return the command that moves a request on: a decision, or enough seats for the waitlist."""
-    if open_request.place is None:
-        return [f"seatctl requests approve {open_request.number}"]
-    return (
-        [f"seatctl subs add-seats {_quoted(open_request.subscription)} {open_request.place}"]
-        if open_request.subscription
-        else []
-    )
 
 
 def _buy(plan: str | None) -> str:

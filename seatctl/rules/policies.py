@@ -5,7 +5,7 @@ docs/architecture.md says what a policy is for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, replace
 from enum import StrEnum
 from typing import Final
@@ -214,7 +214,7 @@ def check_term(policy: Policy, interval: Interval, count: int) -> None:
         raise BadPolicy(
             f"this policy is not possible: {named} {is_not} shorter than a term, which may have only"
             f" {term} days: {never}",
-            hint=f"use {term_options(wrong, term)}",
+            hint=f"use {' '.join(f'--set {name}={term // 4}' for name in wrong)}",
             data={"field": wrong[0], "fields": [*wrong], "days": term, "possible": term // 4},
         )
 
@@ -225,11 +225,6 @@ def _days_before_the_end(policy: Policy) -> dict[str, int]:
         "addon_cutoff_days": policy.addon_cutoff_days,
         "renewal_window_days": policy.renewal_window_days if _has_window(policy) else 0,
     }
-
-
-def term_options(fields: Iterable[str], term: int) -> str:
-    """Return the options that make these fields shorter than a term of `term` days."""
-    return " ".join(f"--set {name}={term // 4}" for name in fields)
 
 
 def _has_window(policy: Policy) -> bool:

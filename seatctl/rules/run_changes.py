@@ -59,9 +59,11 @@ def _waiting(payload: Facts, name: str) -> str | None:
 
 
 def _of_subscription(change: ChangedFact) -> str | None:
-    name, before, after = _name(change), change.before, change.after
-    if name is None or after is None or after.get("status") == "canceled":
+    before, after = change.before, change.after
+    subject = (after or {}).get("name") or change.subject
+    if not subject or after is None or after.get("status") == "canceled":
         return None
+    name = quote(str(subject))
     if before is None:
         return f"seatctl subs cancel {name} --now --refund"
     opposites = {
@@ -124,12 +126,6 @@ def _settings(before: Facts, after: Facts) -> Iterator[tuple[str, str]]:
     for key, value in old_policy.items():
         if value != new_policy.get(key):
             yield key, typed_form(value)
-
-
-def _name(change: ChangedFact) -> str | None:
-    after = change.after or {}
-    name = after.get("name") or change.subject
-    return quote(str(name)) if name else None
 
 
 def differences(before: JsonValue, after: JsonValue) -> list[str]:

@@ -86,7 +86,7 @@ def increase(state: SubscriptionState, seats: int, at: datetime) -> Target:
     closes = state.current_end - timedelta(days=policy.addon_cutoff_days)
     if policy.addon_cutoff_days and not state.renewed and at >= closes:
         raise _window_closed(state, seats, at)
-    return Target(_with(state.now, seats), _with(state.next, seats))
+    return Target(*(replace(term, seats=term.seats + seats) for term in (state.now, state.next)))
 
 
 def check_added_seats(state: SubscriptionState, target: Target, seats: int) -> None:
@@ -280,10 +280,6 @@ def bills_by_own_invoice(state: SubscriptionState) -> bool:
     return state.policy.increase is Increase.FULL_PRICE or state.by_hand or state.renewed
 
 
-def _with(term: TermContent, more: int) -> TermContent:
-    return replace(term, seats=term.seats + more)
-
-
 def _window_closed(state: SubscriptionState, seats: int, at: datetime) -> SeatctlError:
     """Return the refusal of added seats near the term's end; a renewal can have more seats."""
     policy = state.policy
@@ -363,10 +359,6 @@ def _show(state: SubscriptionState) -> str:
     return hints.command("subs", "show", state.name)
 
 
-def _people(number: int) -> str:
-    return "1 person" if number == 1 else f"{number} people"
-
-
 def _day(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d")
 
@@ -375,10 +367,10 @@ def check_room(state: SubscriptionState, seats: int, leaving: int) -> None:
     """Raise `below_assigned` unless the people who stay fit into `seats`."""
     short = state.assigned - leaving - seats
     if short > 0:
+        people = "1 person" if state.assigned == 1 else f"{state.assigned} people"
         raise refuse(
             Code.BELOW_ASSIGNED,
-            f"{state.name} has {_people(state.assigned)} assigned; with {seats} seats,"
-            f" {short} of them would lose a seat",
+            f"{state.name} has {people} assigned; with {seats} seats, {short} of them would lose a seat",
             hint="say whose: --revoke newest (or oldest, suspended, unclaimed), or --revoke-from FILE",
             data={
                 "subscription": state.name,

@@ -19,6 +19,7 @@ from seatctl.ledger.undo import held_seats
 from seatctl.models.call import Call, format_time
 from seatctl.models.report import Record, Report, change_report
 from seatctl.models.role import Action
+from seatctl.rules.assignment import RevocationLimit
 from seatctl.rules.desired_state import (
     Changes,
     DesiredRow,
@@ -29,7 +30,6 @@ from seatctl.rules.desired_state import (
     require_named,
     summary,
 )
-from seatctl.rules.revocations import RevocationLimit
 from seatctl.services.users.permissions import allow
 
 COLUMNS = ("line", "email", "subscription", "result", "until", "error")

@@ -25,13 +25,14 @@ from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules.assignment import (
     NoSeatsLeft,
+    RevocationCount,
+    RevocationLimit,
+    check_revocations,
     require_home,
     require_usable,
     seats_to_take,
     shortage,
 )
-from seatctl.rules.revocations import RevocationCount, RevocationLimit
-from seatctl.rules.revocations import check as check_revocations
 from seatctl.services.users.people import (
     People,
     require_active,

@@ -17,9 +17,9 @@ from seatctl.ledger.desired import differences
 from seatctl.ledger.transaction import Journal
 from seatctl.models.call import format_time
 from seatctl.models.subscription import Subscription
+from seatctl.rules.assignment import RevocationLimit
 from seatctl.rules.desired_state import Changes, DesiredRow
 from seatctl.rules.emails import email_key
-from seatctl.rules.revocations import RevocationLimit
 from seatctl.services.seats.apply import ApplyOptions, ComparisonCheck
 from seatctl.system.files import new_file
 
