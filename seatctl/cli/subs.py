@@ -241,7 +241,7 @@ def add_seats(
       seatctl subs add-seats design 5 --dry-run
     """
     from seatctl.services.subscriptions.change_operation import prepare_added_seats
-    from seatctl.services.subscriptions.proposal import ChangeOptions
+    from seatctl.services.subscriptions.snapshot import ChangeOptions
 
     options = ChangeOptions(max_spend, request_id, promo, coupon, on_account)
     proposal = prepare_added_seats(ctx.ledger, ctx.billing, ctx.call, subscription, seats, options)
@@ -269,7 +269,7 @@ def set_seats(
       seatctl subs set-seats design 10 --revoke-from leavers.csv --dry-run
     """
     from seatctl.services.subscriptions.change_operation import prepare_seat_total
-    from seatctl.services.subscriptions.proposal import ChangeOptions
+    from seatctl.services.subscriptions.snapshot import ChangeOptions
 
     departures = departures_of(ctx, subscription, seats, revoke, revoke_from)
     options = ChangeOptions(max_spend, request_id)
@@ -297,7 +297,7 @@ def change_plan(
       seatctl subs change-plan design pro --at-renewal
     """
     from seatctl.services.subscriptions.change_operation import prepare_plan_change
-    from seatctl.services.subscriptions.proposal import ChangeOptions
+    from seatctl.services.subscriptions.snapshot import ChangeOptions
 
     options = ChangeOptions(max_spend, request_id, promo, coupon)
     proposal = prepare_plan_change(
@@ -331,8 +331,8 @@ def renew(
       seatctl subs renew design --on-account --due-in 30d --dry-run
     """
     from seatctl.services.charging.payer import find_discounts
-    from seatctl.services.subscriptions.proposal import ChangeOptions
     from seatctl.services.subscriptions.renew_operation import RenewalOptions, prepare_renewal
+    from seatctl.services.subscriptions.snapshot import ChangeOptions
 
     renewal = RenewalOptions(
         seats,
@@ -385,7 +385,7 @@ def billing(
     from seatctl.services.subscriptions.billing_operation import prepare_billing
     from seatctl.services.subscriptions.billing_operation import show as show_billing
     from seatctl.services.subscriptions.portal import open_portal
-    from seatctl.services.subscriptions.proposal import ChangeOptions
+    from seatctl.services.subscriptions.snapshot import ChangeOptions
 
     details = read_details(email, name, address or [], tax_id or [], payment_method)
     if portal and details:
@@ -455,7 +455,7 @@ def resume(
       seatctl subs resume design --max-spend 60.00 --yes
     """
     from seatctl.services.subscriptions.cancel_operation import prepare_resume
-    from seatctl.services.subscriptions.proposal import ChangeOptions
+    from seatctl.services.subscriptions.snapshot import ChangeOptions
 
     options = ChangeOptions(max_spend, request_id)
     proposal = prepare_resume(ctx.ledger, ctx.billing, ctx.call, subscription, options)

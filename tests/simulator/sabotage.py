@@ -461,9 +461,9 @@ def _schedule(stack: ExitStack) -> None:
 
 @fault("classic mode", 9, "classic", "classic billing prorates by what the item holds after a decrease")
 def _classic_mode(stack: ExitStack) -> None:
-    from seatctl.services.subscriptions import classic_billing
+    from seatctl.services.subscriptions import previews
 
-    everywhere(stack, classic_billing, "require_true_credit", lambda *_, **__: None)
+    everywhere(stack, previews, "require_true_credit", lambda *_, **__: None)
 
 
 @fault("tax unknown", 9, "tax", "with tax on, a purchase is tried whose tax Stripe cannot tell")

@@ -33,7 +33,7 @@ from seatctl.services.operations import handlers
 from seatctl.services.operations.steps import OperationRun, Payload, SubscriptionPayload
 from seatctl.services.operations.submit import end_as_failed, perform
 from seatctl.services.purchases.buy_operation import known_customer
-from seatctl.services.subscriptions.snapshot import read_running
+from seatctl.services.subscriptions.snapshot import ChangeRequest, read_running
 from seatctl.services.users.permissions import allow
 
 _STILL_CARRIED_OUT = timedelta(minutes=2)
@@ -163,7 +163,7 @@ def _say_what_the_policy_allows(
     if argv[1:3] not in (["subs", "set-seats"], ["subs", "change-plan"]):
         return
     try:
-        snapshot = read_running(ledger, billing(), call, argv[3], Action.ADD_SEATS)
+        snapshot = read_running(ChangeRequest(ledger, billing(), call, argv[3], Action.ADD_SEATS, {}))
         state = snapshot.state
         if argv[2] == "change-plan":
             subscription_changes.change_plan(

@@ -16,8 +16,7 @@ from seatctl.rules.desired_state import Changes, SubscriptionComparison, sentenc
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.services.operations.submit import Proposal, submit_proposal
 from seatctl.services.subscriptions.change_operation import prepare_added_seats
-from seatctl.services.subscriptions.proposal import ChangeOptions
-from seatctl.services.subscriptions.snapshot import TermPayload
+from seatctl.services.subscriptions.snapshot import ChangeOptions, TermPayload
 
 
 @dataclass(frozen=True, slots=True)

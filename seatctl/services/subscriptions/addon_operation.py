@@ -7,7 +7,7 @@ from datetime import datetime
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price, read_subscription
-from seatctl.billing.port import Billing, MissingInStripe, StripeJson
+from seatctl.billing.port import MissingInStripe, StripeJson
 from seatctl.billing.previews import RECURRING, read_preview_without_pending
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.models.call import format_time
@@ -36,7 +36,7 @@ from seatctl.services.operations.handlers import Apply, OperationHandler, regist
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import Proposal
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.proposal import ChangeOptions, priced_proposal, spend_limit
+from seatctl.services.subscriptions.proposal import priced_proposal, spend_limit
 from seatctl.services.subscriptions.snapshot import (
     ItemGone,
     SubscriptionSnapshot,
@@ -71,14 +71,7 @@ class _Line:
 
 
 def prepare_addon(
-    billing: Billing,
-    snapshot: SubscriptionSnapshot,
-    target: Target,
-    seats: int,
-    options: ChangeOptions,
-    requested: dict[str, JsonValue],
-    what: str,
-    list_price: int,
+    snapshot: SubscriptionSnapshot, target: Target, seats: int, what: str, list_price: int
 ) -> Proposal:
     """Price `seats` more: in full, or for the rest of the term if it was renewed by hand.
 
@@ -87,46 +80,37 @@ def prepare_addon(
 
     Raises `max_spend_exceeded`, `no_unit_price`, `card_required`.
     """
-    subscription, state = snapshot.subscription, snapshot.state
+    state, options = snapshot.state, snapshot.change.options
     line = _line(snapshot, seats, list_price)
-    own_invoice = OwnInvoice(
-        customer=snapshot.mirror.customer_id,
-        stripe_subscription=snapshot.mirror.id,
-        payment_method=snapshot.mirror.default_payment_method,
-        product=snapshot.item.price.product_id,
-        currency=subscription.currency,
-        unit_amount=line.unit_amount,
-        quantity=line.quantity,
-        description=f"{counted(seats, 'added seat')} of {subscription.name}"
-        f" until {state.current_end:%Y-%m-%d}",
-        discounts=discount_forms(find_discounts(billing, options.promo, options.coupon)) or "",
-        max_spend=spend_limit(options, subscription.currency),
-        due_days=_DUE_DAYS if options.on_account else None,
-        covers_from=format_time(line.covers_from),
-        covers_until=format_time(state.current_end),
-        tax_behavior=snapshot.item.price.tax_behavior,
-        automatic_tax=snapshot.mirror.automatic_tax,
-        tax_rates=snapshot.item.tax_rates or snapshot.mirror.tax_rates,
+    discounts = discount_forms(find_discounts(snapshot.billing, options.promo, options.coupon))
+    draft = own_invoice_of(
+        snapshot,
+        snapshot.item.price.product_id,
+        line.unit_amount,
+        line.quantity,
+        f"{counted(seats, 'added seat')} of {snapshot.name} until {state.current_end:%Y-%m-%d}",
+        discounts,
+        _DUE_DAYS if options.on_account else None,
+        line.covers_from,
+        state.current_end,
     )
     if not options.on_account:
-        require_card(billing, snapshot.mirror, snapshot.name)
-    preview = preview_own_invoice(billing, snapshot, own_invoice)
-    check_spend(preview.amount_due, subscription.currency, options.max_spend)
+        require_card(snapshot.billing, snapshot.mirror, snapshot.name)
+    own_invoice, preview = price_own_invoice(snapshot, draft)
+    check_spend(preview.amount_due, snapshot.currency, options.max_spend)
     payload = AddonPayload(
         **term_fields(snapshot, target),
-        own_invoice=with_agreed_total(own_invoice, preview),
+        own_invoice=own_invoice,
         renewed_by=metadata_of(snapshot.mirror, snapshot.item).get(RENEWED) if state.renewed else None,
         by_hand=state.by_hand,
         due_now=preview.amount_due,
         summary=f"changed {what}",
+        warnings=unused_discount_warning(len(discounts), preview.discounts, preview.total),
     )
     return priced_proposal(
         snapshot,
-        requested,
         payload,
-        options,
         f"Change {what}?",
-        warnings=discount_warnings(own_invoice, preview),
         carried_over=preview.carried_over,
         on_account=options.on_account,
     )
@@ -152,31 +136,48 @@ def _line(snapshot: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
     return _Line(rest_of_term + (upcoming * seats if state.renewed else 0), 1, snapshot.stripe_time)
 
 
-def discount_warnings(own_invoice: OwnInvoice, preview: Preview) -> tuple[str, ...]:
-    """Return a warning if one of the invoice's discounts takes nothing off."""
-    given = len(own_invoice.discounts) if isinstance(own_invoice.discounts, list) else 0
-    return unused_discount_warning(given, preview.discounts, preview.total)
+def own_invoice_of(
+    snapshot: SubscriptionSnapshot,
+    product: str,
+    unit_amount: int,
+    quantity: int,
+    description: str,
+    discounts: list[JsonValue],
+    due_days: int | None,
+    covers_from: datetime,
+    covers_until: datetime,
+) -> OwnInvoice:
+    """Return an invoice of our own: its customer, card, currency and tax are those of the subscription."""
+    return OwnInvoice(
+        customer=snapshot.mirror.customer_id,
+        stripe_subscription=snapshot.mirror.id,
+        payment_method=snapshot.mirror.default_payment_method,
+        product=product,
+        currency=snapshot.currency,
+        unit_amount=unit_amount,
+        quantity=quantity,
+        description=description,
+        discounts=discounts or "",
+        max_spend=spend_limit(snapshot),
+        due_days=due_days,
+        covers_from=format_time(covers_from),
+        covers_until=format_time(covers_until),
+        tax_behavior=snapshot.item.price.tax_behavior,
+        automatic_tax=snapshot.mirror.automatic_tax,
+        tax_rates=snapshot.item.tax_rates or snapshot.mirror.tax_rates,
+    )
 
 
-def with_agreed_total(own_invoice: OwnInvoice, preview: Preview) -> OwnInvoice:
-    """Return the invoice with the total that was agreed on.
-
-    A total too small to charge is only noted as a debt by Stripe, and may become due.
-    """
-    return replace(own_invoice, shown=max(preview.amount_due, preview.total))
-
-
-def require_unit_price(snapshot: SubscriptionSnapshot, plan: Plan, billing: Billing) -> None:
+def require_unit_price(snapshot: SubscriptionSnapshot, plan: Plan) -> None:
     """Raise `no_unit_price` unless the plan's price is an amount per seat.
 
     The ledger holds 0 for a price without one.
     """
     if plan.unit_amount:
         return
-    is_current_price = plan.price_id == snapshot.item.price.id
-    price = (
-        snapshot.item.price if is_current_price else read_price(billing.read(endpoints.price(plan.price_id)))
-    )
+    price = snapshot.item.price
+    if price.id != plan.price_id:
+        price = read_price(snapshot.billing.read(endpoints.price(plan.price_id)))
     if price.unit_amount is None:
         raise _no_unit_price(snapshot.name, plan.slug)
 
@@ -190,10 +191,11 @@ def _no_unit_price(name: str, plan: str) -> SeatctlError:
     )
 
 
-def preview_own_invoice(billing: Billing, snapshot: SubscriptionSnapshot, own_invoice: OwnInvoice) -> Preview:
-    """Return what Stripe would charge for the invoice, with tax; other waiting items are not on it.
+def price_own_invoice(snapshot: SubscriptionSnapshot, own_invoice: OwnInvoice) -> tuple[OwnInvoice, Preview]:
+    """Return the invoice with the total to agree on, and what Stripe would charge for it, with tax.
 
-    It is previewed as a new subscription, because Stripe does not preview standalone invoices.
+    Other waiting items are not on it. It is previewed as a new subscription, because Stripe does not preview
+    standalone invoices. A total too small to charge is only noted as a debt by Stripe, and may become due.
     """
     recurring = snapshot.item.price
     price = price_data(own_invoice)
@@ -209,11 +211,11 @@ def preview_own_invoice(billing: Billing, snapshot: SubscriptionSnapshot, own_in
         form["automatic_tax"] = {"enabled": True}
 
     def preview(extra: dict[str, JsonValue]) -> StripeJson:
-        return billing.read(endpoints.preview_invoice({**form, **extra}))
+        return snapshot.billing.read(endpoints.preview_invoice({**form, **extra}))
 
-    invoice_preview = read_preview_without_pending(preview({}), lambda: preview(RECURRING))
-    check_tax(invoice_preview.tax_status, address_hint(snapshot.name))
-    return invoice_preview
+    priced = read_preview_without_pending(preview({}), lambda: preview(RECURRING))
+    check_tax(priced.tax_status, address_hint(snapshot.name))
+    return replace(own_invoice, shown=max(priced.amount_due, priced.total)), priced
 
 
 def _run(running: OperationRun[AddonPayload]) -> Apply:

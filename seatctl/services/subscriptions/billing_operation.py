@@ -37,10 +37,16 @@ from seatctl.services.charging.pay_invoice import (
 from seatctl.services.charging.payer import require_customer, require_given_card, saved_method
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import OperationRun, SubscriptionPayload
-from seatctl.services.operations.submit import OperationRequest, Proposal, charge_note
+from seatctl.services.operations.submit import Proposal, charge_note
 from seatctl.services.subscriptions.finish import After, final_transaction
-from seatctl.services.subscriptions.proposal import ChangeOptions, repeated_proposal, unless_changed
-from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, read_snapshot, require_unscheduled
+from seatctl.services.subscriptions.proposal import change_proposal, repeated_proposal
+from seatctl.services.subscriptions.snapshot import (
+    ChangeOptions,
+    ChangeRequest,
+    SubscriptionSnapshot,
+    read_snapshot,
+    require_unscheduled,
+)
 
 _COLUMNS = ("name", "billing_email", "due_now", "currency", "pays", "result")
 
@@ -156,11 +162,12 @@ def prepare_billing(
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger, `max_spend_exceeded`.
     """
-    requested = _requested(details)
-    repetition = repeated_proposal(ledger, call, handle, requested, Action.MANAGE_SUBSCRIPTION, options)
-    if repetition is not None:
+    change = ChangeRequest(
+        ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION, _requested(details), options
+    )
+    if (repetition := repeated_proposal(change)) is not None:
         return repetition
-    snapshot = read_snapshot(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    snapshot = read_snapshot(change)
     if details.payment_method is not None and snapshot.mirror.default_payment_method is not None:
         require_unscheduled(snapshot)  # a subscription's own card is part of the Stripe subscription
     raw = require_customer(billing, snapshot.subscription, snapshot.mirror.customer_id)
@@ -193,9 +200,6 @@ def prepare_billing(
         due_now=due,
         summary=f"changed the billing of {name}: {changes}",
     )
-    request = OperationRequest(
-        payload.kind, requested, payload, snapshot.subscription.id, request_id=options.request_id
-    )
     row: dict[str, JsonValue] = {
         "name": name,
         "billing_email": details.email or read_customer(raw).email,
@@ -203,16 +207,9 @@ def prepare_billing(
         "currency": currency,
         "pays": None if paid_invoice is None else paid_invoice.number,
     }
-    return Proposal(
-        request,
-        row,
-        payload.summary,
-        f"Change the billing of {name}?",
-        (f"Changes: {changes}", charge_note(due, currency)),
-        due=due,
-        currency=currency,
-        columns=_COLUMNS,
-        guard=unless_changed(snapshot),
+    notes = (f"Changes: {changes}", charge_note(due, currency))
+    return change_proposal(
+        snapshot, payload, row, f"Change the billing of {name}?", notes, _COLUMNS, currency
     )
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from seatctl.billing import endpoints
-from seatctl.billing.port import Billing, MissingInStripe
+from seatctl.billing.objects import read_preview
+from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe
 from seatctl.errors import Code, ExitCode, JsonValue, NotAllowed, SeatctlError, StripeRefused, refuse
 from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import Ledger
@@ -19,7 +20,6 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call, format_time
 from seatctl.models.money import format_money
 from seatctl.models.plan import Renewal
-from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription, SubscriptionState
 from seatctl.models.subscription_status import SubscriptionStatus
@@ -30,15 +30,14 @@ from seatctl.rules.typed_json import dump, stored_as
 from seatctl.services.charging.pay_invoice import require_no_payment_processing
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
 from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun, SubscriptionPayload
-from seatctl.services.operations.submit import OperationRequest, Proposal
-from seatctl.services.subscriptions.classic_billing import require_true_credit
+from seatctl.services.operations.submit import Proposal
 from seatctl.services.subscriptions.finish import After, final_transaction
-from seatctl.services.subscriptions.previews import total_after
+from seatctl.services.subscriptions.previews import require_true_credit
 from seatctl.services.subscriptions.proposal import (
-    ChangeOptions,
+    change_proposal,
+    content_row,
     repeated_proposal,
     unchanged_proposal,
-    unless_changed,
 )
 from seatctl.services.subscriptions.refunds import (
     SubscriptionInvoices,
@@ -49,6 +48,8 @@ from seatctl.services.subscriptions.refunds import (
 )
 from seatctl.services.subscriptions.resume_operation import prepare_restart
 from seatctl.services.subscriptions.snapshot import (
+    ChangeOptions,
+    ChangeRequest,
     SubscriptionSnapshot,
     check_running,
     read_changeable,
@@ -94,57 +95,50 @@ def prepare_cancel(
     Raises UnknownSubscription, RoleRequired, ForeignLedger, `nothing_to_give_back`, `not_refundable`.
     """
     requested: dict[str, JsonValue] = {"cancel": "now" if now else "at_period_end", "refund": refund}
-    repetition = repeated_proposal(ledger, call, handle, requested, Action.MANAGE_SUBSCRIPTION)
-    if repetition is not None:
+    change = ChangeRequest(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION, requested)
+    if (repetition := repeated_proposal(change)) is not None:
         return repetition
-    snapshot = read_changeable(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    snapshot = read_changeable(change)
     if snapshot.state.status.is_over:
         row = {**_row(snapshot), "seats": snapshot.subscription.capacity}
-        return _unchanged(ledger, snapshot, requested, f"{snapshot.name} has already ended", row)
+        return unchanged_proposal(snapshot, CancelPayload.kind, f"{snapshot.name} has already ended", row)
     if snapshot.state.status not in _STILL_INVOICED:
-        check_running(ledger, snapshot)
-    require_unshared(ledger, snapshot, "canceling it")
-    if now:
-        return _cancel_now(billing, snapshot, requested, refund=refund)
-    return _cancel_at_end(ledger, billing, snapshot, requested)
+        check_running(snapshot)
+    require_unshared(snapshot, "canceling it")
+    return _cancel_now(snapshot, refund=refund) if now else _cancel_at_end(snapshot)
 
 
 def prepare_resume(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, options: ChangeOptions | None = None
+    ledger: Ledger, billing: Billing, call: Call, handle: str, options: ChangeOptions
 ) -> Proposal:
     """Check taking back a cancellation at the end of the period, or ending a pause.
 
     Raises `ends_by_itself`, NotRunning. A subscription that Stripe has paused also raises `card_required` and
     `max_spend_exceeded`.
     """
-    options = options or ChangeOptions()
-    requested: dict[str, JsonValue] = {"resume": True}
-    repetition = repeated_proposal(ledger, call, handle, requested, Action.MANAGE_SUBSCRIPTION, options)
-    if repetition is not None:
+    change = ChangeRequest(
+        ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION, {"resume": True}, options
+    )
+    if (repetition := repeated_proposal(change)) is not None:
         return repetition
-    snapshot = read_changeable(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    snapshot = read_changeable(change)
     if snapshot.state.status is SubscriptionStatus.PAUSED:
-        return prepare_restart(billing, snapshot, requested, options)
+        return prepare_restart(snapshot)
     if snapshot.mirror.pause is not None and not snapshot.state.status.is_over:
-        return _resume_collection(snapshot, requested)
-    check_running(ledger, snapshot)
-    require_unshared(ledger, snapshot, "resuming it")
+        return _resume_collection(snapshot)
+    check_running(snapshot)
+    require_unshared(snapshot, "resuming it")
     state = snapshot.state
     if state.policy.renewal is Renewal.MANUAL:
         raise _ends_by_itself(state, snapshot.stripe_time)
     if state.ends_at is None:
-        return _unchanged(
-            ledger,
-            snapshot,
-            requested,
-            f"{state.name} is not canceled; it renews on {_day(state.period_end)}",
-        )
+        return _unchanged(snapshot, f"is not canceled; it renews on {state.period_end:%Y-%m-%d}")
     form: dict[str, JsonValue] = {"cancel_at_period_end": False}
     if not snapshot.mirror.cancel_at_period_end:
         form = {"cancel_at": ""}  # the customer portal and the dashboard set only `cancel_at`
-    summary = f"resumed {state.name}; it renews on {_day(state.period_end)}"
+    summary = f"resumed {state.name}; it renews on {state.period_end:%Y-%m-%d}"
     payload = replace(_payload(snapshot, summary), update=form)
-    next_invoice = total_after(billing, snapshot, form)
+    next_invoice = _total_after(snapshot, form)
     row: dict[str, JsonValue] = {
         **_row(snapshot),
         "seats_until": None,
@@ -152,65 +146,69 @@ def prepare_resume(
         "next_invoice": next_invoice,
     }
     price = "" if next_invoice is None else f": {format_money(next_invoice, snapshot.currency)}"
-    notes = (f"Nothing is charged now; it renews on {_day(state.period_end)}{price}.",)
+    notes = (f"Nothing is charged now; it renews on {state.period_end:%Y-%m-%d}{price}.",)
     undo = hints.command("subs", "cancel", state.name)
-    return _proposal(snapshot, requested, payload, row, f"Resume {state.name}?", notes, undo)
+    return _proposal(snapshot, payload, row, f"Resume {state.name}?", notes, undo)
 
 
 def _ends_by_itself(state: SubscriptionState, at: datetime) -> SeatctlError:
     """Refuse to resume a subscription that is renewed by hand; the hint says when it can be renewed."""
     opening = window_opens(state)
     is_open = at >= opening and not state.renewed
-    from_date = "" if is_open else f", from {_day(opening)} on"
+    from_date = "" if is_open else f", from {opening:%Y-%m-%d} on"
     return refuse(
         Code.ENDS_BY_ITSELF,
-        f"{state.name} is renewed by hand: it ends on {_day(state.period_end)} unless it is renewed"
+        f"{state.name} is renewed by hand: it ends on {state.period_end:%Y-%m-%d} unless it is renewed"
         f"{from_date}",
         hint=hints.command("subs", "renew" if is_open else "show", state.name),
         data={"subscription": state.name, "allowed_from": None if is_open else format_time(opening)},
     )
 
 
-def _resume_collection(snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]) -> Proposal:
+def _resume_collection(snapshot: SubscriptionSnapshot) -> Proposal:
     """End a pause of collection: Stripe collects again from the next invoice on. Charges nothing now."""
     name, cancel_at = snapshot.name, snapshot.mirror.cancel_at
     summary = f"resumed the collection of {name}"
     if cancel_at is not None and cancel_at <= snapshot.state.period_end:
-        summary += f"; it is still canceled, and ends on {_day(cancel_at)}"
+        summary += f"; it is still canceled, and ends on {cancel_at:%Y-%m-%d}"
     else:
-        summary += f"; its next invoice is collected on {_day(snapshot.state.period_end)}"
+        summary += f"; its next invoice is collected on {snapshot.state.period_end:%Y-%m-%d}"
     to_pay = [f"seatctl invoices pay {draft.handle}" for draft in snapshot.subscription.owed if draft.draft]
     if to_pay:
         summary += f"; still to pay: {', '.join(to_pay)}"
     payload = replace(_payload(snapshot, summary), update={"pause_collection": ""})
-    return _proposal(snapshot, requested, payload, _row(snapshot), f"Resume the collection of {name}?")
+    return _proposal(snapshot, payload, _row(snapshot), f"Resume the collection of {name}?")
 
 
-def _cancel_at_end(
-    ledger: Ledger, billing: Billing, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]
-) -> Proposal:
+def _total_after(snapshot: SubscriptionSnapshot, form: dict[str, JsonValue]) -> int | None:
+    """Return the next invoice's total after an update with `form`, in minor units; None if none follows."""
+    try:
+        return read_preview(snapshot.preview(form)).total
+    except (MissingInStripe, InvalidRequest):
+        return None
+
+
+def _cancel_at_end(snapshot: SubscriptionSnapshot) -> Proposal:
     state = snapshot.state
     end = snapshot.mirror.cancel_at
-    invoices = read_invoices(billing, snapshot)
+    invoices = read_invoices(snapshot)
     still_open = open_invoices.still_open(invoices.open, {})
     remark = open_invoices.summary_clause(still_open, at_once=False)
     if state.policy.renewal is Renewal.MANUAL:
-        ends = _day(end or state.period_end)
-        return _unchanged(
-            ledger, snapshot, requested, f"{state.name} ends by itself on {ends} unless it is renewed{remark}"
-        )
+        ends = end or state.period_end
+        return _unchanged(snapshot, f"ends by itself on {ends:%Y-%m-%d} unless it is renewed{remark}")
     if end is not None and end <= state.period_end:
-        return _unchanged(
-            ledger, snapshot, requested, f"{state.name} is already canceled; it ends on {_day(end)}{remark}"
-        )
+        return _unchanged(snapshot, f"is already canceled; it ends on {end:%Y-%m-%d}{remark}")
     is_past_due = snapshot.mirror.status is SubscriptionStatus.PAST_DUE
     owed = open_invoices.owed_since(invoices.open, past_due=is_past_due)
     seats_until = open_invoices.holds_until(state.period_end, owed, state.policy.grace_days)
     if state.status in _STILL_INVOICED:
         seats_until = snapshot.stripe_time
-    summary = f"canceled {state.name} at the end of its period, {_day(state.period_end)}"
+    summary = f"canceled {state.name} at the end of its period, {state.period_end:%Y-%m-%d}"
     if seats_until < state.period_end:
-        until = "entitle nobody" if seats_until <= snapshot.stripe_time else f"hold until {_day(seats_until)}"
+        until = (
+            "entitle nobody" if seats_until <= snapshot.stripe_time else f"hold until {seats_until:%Y-%m-%d}"
+        )
         summary += f"; its seats {until} unless it is paid"
     summary += remark
     payload = replace(
@@ -234,32 +232,30 @@ def _cancel_at_end(
     # `subs resume` would refuse the one, and end the pause of the other instead.
     is_final = state.status in _STILL_INVOICED or snapshot.mirror.pause is not None
     undo = None if is_final else hints.command("subs", "resume", state.name)
-    return _proposal(snapshot, requested, payload, row, question, notes, undo)
+    return _proposal(snapshot, payload, row, question, notes, undo)
 
 
 def _seats_note(state: SubscriptionState, seats_until: datetime, at: datetime) -> str:
     """Until when the seats hold. Seats of an unpaid period do not hold until its end."""
-    end = _day(state.period_end)
+    end = f"{state.period_end:%Y-%m-%d}"
     if seats_until >= state.period_end:
         return f"Its seats hold until {end}; nothing is given back."
-    until = "entitle nobody now" if seats_until <= at else f"hold until {_day(seats_until)}"
+    until = "entitle nobody now" if seats_until <= at else f"hold until {seats_until:%Y-%m-%d}"
     paid = f"if it is paid, they hold until {end}"
     return f"Its running period is not paid for: its seats {until}; {paid}. Nothing is given back."
 
 
-def _cancel_now(
-    billing: Billing, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue], *, refund: bool
-) -> Proposal:
-    subscription, invoices = snapshot.subscription, read_invoices(billing, snapshot)
-    require_no_payment_processing(billing, [invoice.id for invoice in invoices.open])
-    billed_now = final_invoice_total(billing, snapshot) if invoices.waiting and not refund else 0
+def _cancel_now(snapshot: SubscriptionSnapshot, *, refund: bool) -> Proposal:
+    invoices = read_invoices(snapshot)
+    require_no_payment_processing(snapshot.billing, [invoice.id for invoice in invoices.open])
+    billed_now = final_invoice_total(snapshot) if invoices.waiting and not refund else 0
     if refund:
-        require_true_credit(billing, snapshot, "the refund would be reckoned", invoices)
-    shares = credit_shares(billing, snapshot, invoices) if refund else ()
+        require_true_credit(snapshot, "the refund would be reckoned", invoices)
+    shares = credit_shares(snapshot, invoices) if refund else ()
     owed_less = sum(share.less for share in shares)
     still_open = open_invoices.still_open(invoices.open, {share.invoice: share.less for share in shares})
     clause = open_invoices.summary_clause(still_open, at_once=True)
-    summary = f"canceled {subscription.name} at once{clause}{_draft_remark(snapshot, invoices)}"
+    summary = f"canceled {snapshot.name} at once{clause}{_draft_remark(snapshot, invoices)}"
     payload = replace(
         _payload(snapshot, summary),
         open_invoices=tuple(invoice.as_record() for invoice in still_open),
@@ -282,7 +278,7 @@ def _cancel_now(
         "invoices": [dump(share) for share in shares],
     }
     notes = _notes(snapshot, shares, invoices, still_open, billed_now, refund=refund)
-    return _proposal(snapshot, requested, payload, row, f"Cancel {snapshot.name} now?", notes)
+    return _proposal(snapshot, payload, row, f"Cancel {snapshot.name} now?", notes)
 
 
 def _draft_remark(snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices) -> str:
@@ -334,51 +330,24 @@ def _payload(snapshot: SubscriptionSnapshot, summary: str) -> CancelPayload:
 
 
 def _row(snapshot: SubscriptionSnapshot) -> dict[str, JsonValue]:
-    state = snapshot.state
-    return {
-        "name": state.name,
-        "plan": state.now.plan,
-        "seats": state.now.seats,
-        "currency": snapshot.currency,
-    }
+    return {**content_row(snapshot), "currency": snapshot.currency}
 
 
 def _proposal(
     snapshot: SubscriptionSnapshot,
-    requested: dict[str, JsonValue],
     payload: CancelPayload,
     row: dict[str, JsonValue],
     question: str,
     notes: tuple[str, ...] = (),
     undo: str | None = None,
 ) -> Proposal:
-    return Proposal(
-        OperationRequest(payload.kind, requested, payload, snapshot.subscription.id),
-        row,
-        payload.summary,
-        question,
-        notes,
-        currency=snapshot.currency,
-        limited=False,
-        columns=PREVIEW_COLUMNS,
-        guard=unless_changed(snapshot),
-        undo=undo,
-    )
+    proposal = change_proposal(snapshot, payload, row, question, notes, PREVIEW_COLUMNS)
+    return replace(proposal, limited=False, undo=undo)
 
 
-def _unchanged(
-    ledger: Ledger,
-    snapshot: SubscriptionSnapshot,
-    requested: dict[str, JsonValue],
-    summary: str,
-    row: Record | None = None,
-) -> Proposal:
-    request = OperationRequest(CancelPayload.kind, requested, None, snapshot.subscription.id)
-    return unchanged_proposal(ledger, snapshot.subscription, request, summary, row or _row(snapshot))
-
-
-def _day(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d")
+def _unchanged(snapshot: SubscriptionSnapshot, what: str) -> Proposal:
+    """Propose nothing, because of `what` the subscription is or does already."""
+    return unchanged_proposal(snapshot, CancelPayload.kind, f"{snapshot.name} {what}", _row(snapshot))
 
 
 DONE_COLUMNS = ("name", "plan", "status", "seats", "seats_until", "given_back", "currency", "result")

@@ -35,19 +35,20 @@ from seatctl.services.charging.pay_invoice import current_invoice, require_no_pa
 from seatctl.services.charging.payer import can_be_charged, discount_forms, find_discounts
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun
-from seatctl.services.operations.submit import OperationRequest, Proposal
+from seatctl.services.operations.submit import Proposal
 from seatctl.services.plans.spec import sellable
-from seatctl.services.subscriptions.classic_billing import require_true_credit
 from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, apply_departures
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.previews import ChangePreviews, Proration
+from seatctl.services.subscriptions.previews import ChangePreviews, Proration, require_true_credit
 from seatctl.services.subscriptions.proposal import (
-    ChangeOptions,
+    content_row,
     priced_proposal,
     repeated_proposal,
     unchanged_proposal,
 )
 from seatctl.services.subscriptions.snapshot import (
+    ChangeOptions,
+    ChangeRequest,
     ItemGone,
     SubscriptionSnapshot,
     TermPayload,
@@ -89,22 +90,12 @@ def prepare_added_seats(
     Raises `addon_window_closed`, `pack_size`, `discount_not_allowed`, `card_required`, …
     """
     requested: dict[str, JsonValue] = {"add_seats": seats, **options.requested}
-    repetition = repeated_proposal(ledger, call, handle, requested, Action.ADD_SEATS, options)
-    if repetition is not None:
-        return repetition
-    snapshot = read_running(ledger, billing, call, handle, Action.ADD_SEATS)
-    return _increase(ledger, billing, snapshot, seats, options, requested)
+    change = ChangeRequest(ledger, billing, call, handle, Action.ADD_SEATS, requested, options)
+    return repeated_proposal(change) or _increase(read_running(change), seats)
 
 
-def _increase(
-    ledger: Ledger,
-    billing: Billing,
-    snapshot: SubscriptionSnapshot,
-    seats: int,
-    options: ChangeOptions,
-    requested: dict[str, JsonValue],
-) -> Proposal:
-    state = snapshot.state
+def _increase(snapshot: SubscriptionSnapshot, seats: int) -> Proposal:
+    state, options = snapshot.state, snapshot.change.options
     subscription_changes.require_collecting(state, snapshot.stripe_time)
     subscription_changes.check_discount(state, snapshot.stripe_time, given=options.discount)
     by_own_invoice = subscription_changes.bills_by_own_invoice(state)
@@ -116,20 +107,19 @@ def _increase(
     if by_own_invoice:
         from seatctl.services.subscriptions.addon_operation import prepare_addon
 
-        price = _list_price(ledger, snapshot)
-        return prepare_addon(billing, snapshot, target, seats, options, requested, what, price)
+        return prepare_addon(snapshot, target, seats, what, _list_price(snapshot))
     subscription_changes.check_added_on_account(
         state, wanted=options.on_account, invoiced=snapshot.mirror.collection_method == "send_invoice"
     )
-    return prepare_change(billing, snapshot, target, options, requested, what)
+    return prepare_change(snapshot, target, what)
 
 
-def _list_price(ledger: Ledger, snapshot: SubscriptionSnapshot) -> int:
+def _list_price(snapshot: SubscriptionSnapshot) -> int:
     """Return the plan's price per seat today, in minor units of the subscription's currency.
 
     If the plan is unknown or has another currency, return what the subscription pays already.
     """
-    with ledger.reading() as reader:
+    with snapshot.change.ledger.reading() as reader:
         plan = plan_of(reader, snapshot.item.price.product_id)
     same_currency = plan is not None and plan.currency == snapshot.currency
     return plan.unit_amount if plan is not None and same_currency else snapshot.subscription.unit_amount
@@ -149,18 +139,18 @@ def prepare_seat_total(
     Raises what an increase or a decrease raises, and `below_assigned`.
     """
     requested: dict[str, JsonValue] = {"set_seats": seats, "leaving": [*leaving.requested]}
-    repetition = repeated_proposal(ledger, call, handle, requested, Action.ADD_SEATS, options)
-    if repetition is not None:
+    change = ChangeRequest(ledger, billing, call, handle, Action.ADD_SEATS, requested, options)
+    if (repetition := repeated_proposal(change)) is not None:
         return repetition
-    snapshot = read_running(ledger, billing, call, handle, Action.ADD_SEATS)
+    snapshot = read_running(change)
     state = snapshot.state
     if seats == state.now.seats == state.next.seats:
-        return _unchanged(ledger, snapshot, requested)
+        return _unchanged(snapshot)
     if seats > state.now.seats:
-        return _increase(ledger, billing, snapshot, seats - state.now.seats, options, requested)
+        return _increase(snapshot, seats - state.now.seats)
     target = subscription_changes.decrease(state, seats, snapshot.stripe_time)
     if target == Target(state.now, state.next) and not leaving.users:
-        return _unchanged(ledger, snapshot, requested)
+        return _unchanged(snapshot)
     command = f"seatctl subs set-seats {quote(state.name)}"
     check_quantity(state.next.plan, state.upcoming, seats, use=command)
     leaving_users = {*leaving.users}
@@ -170,7 +160,7 @@ def prepare_seat_total(
             leaving_users |= {*ending_between(reader, snapshot.subscription.id, format_time(call.now), end)}
     subscription_changes.check_room(state, seats, len(leaving_users))
     what = f"{state.name} from {state.now.seats} to {seats} seats {_when(state, target)}"
-    return prepare_change(billing, snapshot, target, options, requested, what, leaving)
+    return prepare_change(snapshot, target, what, leaving)
 
 
 def prepare_plan_change(
@@ -185,16 +175,16 @@ def prepare_plan_change(
 ) -> Proposal:
     """Check and price another plan. Raises `plan_locked`, `interval_change`, `pack_size`, …"""
     requested: dict[str, JsonValue] = {"change_plan": slug, "at_renewal": at_renewal, **options.requested}
-    repetition = repeated_proposal(ledger, call, handle, requested, Action.MANAGE_SUBSCRIPTION, options)
-    if repetition is not None:
+    change = ChangeRequest(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION, requested, options)
+    if (repetition := repeated_proposal(change)) is not None:
         return repetition
-    snapshot = read_running(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION)
+    snapshot = read_running(change)
     state = snapshot.state
     subscription_changes.check_discount(state, snapshot.stripe_time, given=options.discount)
     with ledger.reading() as reader:
         plan = sellable(plans.find(reader, slug))
     if plan.slug == state.next.plan and (at_renewal or plan.slug == state.now.plan):
-        return _unchanged(ledger, snapshot, requested)
+        return _unchanged(snapshot)
     subscription_changes.check_plan_waits(state, plan.slug)
     # Taking a pending change back must keep the running price, not move to today's list price.
     price = state.now.price_id if plan.slug == state.now.plan else plan.price_id
@@ -217,28 +207,23 @@ def prepare_plan_change(
         state.policy if is_current or target.now == state.now else plan.policy,
         state.policy if is_current else plan.policy,
     )
-    return prepare_change(billing, snapshot, target, options, requested, what, agreed=agreed)
+    return prepare_change(snapshot, target, what, agreed=agreed)
 
 
 def _when(state: SubscriptionState, target: Target) -> str:
     return "now" if target.now != state.now else f"as of {state.term_end:%Y-%m-%d}"
 
 
-def _unchanged(ledger: Ledger, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue]) -> Proposal:
+def _unchanged(snapshot: SubscriptionSnapshot) -> Proposal:
     """Propose nothing: the subscription already has these seats and this plan."""
-    state = snapshot.state
-    row: dict[str, JsonValue] = {"name": state.name, "plan": state.now.plan, "seats": state.now.seats}
-    request = OperationRequest(ChangePayload.kind, requested, None, snapshot.subscription.id)
-    summary = f"{state.name} already has {counted(state.next.seats, 'seat')} of {state.next.plan}"
-    return unchanged_proposal(ledger, snapshot.subscription, request, summary, row)
+    seats, plan = snapshot.state.next.seats, snapshot.state.next.plan
+    summary = f"{snapshot.name} already has {counted(seats, 'seat')} of {plan}"
+    return unchanged_proposal(snapshot, ChangePayload.kind, summary, content_row(snapshot))
 
 
 def prepare_change(
-    billing: Billing,
     snapshot: SubscriptionSnapshot,
     target: Target,
-    options: ChangeOptions,
-    requested: dict[str, JsonValue],
     what: str,
     leaving: Departures = NO_DEPARTURES,
     agreed: TermPolicies | None = None,
@@ -247,7 +232,8 @@ def prepare_change(
 
     `what` says it after "change"; `agreed` are the policies of a plan change.
     """
-    state, is_billed = snapshot.state, target.now != snapshot.state.now
+    state, billing, options = snapshot.state, snapshot.billing, snapshot.change.options
+    is_billed = target.now != state.now
     at_once = state.policy.increase is not Increase.PRORATE_NEXT_INVOICE
     behavior = "always_invoice" if at_once else "create_prorations"
     # Stripe refuses a date outside the period, and the period may have ended before Stripe began the next.
@@ -260,18 +246,28 @@ def prepare_change(
             subscription_changes.check_next_price(
                 state, read_price(billing.read(endpoints.price(target.next.price_id)))
             )
-        require_true_credit(billing, snapshot, "this would be prorated")
+        require_true_credit(snapshot, "this would be prorated")
     discounts = discount_forms(
         find_discounts(billing, options.promo, options.coupon), snapshot.mirror.discounts
     )
     proration = Proration(behavior, proration_date) if is_billed else None
-    previews = ChangePreviews(billing, snapshot, target, proration, discounts)
+    previews = ChangePreviews(snapshot, target, proration, discounts)
     costs = previews.due_now()
     due = costs.now
     check_spend(due, snapshot.currency, options.max_spend)
     if due and snapshot.mirror.collection_method != "send_invoice":
         can_be_charged(billing, snapshot.mirror, state.name)
     on_account = snapshot.mirror.collection_method == "send_invoice"
+    next_invoice = previews.next_total()
+    warnings = tuple[str, ...]()
+    if discounts:  # a proration does not show the discount by itself: compare with a preview without
+        without = replace(previews, discounts=[])
+        undiscounted, later = without.due_now(), without.next_total() or 0
+        saved = max(
+            undiscounted.now + undiscounted.carried_over - due - costs.carried_over,
+            later - (next_invoice or 0),
+        )
+        warnings = unused_discount_warning(1, (saved,), due or later)
     payload = ChangePayload(
         **term_fields(snapshot, target),
         is_billed=is_billed,
@@ -285,26 +281,14 @@ def prepare_change(
         leaving=leaving.users,
         not_seated=leaving.not_seated,
         summary=f"changed {what}{leaving.remark}",
+        warnings=warnings,
     )
-    next_invoice = previews.next_total()
-    warnings = tuple[str, ...]()
-    if discounts:  # a proration does not show the discount by itself: compare with a preview without
-        without = replace(previews, discounts=[])
-        undiscounted, later = without.due_now(), without.next_total() or 0
-        saved = max(
-            undiscounted.now + undiscounted.carried_over - due - costs.carried_over,
-            later - (next_invoice or 0),
-        )
-        warnings = unused_discount_warning(1, (saved,), due or later)
     proposal = priced_proposal(
         snapshot,
-        requested,
         payload,
-        options,
         f"Change {what}?",
         notes=leaving.notes,
         next_invoice=next_invoice,
-        warnings=warnings,
         carried_over=costs.carried_over,
         on_account=on_account,
     )

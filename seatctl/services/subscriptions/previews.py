@@ -1,21 +1,31 @@
-"""What a change of a running subscription costs now and on the next invoice, by Stripe's previews."""
+"""What a change of a running subscription costs now and on the next invoice, by Stripe's previews.
+
+In Stripe's classic billing mode a proration may credit something else than was billed: then it is refused.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from shlex import quote
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
-from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview
-from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
-from seatctl.billing.previews import RECURRING, has_pending_items, previews_next_term, read_pending_amount
-from seatctl.errors import JsonValue
+from seatctl.billing.port import InvalidRequest, MissingInStripe, StripeJson
+from seatctl.billing.previews import RECURRING, has_pending_items, previews_next_term
+from seatctl.errors import Code, JsonValue, SeatctlError, refuse
+from seatctl.models.call import parse_time
+from seatctl.models.report import counted
 from seatctl.models.subscription import TermContent
+from seatctl.rules.metadata import COVERS_UNTIL
 from seatctl.rules.purchases import address_hint, check_tax
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.subscription_state import item_update
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
+
+if TYPE_CHECKING:
+    from seatctl.services.subscriptions.refunds import SubscriptionInvoices
 
 _NOTHING_TO_COME = "invoice_upcoming_none"
 """Stripe's code if no invoice would follow because the subscription ends before."""
@@ -46,7 +56,6 @@ class DueNow:
 class ChangePreviews:
     """Stripe's previews of one change. `discounts` replace those of the subscription, if any."""
 
-    billing: Billing
     snapshot: SubscriptionSnapshot
     target: Target
     proration: Proration | None
@@ -112,43 +121,48 @@ class ChangePreviews:
         }
         if proration.behavior != _NOT_AT_ALL:
             details["proration_date"] = proration.moment
-        form: dict[str, JsonValue] = {
-            "subscription": self.snapshot.mirror.id,
-            "subscription_details": details,
-            **extra,
-        }
-        if self.discounts:
-            form["discounts"] = self.discounts
-        return self.billing.read(endpoints.preview_invoice(form))
+        discounts: dict[str, JsonValue] = {"discounts": self.discounts} if self.discounts else {}
+        return self.snapshot.preview(details, **extra, **discounts)
 
 
-def total_after(billing: Billing, snapshot: SubscriptionSnapshot, form: dict[str, JsonValue]) -> int | None:
-    """Return the next invoice's total after an update with `form`, in minor units; None if none follows."""
-    preview: dict[str, JsonValue] = {"subscription": snapshot.mirror.id, "subscription_details": form}
-    try:
-        return read_preview(billing.read(endpoints.preview_invoice(preview))).total
-    except (MissingInStripe, InvalidRequest):
-        return None
+def require_true_credit(
+    snapshot: SubscriptionSnapshot, action: str, invoices: SubscriptionInvoices | None = None
+) -> None:
+    """Return if Stripe would credit what was billed when it prorates now. Raises `classic_billing`.
 
-
-def waiting_total(
-    billing: Billing, snapshot: SubscriptionSnapshot, content: TermContent, new_end: int
-) -> int:
-    """Return what Stripe bills as soon as a trial until `new_end` (epoch seconds) begins, in minor units.
-
-    A renewal by hand is such a trial, and its first invoice takes all waiting items.
+    Stripe's classic billing mode credits what the item holds. seatctl sets quantities without proration: the
+    seats of the next term in advance, and seats billed by an invoice of our own. There the two differ.
+    Flexible mode, which new subscriptions have, credits what was billed. `action` is what would be refused
+    ("seats would be changed"). `invoices` are read if not given.
     """
-    details: dict[str, JsonValue] = {
-        "items": [item_update(snapshot.item.id, snapshot.state.next, content)],
-        "trial_end": new_end,
-        "proration_behavior": _NOT_AT_ALL,
-    }
-    form: dict[str, JsonValue] = {"subscription": snapshot.mirror.id, "subscription_details": details}
+    if snapshot.mirror.flexible:
+        return
+    from seatctl.services.subscriptions.refunds import read_invoices
 
-    def preview(extra: dict[str, JsonValue]) -> StripeJson:
-        return billing.read(endpoints.preview_invoice({**form, **extra}))
+    name, state = quote(snapshot.name), snapshot.state
+    if state.now != state.next:
+        content = f"{counted(state.next.seats, 'seat')} of {state.next.plan}"
+        why = f"its item already holds the {content} of the next term"
+        command = f"seatctl subs set-seats {name} {state.now.seats}"
+        if state.now.plan != state.next.plan:
+            command = f"seatctl subs change-plan {name} {state.now.plan}"
+        raise _refused(snapshot, action, why, f"to take the waiting change back: {command}")
+    own = [invoice for invoice, _ in (invoices or read_invoices(snapshot)).own]
+    covering = [
+        invoice.number or invoice.id
+        for invoice in own
+        if (until := invoice.metadata.get(COVERS_UNTIL)) and parse_time(until) > snapshot.stripe_time
+    ]
+    if covering:
+        why = f"{covering[0]} has billed seats that Stripe itself has not"
+        raise _refused(snapshot, action, why, f"to see when the term ends: seatctl subs show {name}")
 
-    try:
-        return max(0, read_pending_amount(preview({}), lambda: preview(RECURRING)))
-    except (MissingInStripe, InvalidRequest):
-        return 0
+
+def _refused(snapshot: SubscriptionSnapshot, action: str, why: str, hint: str) -> SeatctlError:
+    return refuse(
+        Code.CLASSIC_BILLING,
+        f"{snapshot.name}: {action} in Stripe's classic billing mode, which credits what the"
+        f" item holds now, and {why}; nothing was changed",
+        hint=f"{hint}; or migrate it to flexible billing mode in Stripe",
+        data={"subscription": snapshot.name, "stripe_subscription": snapshot.mirror.id},
+    )

@@ -5,23 +5,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from shlex import quote
 
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger import operations, subscriptions
-from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import Call, format_time
+from seatctl.models.call import format_time
 from seatctl.models.money import format_money
 from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Record
-from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.rules.purchases import ShownCharge, amount_of, check_spend, too_little
 from seatctl.rules.subscription_changes import end_command, reverse_command
 from seatctl.rules.typed_json import load
-from seatctl.services.operations.steps import Payload
+from seatctl.services.operations.steps import Payload, SubscriptionPayload
 from seatctl.services.operations.submit import (
     Guard,
     OperationRequest,
@@ -30,8 +28,12 @@ from seatctl.services.operations.submit import (
     earlier_operations,
     only_to_finish,
 )
-from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot, TermPayload
-from seatctl.services.users.permissions import allow
+from seatctl.services.subscriptions.snapshot import (
+    ChangeRequest,
+    SubscriptionSnapshot,
+    TermPayload,
+    find_subscription,
+)
 
 CHANGE_COLUMNS = (
     *("name", "plan", "seats", "seats_after", "next_plan", "next_seats", "due_now", "currency"),
@@ -46,7 +48,7 @@ def unless_changed(snapshot: SubscriptionSnapshot) -> Guard:
     """
 
     def guard(reader: Reader) -> None:
-        now = subscriptions.by_id(reader, snapshot.subscription.id, snapshot.read_at)
+        now = subscriptions.by_id(reader, snapshot.subscription.id, snapshot.change.call.now)
         same = replace(now, assigned=snapshot.subscription.assigned) == snapshot.subscription
         # No column shows a decrease that waits for the renewal; the operation's number does.
         if not same or operations.latest_of(reader, now.id) != snapshot.last_operation:
@@ -74,12 +76,14 @@ def _changed(subscription: Subscription) -> SeatctlError:
 
 
 def unchanged_proposal(
-    ledger: Ledger, subscription: Subscription, request: OperationRequest, summary: str, row: Record
+    snapshot: SubscriptionSnapshot, kind: str, summary: str, row: Record | None = None
 ) -> Proposal:
     """Propose nothing, except to finish an interrupted operation of the subscription."""
+    subscription, change = snapshot.subscription, snapshot.change
+    request = OperationRequest(kind, change.requested, None, subscription.id)
     return Proposal(
-        only_to_finish(ledger, request),
-        row,
+        only_to_finish(change.ledger, request),
+        row or content_row(snapshot),
         summary,
         columns=CHANGE_COLUMNS,
         guard=unless_finished(subscription),
@@ -87,37 +91,12 @@ def unchanged_proposal(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class ChangeOptions:
-    """The options that all changes of a subscription have."""
-
-    max_spend: str | None = None
-    request_id: str | None = None
-    promo: str | None = None
-    coupon: str | None = None
-    on_account: bool = False
-
-    @property
-    def discount(self) -> bool:
-        """Whether a discount is requested."""
-        return bool(self.promo or self.coupon)
-
-    @property
-    def requested(self) -> dict[str, JsonValue]:
-        """The options that a repetition of the request must have too."""
-        # `on_account` too: a request for an invoice must not be answered with a charge to the card.
-        given = {"promo": self.promo, "coupon": self.coupon, "on_account": self.on_account}
-        return {name: value for name, value in given.items() if value}
+def content_row(snapshot: SubscriptionSnapshot) -> dict[str, JsonValue]:
+    """Return what the subscription holds now, as the first fields of a row."""
+    return {"name": snapshot.name, "plan": snapshot.state.now.plan, "seats": snapshot.state.now.seats}
 
 
-def repeated_proposal(
-    ledger: Ledger,
-    call: Call,
-    handle: str,
-    requested: dict[str, JsonValue],
-    action: Action,
-    options: ChangeOptions | None = None,
-) -> Proposal | None:
+def repeated_proposal(change: ChangeRequest) -> Proposal | None:
     """Return the earlier operation as a proposal if this request repeats one, else None.
 
     An earlier operation is unfinished, or has the same request id. It must be finished even if a new request
@@ -125,10 +104,9 @@ def repeated_proposal(
 
     Raises `max_spend_exceeded` if this request has a lower limit than the earlier operation charges.
     """
-    options = options or ChangeOptions()
-    with ledger.reading() as reader:
-        subscription = subscriptions.find(reader, handle, call.now)
-        allow(reader, call.actor, action, subscription)
+    requested, options = change.requested, change.options
+    with change.ledger.reading() as reader:
+        subscription = find_subscription(reader, change)
         same = OperationRequest("", requested, None, subscription.id, request_id=options.request_id)
         known = reversed(earlier_operations(reader, same))  # first the unfinished one, of whatever kind
     earlier = next((operation for operation in known if _asks(operation, subscription.id, requested)), None)
@@ -165,25 +143,52 @@ def _asks(operation: Operation, subscription: int, requested: dict[str, JsonValu
     return operation.subscription_id == subscription and operation.payload.get("asked") == requested
 
 
+def change_proposal(
+    snapshot: SubscriptionSnapshot,
+    payload: SubscriptionPayload,
+    row: dict[str, JsonValue],
+    question: str,
+    notes: tuple[str, ...],
+    columns: tuple[str, ...],
+    currency: str | None = None,
+) -> Proposal:
+    """Propose an operation on the subscription. `currency` is that of the charge, else the subscription's."""
+    change = snapshot.change
+    return Proposal(
+        OperationRequest(
+            payload.kind,
+            change.requested,
+            payload,
+            snapshot.subscription.id,
+            request_id=change.options.request_id,
+        ),
+        row,
+        payload.summary,
+        question,
+        notes,
+        payload.warnings,
+        payload.due_now,
+        currency or snapshot.currency,
+        columns=columns,
+        guard=unless_changed(snapshot),
+    )
+
+
 def priced_proposal(
     snapshot: SubscriptionSnapshot,
-    requested: dict[str, JsonValue],
     payload: TermPayload,
-    options: ChangeOptions,
     question: str,
     *,
     notes: tuple[str, ...] = (),
     next_invoice: int | None = None,
-    warnings: tuple[str, ...] = (),
     carried_over: int = 0,
     on_account: bool = False,
 ) -> Proposal:
     """Propose a change with its price now and on the next invoice, in minor units, and with its effect."""
     state, currency, due = snapshot.state, snapshot.currency, payload.due_now
     row: dict[str, JsonValue] = {
-        "name": state.name,
+        **content_row(snapshot),
         "plan": payload.now.plan,
-        "seats": state.now.seats,
         "seats_after": payload.now.seats,
         "next_plan": payload.next.plan,
         "next_seats": payload.next.seats,
@@ -203,29 +208,17 @@ def priced_proposal(
     payload = replace(
         payload,
         summary="; ".join((payload.summary, *remarks)),
-        shown=ShownCharge(due, currency, reverse, spend_limit(options, currency)),
-        warnings=warnings,
+        shown=ShownCharge(due, currency, reverse, spend_limit(snapshot)),
     )
-    return Proposal(
-        OperationRequest(
-            payload.kind, requested, payload, snapshot.subscription.id, request_id=options.request_id
-        ),
-        row,
-        payload.summary,
-        question,
-        (
-            *notes,
-            *(f"{remark[0].upper()}{remark[1:]}." for remark in remarks),
-            charge_note(due, currency, on_account=on_account),
-        ),
-        warnings,
-        due,
-        currency,
-        columns=CHANGE_COLUMNS,
-        guard=unless_changed(snapshot),
+    told = (
+        *notes,
+        *(f"{remark[0].upper()}{remark[1:]}." for remark in remarks),
+        charge_note(due, currency, on_account=on_account),
     )
+    return change_proposal(snapshot, payload, row, question, told, CHANGE_COLUMNS)
 
 
-def spend_limit(options: ChangeOptions, currency: str) -> int | None:
+def spend_limit(snapshot: SubscriptionSnapshot) -> int | None:
     """Return `--max-spend` in minor units, None if not given. Raises `bad_amount`."""
-    return None if options.max_spend is None else amount_of(options.max_spend, currency)
+    limit = snapshot.change.options.max_spend
+    return None if limit is None else amount_of(limit, snapshot.currency)

@@ -57,9 +57,10 @@ class SubscriptionInvoices:
         return sum(invoice.amount_remaining for invoice in self.open)
 
 
-def read_invoices(billing: Billing, snapshot: SubscriptionSnapshot) -> SubscriptionInvoices:
+def read_invoices(snapshot: SubscriptionSnapshot) -> SubscriptionInvoices:
     """Read every invoice that billed the subscription from Stripe."""
     stripe_id, customer, now = snapshot.mirror.id, snapshot.mirror.customer_id, snapshot.stripe_time
+    billing = snapshot.billing
     lines = billing.every(endpoints.pending_invoice_items(customer))
     result = SubscriptionInvoices([line for line in lines if _subscription_of(line) == stripe_id])
     debt: int | None = None
@@ -87,9 +88,7 @@ def read_invoices(billing: Billing, snapshot: SubscriptionSnapshot) -> Subscript
     return result
 
 
-def credit_shares(
-    billing: Billing, snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices
-) -> tuple[CreditShare, ...]:
+def credit_shares(snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices) -> tuple[CreditShare, ...]:
     """Return what each invoice gives back, in minor units.
 
     Raises `nothing_to_give_back`, `refund_falls_short`, `not_refundable`.
@@ -102,9 +101,9 @@ def credit_shares(
         amounts = ((invoice.lines, min(invoice.total, 0) or paid.refundable) for invoice, paid in running)
         unused = max(0, sum(unused_lines(lines, amount, now, smallest) for lines, amount in amounts))
     else:
-        unused = _unused_amount(billing, snapshot)
+        unused = -_final_invoice(snapshot, "create_prorations").total
         unused -= unused % smallest
-    refundable = [_refundable(billing, invoice, paid) for invoice, paid in running]
+    refundable = [_refundable(snapshot.billing, invoice, paid) for invoice, paid in running]
     shares = [*allocate(max(0, unused), [part.paid for part in refundable])]
     back = total(shares) + sum(part.returned for part in refundable)
     disputed = [part.disputed for part in refundable if part.disputed]
@@ -112,7 +111,7 @@ def credit_shares(
     for invoice, paid in invoices.own:
         own_unused = _unused_of_own_invoice(invoice, paid, now, smallest)
         if own_unused:
-            own_part = _refundable(billing, invoice, paid)
+            own_part = _refundable(snapshot.billing, invoice, paid)
             if own_part.disputed:
                 raise _refund_falls_short(snapshot, own_unused, 0, [own_part.disputed])
             shares += allocate(own_unused, [own_part.paid])
@@ -126,7 +125,7 @@ def credit_shares(
             data={"subscription": name, "owed": -unused, "currency": currency},
         )
     for share in shares:
-        _preview_credit_note(billing, snapshot, share)
+        _preview_credit_note(snapshot, share)
     return tuple(shares)
 
 
@@ -261,30 +260,22 @@ def credit_note_form(share: CreditShare) -> dict[str, JsonValue]:
     return form
 
 
-def final_invoice_total(billing: Billing, snapshot: SubscriptionSnapshot) -> int:
+def final_invoice_total(snapshot: SubscriptionSnapshot) -> int:
     """Return the final invoice if it ends now without a refund, in minor units: the waiting items."""
-    return max(0, _final_invoice(billing, snapshot, "none").amount_due)
+    return max(0, _final_invoice(snapshot, "none").amount_due)
 
 
-def _unused_amount(billing: Billing, snapshot: SubscriptionSnapshot) -> int:
-    """Return what is unused, less what waits to be billed, by Stripe's preview."""
-    return -_final_invoice(billing, snapshot, "create_prorations").total
+def _final_invoice(snapshot: SubscriptionSnapshot, behavior: str) -> Preview:
+    """Return the last invoice; with prorations it gives back what is unused, less what waits to be billed."""
+    return read_preview(snapshot.preview({"cancel_now": True, "proration_behavior": behavior}))
 
 
-def _final_invoice(billing: Billing, snapshot: SubscriptionSnapshot, behavior: str) -> Preview:
-    form: dict[str, JsonValue] = {
-        "subscription": snapshot.mirror.id,
-        "subscription_details": {"cancel_now": True, "proration_behavior": behavior},
-    }
-    return read_preview(billing.read(endpoints.preview_invoice(form)))
-
-
-def _preview_credit_note(billing: Billing, snapshot: SubscriptionSnapshot, share: CreditShare) -> None:
+def _preview_credit_note(snapshot: SubscriptionSnapshot, share: CreditShare) -> None:
     """Let Stripe refuse the credit note now rather than after the subscription has ended."""
     from seatctl.errors import StripeRefused
 
     try:
-        billing.read(endpoints.preview_credit_note(credit_note_form(share)))
+        snapshot.billing.read(endpoints.preview_credit_note(credit_note_form(share)))
     except StripeRefused as refusal:
         raise refuse(
             Code.NOT_REFUNDABLE,

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from seatctl.billing import endpoints
-from seatctl.billing.port import Billing
+from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe
+from seatctl.billing.previews import RECURRING, read_pending_amount
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
@@ -25,9 +26,9 @@ from seatctl.rules import hints, subscription_changes
 from seatctl.rules.dates import add_interval, next_end
 from seatctl.rules.metadata import metadata_of
 from seatctl.rules.policies import FLEXIBLE, as_metadata
-from seatctl.rules.purchases import cards_only, check_quantity, check_spend
+from seatctl.rules.purchases import cards_only, check_quantity, check_spend, unused_discount_warning
 from seatctl.rules.subscription_changes import Target
-from seatctl.rules.subscription_state import TermPolicies, items_changed
+from seatctl.rules.subscription_state import TermPolicies, item_update, items_changed
 from seatctl.rules.typed_json import stored_as
 from seatctl.services.charging.own_invoice import (
     OwnInvoice,
@@ -42,21 +43,16 @@ from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import Proposal
 from seatctl.services.plans.spec import sellable
 from seatctl.services.subscriptions.addon_operation import (
-    discount_warnings,
-    preview_own_invoice,
+    own_invoice_of,
+    price_own_invoice,
     require_unit_price,
-    with_agreed_total,
 )
 from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, apply_departures
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.previews import waiting_total
-from seatctl.services.subscriptions.proposal import (
-    ChangeOptions,
-    priced_proposal,
-    repeated_proposal,
-    spend_limit,
-)
+from seatctl.services.subscriptions.proposal import priced_proposal, repeated_proposal
 from seatctl.services.subscriptions.snapshot import (
+    ChangeOptions,
+    ChangeRequest,
     ItemGone,
     SubscriptionSnapshot,
     TermPayload,
@@ -111,11 +107,11 @@ def prepare_renewal(
         "due_days": renewal.due_days,
         "discounts": [list(pair) for pair in renewal.discounts],
     }
-    repetition = repeated_proposal(ledger, call, handle, requested, Action.ADD_SEATS, options)
-    if repetition is not None:
+    change = ChangeRequest(ledger, billing, call, handle, Action.ADD_SEATS, requested, options)
+    if (repetition := repeated_proposal(change)) is not None:
         return repetition
-    snapshot = read_running(ledger, billing, call, handle, Action.ADD_SEATS)
-    require_unshared(ledger, snapshot, "renewing it")
+    snapshot = read_running(change)
+    require_unshared(snapshot, "renewing it")
     state = snapshot.state
     subscription_changes.check_renewal(state, snapshot.stripe_time)
     with ledger.reading() as reader:
@@ -123,7 +119,7 @@ def prepare_renewal(
     subscription_changes.check_currency(state, plan, snapshot.item.price.currency)
     subscription_changes.check_next_term(state, plan)
     assert plan.policy is not None
-    require_unit_price(snapshot, plan, billing)
+    require_unit_price(snapshot, plan)
     seats = check_quantity(plan.slug, plan.policy, renewal.seats or state.next.seats)
     if renewal.due_days is not None:
         subscription_changes.check_on_account(plan.policy, state.name)
@@ -132,9 +128,20 @@ def prepare_renewal(
     subscription_changes.check_room(state, seats, len(renewal.leaving.users))
     target = Target(state.now, TermContent(plan.price_id, plan.slug, seats))
     end = _new_end(snapshot, plan)
-    own_invoice = _own_invoice(snapshot, plan, seats, renewal, options, end)
-    preview = preview_own_invoice(billing, snapshot, own_invoice)
-    waiting = waiting_total(billing, snapshot, target.next, int(end.timestamp()))
+    discounts = discount_forms(renewal.discounts)
+    draft = own_invoice_of(
+        snapshot,
+        plan.product_id,
+        plan.unit_amount,
+        seats,
+        f"{counted(seats, 'seat')} of {plan.name} from {state.term_end:%Y-%m-%d}",
+        discounts,
+        renewal.due_days,
+        state.term_end,
+        end,
+    )
+    own_invoice, preview = price_own_invoice(snapshot, draft)
+    waiting = _waiting_total(snapshot, target.next, int(end.timestamp()))
     if waiting:  # the limit covers both invoices; our own may not exceed what is shown here
         own_invoice = replace(own_invoice, max_spend=None)
     due = preview.amount_due + waiting
@@ -143,7 +150,7 @@ def prepare_renewal(
     what += _waiting_remark(waiting, plan.currency)
     payload = RenewPayload(
         **term_fields(snapshot, target),
-        own_invoice=with_agreed_total(own_invoice, preview),
+        own_invoice=own_invoice,
         latest_invoice=snapshot.mirror.latest_invoice,
         due_now=due,
         new_end=int(end.timestamp()),
@@ -152,15 +159,13 @@ def prepare_renewal(
         leaving=renewal.leaving.users,
         not_seated=renewal.leaving.not_seated,
         summary=f"renewed {what}{renewal.leaving.remark}",
+        warnings=unused_discount_warning(len(discounts), preview.discounts, preview.total),
     )
     proposal = priced_proposal(
         snapshot,
-        requested,
         payload,
-        options,
         f"Renew {what}?",
         notes=renewal.leaving.notes,
-        warnings=discount_warnings(own_invoice, preview),
         carried_over=preview.carried_over,
         on_account=renewal.due_days is not None,
     )
@@ -174,32 +179,21 @@ def _waiting_remark(waiting: int, currency: str) -> str:
     return f", with {amount} that waited for its next invoice" if waiting else ""
 
 
-def _own_invoice(
-    snapshot: SubscriptionSnapshot,
-    plan: Plan,
-    seats: int,
-    renewal: RenewalOptions,
-    options: ChangeOptions,
-    end: datetime,
-) -> OwnInvoice:
-    return OwnInvoice(
-        customer=snapshot.mirror.customer_id,
-        stripe_subscription=snapshot.mirror.id,
-        payment_method=snapshot.mirror.default_payment_method,
-        product=plan.product_id,
-        currency=plan.currency,
-        unit_amount=plan.unit_amount,
-        quantity=seats,
-        description=f"{counted(seats, 'seat')} of {plan.name} from {snapshot.state.term_end:%Y-%m-%d}",
-        discounts=discount_forms(renewal.discounts) or "",
-        max_spend=spend_limit(options, plan.currency),
-        due_days=renewal.due_days,
-        covers_from=format_time(snapshot.state.term_end),
-        covers_until=format_time(end),
-        tax_behavior=snapshot.item.price.tax_behavior,
-        automatic_tax=snapshot.mirror.automatic_tax,
-        tax_rates=snapshot.item.tax_rates or snapshot.mirror.tax_rates,
-    )
+def _waiting_total(snapshot: SubscriptionSnapshot, content: TermContent, new_end: int) -> int:
+    """Return what Stripe bills as soon as a trial until `new_end` (epoch seconds) begins, in minor units.
+
+    A renewal by hand is such a trial, and its first invoice takes all waiting items.
+    """
+    details: dict[str, JsonValue] = {
+        "items": [item_update(snapshot.item.id, snapshot.state.next, content)],
+        "trial_end": new_end,
+        "proration_behavior": "none",
+    }
+    try:
+        once = snapshot.preview(details)
+        return max(0, read_pending_amount(once, lambda: snapshot.preview(details, **RECURRING)))
+    except (MissingInStripe, InvalidRequest):
+        return 0
 
 
 def _new_end(snapshot: SubscriptionSnapshot, plan: Plan) -> datetime:

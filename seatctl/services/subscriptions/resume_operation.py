@@ -6,11 +6,11 @@ of collection is different: the subscription runs, and `cancel_operation.py` end
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview, read_subscription
-from seatctl.billing.port import Billing, StripeJson
+from seatctl.billing.port import StripeJson
 from seatctl.errors import JsonValue
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import format_money
@@ -27,9 +27,9 @@ from seatctl.services.charging.pay_invoice import (
 from seatctl.services.charging.payer import require_card
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import OperationRun, SubscriptionPayload
-from seatctl.services.operations.submit import OperationRequest, Proposal
+from seatctl.services.operations.submit import Proposal
 from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.proposal import ChangeOptions, unless_changed
+from seatctl.services.subscriptions.proposal import change_proposal
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
 _COLUMNS = ("name", "plan", "seats", "due_now", "currency")
@@ -44,27 +44,20 @@ class ResumePayload(SubscriptionPayload):
     """The latest invoice before the new period."""
 
 
-def prepare_restart(
-    billing: Billing, snapshot: SubscriptionSnapshot, requested: dict[str, JsonValue], options: ChangeOptions
-) -> Proposal:
+def prepare_restart(snapshot: SubscriptionSnapshot) -> Proposal:
     """Price the period that begins now. Raises `card_required`, `max_spend_exceeded`."""
     if snapshot.mirror.collection_method != "send_invoice":
-        require_card(billing, snapshot.mirror, snapshot.name)
-    form: dict[str, JsonValue] = {
-        "subscription": snapshot.mirror.id,
-        "subscription_details": {"resume_at": "now"},
-    }
-    preview = read_preview(billing.read(endpoints.preview_invoice(form)))
+        require_card(snapshot.billing, snapshot.mirror, snapshot.name)
+    preview = read_preview(snapshot.preview({"resume_at": "now"}))
     check_tax(preview.tax_status, address_hint(snapshot.name))
-    check_spend(preview.amount_due, preview.currency, options.max_spend)
+    check_spend(preview.amount_due, preview.currency, snapshot.change.options.max_spend)
     price = format_money(preview.amount_due, preview.currency)
-    summary = f"resumed {snapshot.name} with a new period for {price}"
     payload = ResumePayload(
         subscription=snapshot.subscription.id,
         stripe_id=snapshot.mirror.id,
         latest_invoice=snapshot.mirror.latest_invoice,
         due_now=preview.amount_due,
-        summary=summary,
+        summary=f"resumed {snapshot.name} with a new period for {price}",
     )
     row: dict[str, JsonValue] = {
         "name": snapshot.name,
@@ -73,20 +66,11 @@ def prepare_restart(
         "due_now": preview.amount_due,
         "currency": preview.currency,
     }
-    return Proposal(
-        OperationRequest(
-            payload.kind, requested, payload, snapshot.subscription.id, request_id=options.request_id
-        ),
-        row,
-        summary,
-        f"Resume {snapshot.name}?",
-        (f"Stripe begins a new period and charges {price} now.",),
-        due=preview.amount_due,
-        currency=preview.currency,
-        limited=preview.amount_due > 0,
-        columns=_COLUMNS,
-        guard=unless_changed(snapshot),
+    notes = (f"Stripe begins a new period and charges {price} now.",)
+    proposal = change_proposal(
+        snapshot, payload, row, f"Resume {snapshot.name}?", notes, _COLUMNS, preview.currency
     )
+    return replace(proposal, limited=preview.amount_due > 0)
 
 
 def _run(running: OperationRun[ResumePayload]) -> Apply:

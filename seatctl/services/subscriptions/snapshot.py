@@ -1,4 +1,4 @@
-"""A snapshot of a subscription, from the ledger and from Stripe, taken before a change is decided."""
+"""A request to change a subscription, and the snapshot on which it is decided, read from the ledger and Stripe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TypedDict
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price, read_subscription
-from seatctl.billing.port import Billing, MissingInStripe, Write, stripe_now
+from seatctl.billing.port import Billing, MissingInStripe, StripeJson, Write, stripe_now
 from seatctl.errors import Code, JsonValue, Refused, refuse
 from seatctl.ledger import operations, plans, subscriptions
 from seatctl.ledger.ledger import Ledger
@@ -41,9 +41,48 @@ def metadata_item(mirror: StripeSubscription, item: StripeItem) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class SubscriptionSnapshot:
-    """One subscription, as the ledger and Stripe have it now."""
+class ChangeOptions:
+    """The options that all changes of a subscription have."""
 
+    max_spend: str | None = None
+    request_id: str | None = None
+    promo: str | None = None
+    coupon: str | None = None
+    on_account: bool = False
+
+    @property
+    def discount(self) -> bool:
+        """Whether a discount is requested."""
+        return bool(self.promo or self.coupon)
+
+    @property
+    def requested(self) -> dict[str, JsonValue]:
+        """The options that a repetition of the request must have too."""
+        # `on_account` too: a request for an invoice must not be answered with a charge to the card.
+        given = {"promo": self.promo, "coupon": self.coupon, "on_account": self.on_account}
+        return {name: value for name, value in given.items() if value}
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRequest:
+    """A request to change a subscription, and the means to decide on it."""
+
+    ledger: Ledger
+    billing: Billing
+    call: Call
+    handle: str
+    action: Action
+    """What the actor must be allowed to do."""
+    requested: dict[str, JsonValue]
+    """What was asked for, in the command's words: another request repeats it if it asks for the same."""
+    options: ChangeOptions = ChangeOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class SubscriptionSnapshot:
+    """One subscription, as the ledger and Stripe have it now, and the change for which it was read."""
+
+    change: ChangeRequest
     subscription: Subscription
     mirror: StripeSubscription
     item: StripeItem
@@ -52,8 +91,20 @@ class SubscriptionSnapshot:
     """When Stripe answered, by Stripe's clock."""
     last_operation: int
     """The subscription's last operation. A later one means that the snapshot is out of date."""
-    read_at: datetime
-    """When the ledger was read, by this machine's clock (UTC)."""
+
+    @property
+    def billing(self) -> Billing:
+        """Stripe, to read more of the subscription."""
+        return self.change.billing
+
+    def preview(self, details: dict[str, JsonValue], **extra: JsonValue) -> StripeJson:
+        """Return Stripe's preview of the invoice that follows an update with these details."""
+        form: dict[str, JsonValue] = {
+            "subscription": self.mirror.id,
+            "subscription_details": details,
+            **extra,
+        }
+        return self.billing.read(endpoints.preview_invoice(form))
 
     @property
     def name(self) -> str:
@@ -144,12 +195,12 @@ class ItemGone(Refused):
     kind = Code.ITEM_GONE
 
 
-def require_unshared(ledger: Ledger, snapshot: SubscriptionSnapshot, action: str) -> None:
+def require_unshared(snapshot: SubscriptionSnapshot, action: str) -> None:
     """Raise `shared_subscription` if the Stripe subscription has other items: `action` would affect them."""
     others = [item.id for item in snapshot.mirror.items if item.licensed and item.id != snapshot.item.id]
     if not others:
         return
-    with ledger.reading() as reader:
+    with snapshot.change.ledger.reading() as reader:
         names = [item.name for item in mirrored_subscriptions.of_stripe(reader, snapshot.mirror.id)]
     named = ", ".join(name for name in names if name != snapshot.name) or "another item"
     raise refuse(
@@ -173,54 +224,55 @@ def require_unscheduled(snapshot: SubscriptionSnapshot) -> None:
         )
 
 
-def read_running(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action
-) -> SubscriptionSnapshot:
+def read_running(change: ChangeRequest) -> SubscriptionSnapshot:
     """Like `read_changeable`, for a subscription that must run. Raises what `check_running` raises too."""
-    snapshot = read_changeable(ledger, billing, call, handle, action)
-    check_running(ledger, snapshot)
+    snapshot = read_changeable(change)
+    check_running(snapshot)
     return snapshot
 
 
-def check_running(ledger: Ledger, snapshot: SubscriptionSnapshot) -> None:
+def check_running(snapshot: SubscriptionSnapshot) -> None:
     """Raise NotRunning, or `plan_without_policy` if nothing says under which policy it is changed.
 
     A subscription that was bought elsewhere is changed under the policy of its plan.
     """
     if policy_of(snapshot.mirror, snapshot.item, snapshot.subscription) is None:
-        with ledger.reading() as reader:
+        with snapshot.change.ledger.reading() as reader:
             require_policy(plans.find(reader, snapshot.subscription.plan_slug))
     require_running(snapshot.state)
 
 
-def read_changeable(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action
-) -> SubscriptionSnapshot:
+def read_changeable(change: ChangeRequest) -> SubscriptionSnapshot:
     """Read a subscription before a change of it, and check that the actor may make the change.
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's metadata decides),
     `managed_by_schedule`.
     """
-    snapshot = read_snapshot(ledger, billing, call, handle, action)
+    snapshot = read_snapshot(change)
     require_unscheduled(snapshot)
     return snapshot
 
 
-def read_snapshot(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, action: Action
-) -> SubscriptionSnapshot:
+def read_snapshot(change: ChangeRequest) -> SubscriptionSnapshot:
     """Like `read_changeable`, but a schedule is allowed.
 
     For a change of who pays: that does not touch the Stripe subscription.
     """
+    ledger = change.ledger
     with ledger.reading() as reader:
-        subscription = subscriptions.find(reader, handle, call.now)
-        allow(reader, call.actor, action, subscription)
+        subscription = find_subscription(reader, change)
         last = operations.latest_of(reader, subscription.id)
-    mirror = read_home_subscription(ledger, billing, subscription)
-    at = stripe_now(billing, call)
+    mirror = read_home_subscription(ledger, change.billing, subscription)
+    at = stripe_now(change.billing, change.call)
     item, state = item_and_state(ledger, subscription, mirror, at)
-    return SubscriptionSnapshot(subscription, mirror, item, state, at, last, call.now)
+    return SubscriptionSnapshot(change, subscription, mirror, item, state, at, last)
+
+
+def find_subscription(reader: Reader, change: ChangeRequest) -> Subscription:
+    """Return the subscription in the ledger. Raises UnknownSubscription, RoleRequired."""
+    subscription = subscriptions.find(reader, change.handle, change.call.now)
+    allow(reader, change.call.actor, change.action, subscription)
+    return subscription
 
 
 def read_home_subscription(

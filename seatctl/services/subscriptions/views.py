@@ -93,31 +93,28 @@ def calendar(subscription: Subscription, policy: Policy, next_term: NextTerm) ->
     if subscription.status.is_over:
         return ["It has ended; nobody is entitled through it."]
     end, cancel_at = subscription.term_end, subscription.cancel_at
-    lines = [f"The term runs from {_day(subscription.term_start)} to {_day(end)}."]
+    lines = [f"The term runs from {subscription.term_start:%Y-%m-%d} to {end:%Y-%m-%d}."]
     if cancel_at is not None and policy.renewal is Renewal.AUTOMATIC:
-        return [*lines, f"It is canceled and ends on {_day(cancel_at)}."]
+        return [*lines, f"It is canceled and ends on {cancel_at:%Y-%m-%d}."]
     renewed = cancel_at is not None and cancel_at > end
     if renewed and cancel_at is not None:
-        lines.append(f"It is renewed until {_day(cancel_at)}, and ends then unless it is renewed again.")
+        lines.append(f"It is renewed until {cancel_at:%Y-%m-%d}, and ends then unless it is renewed again.")
     elif subscription.status in STOPPED:
         lines.append("It renews no seats before it runs again.")
     elif policy.renewal is Renewal.AUTOMATIC:
-        lines.append(f"It renews on {_day(end)}.")
+        lines.append(f"It renews on {end:%Y-%m-%d}.")
     else:
-        lines.append(f"It ends on {_day(end)} unless it is renewed.")
+        lines.append(f"It ends on {end:%Y-%m-%d} unless it is renewed.")
     if (next_term.seats, next_term.plan) != (subscription.capacity, subscription.plan_slug):
-        lines.append(f"From {_day(end)} on it has {counted(next_term.seats, 'seat')} of {next_term.plan}.")
+        lines.append(f"From {end:%Y-%m-%d} on it has {counted(next_term.seats, 'seat')} of {next_term.plan}.")
     return lines if renewed else [*lines, *_deadlines(end, policy)]
 
 
 def _deadlines(end: datetime, policy: Policy) -> list[str]:
     """Return the deadlines of a term that is not renewed yet."""
-    lines = [f"The renewal window opens on {_day(end - timedelta(days=policy.renewal_window_days))}."]
+    opens = end - timedelta(days=policy.renewal_window_days)
+    lines = [f"The renewal window opens on {opens:%Y-%m-%d}."]
     if policy.addon_cutoff_days:
         last = end - timedelta(days=policy.addon_cutoff_days)
-        lines.append(f"Seats can be added until {_day(last)}, then only after a renewal.")
+        lines.append(f"Seats can be added until {last:%Y-%m-%d}, then only after a renewal.")
     return lines
-
-
-def _day(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%d")
