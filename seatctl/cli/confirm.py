@@ -12,7 +12,7 @@ from seatctl.rules.typed_values import whole_number
 if TYPE_CHECKING:
     from seatctl.models.departure import DepartureRule
     from seatctl.services.operations.submit import Proposal
-    from seatctl.services.subscriptions.departures import Departures
+    from seatctl.services.subscriptions.proposal import Departures
 
 _DUE_IN = "30d"
 _LONGEST_DUE = 365
@@ -56,7 +56,7 @@ def departures_of(
 ) -> Departures:
     """Return the users who give up a seat; none if neither option is given."""
     from seatctl.ledger import departures, subscriptions
-    from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, departures_from_file
+    from seatctl.services.subscriptions.proposal import NO_DEPARTURES, Departures, departures_from_file
 
     if rule is not None and source is not None:
         raise UsageError("--revoke and --revoke-from cannot be used together", hint="use one of them")

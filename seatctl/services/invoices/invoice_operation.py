@@ -217,7 +217,7 @@ def _finish(running: OperationRun[InvoicePayload]) -> Apply:
     invoice, summary = running.payload.invoice, running.payload.summary
     if running.payload.subscription is None:
         return _without_subscription(current_invoice(running, invoice), summary)
-    store = final_transaction(running, running.payload.subscription, [invoice], summary)
+    store = final_transaction(running, running.payload.subscription, [invoice])
 
     def apply(tx: Transaction) -> OperationResult:
         store(tx)

@@ -221,6 +221,10 @@ class OperationRun(Generic[P_co]):
         """A `Find` of one object, if this operation made it or changed it last."""
         return lambda: self.find_at(read, mark)
 
+    def changed(self: OperationRun[SubscriptionPayload], mark: str | None = None) -> Find:
+        """`marked`, of the Stripe subscription that the operation changes."""
+        return self.marked(endpoints.subscription(self.payload.stripe_id), mark)
+
     def when(self, read: Read, is_done: Callable[[StripeJson], bool]) -> Find:
         """A `Find` of one object that tells by itself, without a mark, whether the step was carried out."""
 

@@ -223,7 +223,7 @@ def _run(running: OperationRun[AddonPayload]) -> Apply:
     invoice = collect_own_invoice(running, payload.own_invoice)
     _refund_if_ended(running, invoice)
     _set_quantity(running)
-    return final_transaction(running, payload.subscription, [invoice], payload.summary, report_due=True)
+    return final_transaction(running, payload.subscription, [invoice], report_due=True)
 
 
 def _refund_if_ended(running: OperationRun[AddonPayload], invoice: str) -> None:
@@ -258,8 +258,7 @@ def _set_quantity(running: OperationRun[AddonPayload]) -> None:
         {} if payload.by_hand else payload.waiting_metadata(payload.renewed_by),
     )
     # The invoice is paid: any failure from here on stays pending until the seats are added.
-    found = running.marked(endpoints.subscription(payload.stripe_id))
-    running.step_must_succeed("quantity", write, found)
+    running.step_must_succeed("quantity", write, running.changed())
 
 
 def _undo(running: OperationRun[AddonPayload]) -> str | None:

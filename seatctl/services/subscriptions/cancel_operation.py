@@ -13,7 +13,7 @@ from datetime import datetime
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview
 from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe
-from seatctl.errors import Code, ExitCode, JsonValue, NotAllowed, SeatctlError, StripeRefused, refuse
+from seatctl.errors import Code, JsonValue, NotAllowed, SeatctlError, StripeRefused, refuse
 from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
@@ -28,8 +28,8 @@ from seatctl.rules.refunds import CreditShare
 from seatctl.rules.subscription_changes import window_opens
 from seatctl.rules.typed_json import dump, stored_as
 from seatctl.services.charging.pay_invoice import require_no_payment_processing
-from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
-from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun, SubscriptionPayload
+from seatctl.services.operations.handlers import Apply, OperationHandler, register
+from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun, SubscriptionPayload
 from seatctl.services.operations.submit import Proposal
 from seatctl.services.subscriptions.finish import After, final_transaction
 from seatctl.services.subscriptions.previews import require_true_credit
@@ -359,24 +359,25 @@ def _run(running: OperationRun[CancelPayload]) -> Apply:
         write = endpoints.update_subscription(
             payload.stripe_id, {**payload.update, "metadata": running.marks}
         )
-        running.step_or_fail("update", write, _updated(running))
-        apply = final_transaction(
-            running, payload.subscription, [], payload.summary, _row_fields(running, {})
+        running.step_or_fail("update", write, running.changed())
+        return final_transaction(
+            running, payload.subscription, [], _row_fields(running, {}), columns=DONE_COLUMNS
         )
-        return _with_exit_code(apply, ExitCode.DONE)
     _delete(running)
     for number, item in enumerate(payload.waiting_items, 1):
         _delete_item(running, number, item)
     refused = [share for share in payload.shares if not _write_credit_note(running, share)]
     credited = [share for share in payload.shares if share not in refused]
     summary, fields = _outcome(running, credited, refused)
-    invoices = [share.invoice for share in payload.shares]
-    apply = final_transaction(running, payload.subscription, invoices, summary, _row_fields(running, fields))
-    return _with_exit_code(apply, ExitCode.PARTIAL if refused else ExitCode.DONE)
-
-
-def _updated(running: OperationRun[CancelPayload]) -> Find:
-    return running.marked(endpoints.subscription(running.payload.stripe_id))
+    return final_transaction(
+        running,
+        payload.subscription,
+        [share.invoice for share in payload.shares],
+        _row_fields(running, fields),
+        summary=summary,
+        columns=DONE_COLUMNS,
+        partly=bool(refused),
+    )
 
 
 def _delete(running: OperationRun[CancelPayload]) -> None:
@@ -473,20 +474,9 @@ def _row_fields(running: OperationRun[CancelPayload], outcome: dict[str, JsonVal
     return row_fields
 
 
-def _with_exit_code(apply: Apply, code: ExitCode) -> Apply:
-    def finish(tx: Transaction) -> OperationResult:
-        result = apply(tx)
-        if code is ExitCode.PARTIAL:
-            partly = tuple({**row, "result": "partly"} for row in result.rows)
-            result = replace(result, rows=partly)
-        return replace(result, columns=DONE_COLUMNS, exit_code=code)
-
-    return finish
-
-
 def _undo(running: OperationRun[CancelPayload]) -> str | None:
     """Forget a cancellation that never reached Stripe; return None if it did, so that it is finished."""
-    reached = _updated(running)() if running.payload.update is not None else _is_over(running)
+    reached = running.changed()() if running.payload.update is not None else _is_over(running)
     return None if reached else "it had not reached Stripe; the subscription is as it was"
 
 

@@ -37,10 +37,11 @@ from seatctl.services.operations.handlers import Apply, OperationHandler, regist
 from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import Proposal
 from seatctl.services.plans.spec import sellable
-from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, apply_departures
-from seatctl.services.subscriptions.finish import final_transaction
+from seatctl.services.subscriptions.finish import apply_departures, final_transaction
 from seatctl.services.subscriptions.previews import ChangePreviews, Proration, require_true_credit
 from seatctl.services.subscriptions.proposal import (
+    NO_DEPARTURES,
+    Departures,
     content_row,
     priced_proposal,
     repeated_proposal,
@@ -303,9 +304,7 @@ def _run(running: OperationRun[ChangePayload]) -> Apply:
     if payload.now != payload.next or not payload.is_billed:
         _set_next(running)
     after = apply_departures(payload, at_once=payload.is_billed)
-    return final_transaction(
-        running, payload.subscription, [invoice], payload.summary, after, report_due=True
-    )
+    return final_transaction(running, payload.subscription, [invoice], after, report_due=True)
 
 
 def _bill(running: OperationRun[ChangePayload]) -> str | None:
@@ -331,7 +330,7 @@ def _bill(running: OperationRun[ChangePayload]) -> str | None:
         answer = running.step_or_fail(
             "charge",
             payload.update(charging, running.marks, metadata),
-            _changed(running),
+            running.changed(),
             but=(AuthenticationRequired,),
         )
     except AuthenticationRequired as required:
@@ -348,18 +347,14 @@ def _bill(running: OperationRun[ChangePayload]) -> str | None:
         )
         invoice = _authenticated(running, answer)
         # A pending update takes no metadata.
-        _unless_gone(running, "mark", payload.update({}, running.marks, metadata), _changed(running))
+        _unless_gone(running, "mark", payload.update({}, running.marks, metadata), running.changed())
         return invoice
     latest = read_subscription(answer).latest_invoice
     return latest if latest != payload.latest_invoice else None
 
 
-def _changed(running: OperationRun[ChangePayload]) -> Find:
-    return running.marked(endpoints.subscription(running.payload.stripe_id))
-
-
 def _next_changed(running: OperationRun[ChangePayload]) -> Find:
-    return running.marked(endpoints.subscription(running.payload.stripe_id), f"{running.reference}:next")
+    return running.changed(f"{running.reference}:next")
 
 
 def _is_set(payload: ChangePayload, raw: StripeJson) -> bool:
@@ -437,7 +432,7 @@ def _undo(running: OperationRun[ChangePayload]) -> str | None:
     """Undo a change that still waits for its cardholder; return None if Stripe has carried it out."""
     payload = running.payload
     answered = running.answered("charge") or running.answered("next")
-    if answered or _changed(running)() or _next_changed(running)():
+    if answered or running.changed()() or _next_changed(running)():
         return None
     if not payload.is_billed:
         return "it had not reached Stripe, so nothing was changed"

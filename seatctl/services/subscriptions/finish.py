@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_subscription
 from seatctl.billing.port import stripe_now
 from seatctl.errors import ExitCode, JsonValue
-from seatctl.ledger import subscriptions
+from seatctl.ledger import departures, seats, subscriptions
 from seatctl.ledger.mirror import invoices as mirrored_invoices
 from seatctl.ledger.mirror import mirrored_subscriptions, subscription_updates
 from seatctl.ledger.transaction import Transaction
@@ -37,10 +37,12 @@ After = Callable[[Transaction, Subscription], dict[str, JsonValue]]
 def final_transaction(
     running: OperationRun[Payload],
     subscription: int,
-    invoice_ids: Iterable[str | None],
-    summary: str,
+    invoice_ids: Sequence[str | None],
     after: After | None = None,
     *,
+    summary: str | None = None,
+    columns: tuple[str, ...] = SUBSCRIPTION_COLUMNS,
+    partly: bool = False,
     stripe_id: str | None = None,
     report_due: bool = False,
     include_latest: bool = False,
@@ -48,13 +50,13 @@ def final_transaction(
 ) -> Apply:
     """Return the final transaction of an operation: it stores the mirror and the invoices, and runs `after`.
 
-    `stripe_id` is the new Stripe subscription if the operation made one. `report_due` reports what is due and
-    when, if an invoice is on account. `include_latest` counts a latest invoice other than `invoice_before` as
-    the operation's too. Stripe is read before the transaction, which makes no calls.
+    `summary` replaces the payload's, and `partly` tells that not everything was done. `stripe_id` is the new
+    Stripe subscription if the operation made one. `report_due` reports what is due and when, if an invoice is
+    on account. `include_latest` counts a latest invoice other than `invoice_before` as the operation's too.
+    Stripe is read before the transaction, which makes no calls.
     """
     term = running.payload if isinstance(running.payload, TermPayload) else None
-    requested = tuple(invoice_ids)
-    own = set(requested)
+    own = set(invoice_ids)
     with running.ledger.reading() as reader:
         decided_on = subscriptions.by_id(reader, subscription, running.call.now)
         stripe_id_now = stripe_id or decided_on.stripe_subscription
@@ -63,15 +65,14 @@ def final_transaction(
         read_subscription(running.billing.read(endpoints.subscription(stripe_id_now))), siblings
     )
     item, state = _item_and_state(running, decided_on, mirror)
-    final_summary = (
-        summary
-        if stripe_id or term is None or has_item(mirror, term.item)
-        else _summary_of_lost_item(summary, item)
-    )
-    ids = dict.fromkeys(invoice for invoice in (*requested, mirror.latest_invoice) if invoice)
+    text = running.payload.summary if summary is None else summary
+    item_lost = stripe_id is None and term is not None and not has_item(mirror, term.item)
+    if item_lost:
+        outcome = "nothing is paid for any more" if item is None else "another item has replaced it"
+        text = f"{text}; but then its item was removed in Stripe: {outcome}"
+    ids = dict.fromkeys(invoice for invoice in (*invoice_ids, mirror.latest_invoice) if invoice)
     latest = {mirror.latest_invoice} - {invoice_before} if include_latest else set[str | None]()
     invoices = [read_invoice(running.billing.read(endpoints.invoice(invoice))) for invoice in ids]
-
     due = [
         invoice
         for invoice in invoices
@@ -96,13 +97,20 @@ def final_transaction(
             held_seats.reserve(tx, decided_on.id, term.reserved)
         extra = after(tx, now) if after is not None else {}
         now = subscriptions.by_id(tx, decided_on.id)  # read again: `after` may have revoked seats
-        charged = _charged(invoices, own=own)
-        next_seats = 0 if state is None else state.next.seats
-        row = {**subscription_row(now), "next_seats": next_seats, **charged, **extra, "result": "done"}
-        code = ExitCode.DONE if final_summary == summary else ExitCode.PARTIAL
-        text, rows = final_summary + "".join(map(due_sentence, due)), ({**row, **_due(due)},)
+        row = {
+            **subscription_row(now),
+            "next_seats": 0 if state is None else state.next.seats,
+            **_charged(invoices, own=own),
+            **extra,
+            "result": "partly" if partly else "done",
+            **_due(due),
+        }
         return OperationResult(
-            text, rows, SUBSCRIPTION_COLUMNS, code, charged=_total_due(invoices, own | latest)
+            text + "".join(map(due_sentence, due)),
+            (row,),
+            columns,
+            ExitCode.PARTIAL if partly or item_lost else ExitCode.DONE,
+            charged=_total_due(invoices, own | latest),
         )
 
     return apply
@@ -116,12 +124,6 @@ def _item_and_state(
         return item_and_state(running.ledger, decided_on, mirror, stripe_now(running.billing, running.call))
     except ItemGone:
         return None, None
-
-
-def _summary_of_lost_item(summary: str, item: StripeItem | None) -> str:
-    """Return the summary if the item was removed in Stripe meanwhile; `item` has replaced it."""
-    outcome = "nothing is paid for any more" if item is None else "another item has replaced it"
-    return f"{summary}; but then its item was removed in Stripe: {outcome}"
 
 
 def _total_due(invoices: list[StripeInvoice], own: set[str | None]) -> int:
@@ -148,3 +150,32 @@ def _charged(invoices: list[StripeInvoice], own: set[str | None]) -> dict[str, J
         "amount_paid": sum(invoice.amount_paid for invoice in charged),
         "invoice": charged[0].number if charged else None,
     }
+
+
+def apply_departures(payload: TermPayload, *, at_once: bool) -> After:
+    """Return the `after` of the final transaction that ends the seats of the users who leave.
+
+    Their seats end now if `at_once`, else with the paid term. If the next term has room again, people
+    selected by an earlier decrease keep their seats, most recently selected first.
+    """
+    users, until = [*payload.leaving], payload.term_end
+    fields: dict[str, JsonValue] = {"not_seated": [*payload.not_seated]} if payload.not_seated else {}
+
+    def apply(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
+        return {**fields, **revoke_or_end(tx, subscription)}
+
+    def revoke_or_end(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
+        if not users:
+            return _keep_seats(tx, subscription, until)
+        if at_once:
+            return {"revoked": seats.revoke_users(tx, subscription.id, users)}
+        return {"leaving": seats.set_end(tx, subscription.id, users, until), "leaving_at": until}
+
+    return apply
+
+
+def _keep_seats(tx: Transaction, subscription: Subscription, until: str) -> dict[str, JsonValue]:
+    leaving = departures.selected_by_decrease(tx, subscription.id, until)
+    room = departures.next_seats(tx, subscription.id) - (subscription.assigned - len(leaving))
+    staying = leaving[::-1][: max(0, room)]
+    return {"staying": seats.clear_end(tx, subscription.id, staying)} if staying else {}

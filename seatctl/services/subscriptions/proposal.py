@@ -1,15 +1,18 @@
-"""What the proposals of all changes of a running subscription share.
+"""What the proposals of all changes of a running subscription share, and who loses a seat by them.
 
 `change_operation.py`, `renew_operation.py` and `cancel_operation.py` check and price each change.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from shlex import quote
 
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
-from seatctl.ledger import operations, subscriptions
+from seatctl.ledger import departures, operations, subscriptions
+from seatctl.ledger.incoming import staging
+from seatctl.ledger.incoming.staging import RowVerdict
+from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
 from seatctl.models.money import format_money
@@ -34,11 +37,76 @@ from seatctl.services.subscriptions.snapshot import (
     TermPayload,
     find_subscription,
 )
+from seatctl.services.users.people import People, stage
 
 CHANGE_COLUMNS = (
     *("name", "plan", "seats", "seats_after", "next_plan", "next_seats", "due_now", "currency"),
     *("next_invoice", "renews_at", "ends_at", "leaving_emails", "not_seated"),
 )
+
+_NAMED = 3
+"""How many addresses a summary lists; a row has all."""
+
+_ASKED = 10
+"""How many people are named before the question."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departures:
+    """The users who give up a seat: as requested, and as resolved."""
+
+    users: tuple[int, ...] = ()
+    """Their ids."""
+    requested: tuple[str, ...] = ()
+    """The rule or the addresses as given, so that a repetition is recognised even if users left meanwhile."""
+    not_seated: tuple[str, ...] = ()
+    """Addresses in the file without a seat in this subscription. They are reported: it may be a mistake."""
+    emails: tuple[str, ...] = ()
+    """The addresses of `users`, shown before the question."""
+
+    @property
+    def remark(self) -> str:
+        """The end of a summary that lists people without a seat; empty if there are none."""
+        if not self.not_seated:
+            return ""
+        named, more = self.not_seated[:_NAMED], len(self.not_seated) - _NAMED
+        listed = ", ".join(named) + (f" and {more} more" if more > 0 else "")
+        return f"; {listed} {'has' if len(self.not_seated) == 1 else 'have'} no seat in it"
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Who loses a seat, told before the question: a rule selected them, but a person answers for it."""
+        named, more = self.emails[:_ASKED], len(self.emails) - _ASKED
+        listed = ", ".join(named) + (f" and {more} more (--dry-run shows all)" if more > 0 else "")
+        return (
+            *((f"These people lose their seats: {listed}.",) if listed else ()),
+            *((f"{self.remark.removeprefix('; ')}.",) if self.remark else ()),
+        )
+
+    @property
+    def row_fields(self) -> dict[str, JsonValue]:
+        """The fields of a row for them; empty if there are none."""
+        lists = {"leaving_emails": self.emails, "not_seated": self.not_seated}
+        return {key: [*emails] for key, emails in lists.items() if emails}
+
+
+NO_DEPARTURES = Departures()
+
+
+def departures_from_file(ledger: Ledger, subscription_id: int, source: str) -> Departures:
+    """Return the people of a file (`-`: stdin): those with a seat in the subscription leave.
+
+    Raises BadInput and `bad_rows`, also for a person whom the ledger does not know.
+    """
+    stage(ledger, People(source=source))
+    with ledger.staging() as journal:
+        staging.set_verdicts(journal)
+        staging.refuse_bad_rows(journal, RowVerdict.UNKNOWN, "there is no user of this e-mail")
+    with ledger.reading() as reader:
+        staging.require_good(reader, skip_bad=False)
+        users = departures.seated_in_file(reader, subscription_id)
+        not_seated = departures.not_seated_in_file(reader, subscription_id)
+        return Departures(users, departures.in_file(reader), not_seated, departures.emails(reader, users))
 
 
 def unless_changed(snapshot: SubscriptionSnapshot) -> Guard:

@@ -47,9 +47,13 @@ from seatctl.services.subscriptions.addon_operation import (
     price_own_invoice,
     require_unit_price,
 )
-from seatctl.services.subscriptions.departures import NO_DEPARTURES, Departures, apply_departures
-from seatctl.services.subscriptions.finish import final_transaction
-from seatctl.services.subscriptions.proposal import priced_proposal, repeated_proposal
+from seatctl.services.subscriptions.finish import apply_departures, final_transaction
+from seatctl.services.subscriptions.proposal import (
+    NO_DEPARTURES,
+    Departures,
+    priced_proposal,
+    repeated_proposal,
+)
 from seatctl.services.subscriptions.snapshot import (
     ChangeOptions,
     ChangeRequest,
@@ -218,7 +222,6 @@ def _run(running: OperationRun[RenewPayload]) -> Apply:
         running,
         payload.subscription,
         [invoice],
-        payload.summary,
         apply_departures(payload, at_once=False),
         stripe_id=stripe_id,
         report_due=True,
@@ -230,7 +233,7 @@ def _run(running: OperationRun[RenewPayload]) -> Apply:
 def _extend(running: OperationRun[RenewPayload], invoice: str) -> str:
     """Give the subscription its next term. It is paid, so any failure here stays pending."""
     payload, mirror = running.payload, running.subscription()
-    extended = running.marked(endpoints.subscription(payload.stripe_id))
+    extended = running.changed()
     if mirror.status is SubscriptionStatus.CANCELED:
         # If it was extended and canceled after that, its term is used up: do not begin a second one.
         return payload.stripe_id if extended() is not None else _begin_new_subscription(running, invoice)

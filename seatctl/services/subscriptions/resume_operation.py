@@ -82,7 +82,7 @@ def _run(running: OperationRun[ResumePayload]) -> Apply:
     if mirror.status is SubscriptionStatus.PAUSED and invoice is not None:
         # The card was declined or the bank asks: it stays paused, and its invoice can be paid for a day.
         pay_invoice(running, invoice, None, lambda: _void(running, invoice))
-    return final_transaction(running, payload.subscription, [invoice], payload.summary, report_due=True)
+    return final_transaction(running, payload.subscription, [invoice], report_due=True)
 
 
 def _new_invoice(payload: ResumePayload, mirror: StripeSubscription) -> str | None:

@@ -1,4 +1,4 @@
-"""A request to change a subscription, and the snapshot on which it is decided, read from the ledger and Stripe."""
+"""A request to change a subscription, and the snapshot on which it is decided, from the ledger and Stripe."""
 
 from __future__ import annotations
 

@@ -64,12 +64,9 @@ def rename(ledger: Ledger, billing: Billing, call: Call, handle: str, name: str)
             return unchanged_report(call, f"{new_name} already has that name")
         if reserved is None:
             subscriptions.require_free_name(reader, new_name, excluding=subscription)
-    report = change_setting(
-        ledger, billing, call, subscription, {"name": new_name}, f"renamed {subscription.name} to {new_name}"
-    )
-    if report.run is None:
-        return report
-    return replace(report, undo=hints.command("subs", "rename", new_name, subscription.name))
+    summary = f"renamed {subscription.name} to {new_name}"
+    undo = hints.command("subs", "rename", new_name, subscription.name)
+    return change_setting(ledger, billing, call, subscription, {"name": new_name}, summary, undo)
 
 
 def transfer(ledger: Ledger, billing: Billing, call: Call, handle: str, new_owner: User) -> Report:
@@ -82,11 +79,9 @@ def transfer(ledger: Ledger, billing: Billing, call: Call, handle: str, new_owne
     if subscription.owner_id == new_owner.id:
         return unchanged_report(call, f"{new_owner.email} already owns {subscription.name}")
     report = change_setting(ledger, billing, call, subscription, {"owner": new_owner.email}, summary)
-    return (
-        report
-        if report.run is None
-        else replace(report, undo=_transfer_back_command(ledger, call, subscription))
-    )
+    if report.run is None:
+        return report
+    return replace(report, undo=_transfer_back_command(ledger, call, subscription))
 
 
 def _transfer_back_command(ledger: Ledger, call: Call, before: Subscription) -> str | None:
@@ -128,6 +123,7 @@ def change_setting(
     subscription: Subscription,
     setting: dict[str, JsonValue],
     summary: str,
+    undo: str | None = None,
 ) -> Report:
     """Change a setting that Stripe's metadata holds too, by an operation. The caller has checked it.
 
@@ -160,7 +156,9 @@ def change_setting(
             subscriptions.require_free_name(reader, str(setting["name"]), excluding=subscription)
 
     row: Record = {"name": subscription.name, **setting}
-    proposal = Proposal(request, row, summary, columns=(*row, "result"), result="changed", guard=guard)
+    proposal = Proposal(
+        request, row, summary, columns=(*row, "result"), result="changed", guard=guard, undo=undo
+    )
     return submit_proposal(ledger, billing, call, proposal)
 
 
