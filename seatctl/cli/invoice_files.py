@@ -206,7 +206,7 @@ def _find(ctx: Context, handle: str) -> Invoice:
 
 
 def _fresh(ctx: Context, invoice: Invoice) -> Invoice:
-    from seatctl.services.invoices.links import with_fresh_links
+    from seatctl.services.invoices.views import with_fresh_links
 
     return with_fresh_links(ctx.ledger, ctx.billing, invoice)
 

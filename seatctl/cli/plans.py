@@ -122,21 +122,24 @@ def edit(
       seatctl plans edit pro --set grace_days=14 --set sign_in_url=https://example.com/login
     """
     from seatctl.ledger import plans
-    from seatctl.rules.policies import as_fields, preset
+    from seatctl.rules.policies import preset
     from seatctl.rules.purchases import amount_of
     from seatctl.services.plans.plan_operation import edit_plan
 
     if price is None and name is None and policy is None and not assignments:
         raise UsageError("there is nothing to change", hint="give --price, --name, --policy or --set")
-    changes: dict[str, JsonValue] = {"name": name, "fields": _assignments(assignments)}
+    fields, amount, whole = _assignments(assignments), None, None
     if policy is not None or price is not None:
         with ctx.ledger.reading() as reader:
             edited = plans.find(reader, plan)
         if policy is not None:
-            changes["policy"] = as_fields(preset(policy, edited.interval, edited.interval_count))
+            whole = preset(policy, edited.interval, edited.interval_count)
         if price is not None:
-            changes["unit_amount"] = amount_of(price, edited.currency)
-    ctx.emit(edit_plan(ctx.ledger, ctx.billing, ctx.call, plan, changes), handle="slug")
+            amount = amount_of(price, edited.currency)
+    report = edit_plan(
+        ctx.ledger, ctx.billing, ctx.call, plan, name=name, unit_amount=amount, policy=whole, fields=fields
+    )
+    ctx.emit(report, handle="slug")
 
 
 @app.command()

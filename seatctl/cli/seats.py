@@ -142,12 +142,12 @@ def assign(
     """
     from dataclasses import replace
 
-    from seatctl.services.seats.assign import AssignOptions, assign_seats
+    from seatctl.services.seats.assign import assign_seats
 
     people = _people(emails, source, mapping, skip_bad=skip_bad)
     people = replace(people, until=_end(ctx, until, span))
-    options = AssignOptions(create_users=create_users, fill=fill)
-    ctx.emit(assign_seats(ctx.ledger, ctx.call, subscription, people, options), handle="email")
+    report = assign_seats(ctx.ledger, ctx.call, subscription, people, create_users=create_users, fill=fill)
+    ctx.emit(report, handle="email")
 
 
 @app.command()

@@ -181,7 +181,8 @@ def prepare(
 
 
 def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unpaid: bool) -> None:
-    name = now.number or now.id
+    name, show = now.number or now.id, hints.command("invoices", "show", now.number or now.id)
+    data: dict[str, JsonValue] = {"invoice": invoice.stripe_id, "status": now.status.value}
     if verb == "pay" and now.status is InvoiceStatus.DRAFT:
         if is_unpaid or now.details.get("held"):
             return  # Stripe does not finalize the invoices of an unpaid subscription
@@ -191,25 +192,19 @@ def _require_possible(verb: str, invoice: Invoice, now: StripeInvoice, *, is_unp
             Code.INVOICE_STATE,
             f"{name} is a draft; Stripe finalizes and collects it by itself{when}",
             hint="afterwards: seatctl sync",
-            data={"invoice": invoice.stripe_id, "status": now.status.value},
+            data=data,
         )
     if verb == "send" and now.details.get("collection_method") == "charge_automatically":
         raise refuse(
             Code.INVOICE_STATE,
             f"{name} is charged to a card; Stripe mails only invoices on account",
-            hint=hints.command("invoices", "show", name)
-            if now.hosted_url is None
-            else hints.to("its page, to pass on", hints.command("invoices", "show", name, "--web")),
-            data={"invoice": invoice.stripe_id, "status": now.status.value},
+            hint=show if now.hosted_url is None else hints.to("its page, to pass on", f"{show} --web"),
+            data=data,
         )
     if now.status in _POSSIBLE[verb]:
         return
-    raise refuse(
-        Code.INVOICE_STATE,
-        f"{name} is {now.status}; it cannot be {_VERBS[verb]}",
-        hint=hints.command("invoices", "show", name),
-        data={"invoice": invoice.stripe_id, "status": now.status.value},
-    )
+    problem = f"{name} is {now.status}; it cannot be {_VERBS[verb]}"
+    raise refuse(Code.INVOICE_STATE, problem, hint=show, data=data)
 
 
 def _finish(running: OperationRun[InvoicePayload]) -> Apply:

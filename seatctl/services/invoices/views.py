@@ -4,38 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import invoices
+from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, from_epoch
 from seatctl.models.invoice import Dispute, Invoice, InvoiceLine
 from seatctl.models.money import format_money
-from seatctl.models.report import Record
+from seatctl.models.report import Record, record_of
+from seatctl.models.stripe_objects import Kind
+
+if TYPE_CHECKING:
+    from seatctl.billing.port import Billing
 
 
 def invoice_row(reader: Reader, invoice: Invoice, at: datetime) -> Record:
     """Return one row of `invoices list` at `at` (UTC). A draft has no number yet, so its id names it."""
     return {
         "number": invoice.number or invoice.stripe_id,
-        "subscription": invoice.subscription,
-        "status": str(invoice.status),
-        "total": invoice.total,
-        "amount_paid": invoice.amount_paid,
-        "amount_remaining": invoice.amount_remaining,
-        "amount_due": invoice.amount_due,
+        **record_of(invoice, "subscription status total amount_paid amount_remaining amount_due"),
         "credited": _credited(invoice) or None,
         "refunded": invoice.refunded or None,
         "disputed": invoice.disputed or None,
-        "currency": invoice.currency,
-        "created_at": format_time(invoice.created_at),
-        "due_date": _optional_time(invoice.due_date),
+        **record_of(invoice, "currency created_at due_date"),
         "days_late": invoice.days_late(at),
         "billing_reason": invoice.billing_reason,
         "note": _note(reader, invoice),
-        "hosted_url": invoice.hosted_url,
-        "stripe_id": invoice.stripe_id,
+        **record_of(invoice, "hosted_url stripe_id"),
     }
+
+
+def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invoice:
+    """Return the invoice as Stripe has it now, and mirror it unless this is a dry run.
+
+    The links to its page and its PDF expire.
+    """
+    from seatctl.billing import listings
+    from seatctl.billing.objects import read_invoice
+    from seatctl.ledger.mirror import invoices as mirrored_invoices
+
+    fresh = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
+    with ledger.journal() as journal:
+        mirrored_invoices.store(journal, fresh)
+    with ledger.reading() as reader:
+        return invoices.find(reader, fresh.id)
 
 
 def _note(reader: Reader, invoice: Invoice) -> str | None:
@@ -70,31 +84,14 @@ def invoice_page(reader: Reader, invoice: Invoice, lines: list[InvoiceLine], at:
             for payment in _objects(invoice.details.get("payments"))
         ],
         "paid_outside_stripe": invoice.details.get("paid_outside_stripe"),
-        "refunds": [
-            {"amount": each.amount, "status": each.status, "at": format_time(each.at)}
-            for each in invoice.refunds
-        ],
+        "refunds": [record_of(each, "amount status at") for each in invoice.refunds],
         "disputes": [
-            {
-                "amount": each.amount,
-                "currency": each.currency,
-                "status": each.status,
-                "reason": each.reason,
-                "at": format_time(each.at),
-                "answer_by": _optional_time(each.answer_by),
-            }
-            for each in invoice.disputes
+            record_of(each, "amount currency status reason at answer_by") for each in invoice.disputes
         ],
         "totals": list(_totals(invoice)),
         "lines": [
             {
-                "description": line.description,
-                "quantity": line.quantity,
-                "amount": line.amount,
-                "currency": line.currency,
-                "period_start": format_time(line.period_start),
-                "period_end": format_time(line.period_end),
-                "proration": line.proration,
+                **record_of(line, "description quantity amount currency period_start period_end proration"),
                 "unit_amount_decimal": line.details.get("unit_amount_decimal"),
                 "taxes": line.details.get("taxes", []),
                 "discounts": line.details.get("discounts", []),
@@ -157,7 +154,3 @@ def _amount(value: JsonValue, currency: str) -> str:
 
 def _from_stripe(seconds: JsonValue) -> str | None:
     return format_time(from_epoch(seconds)) if isinstance(seconds, int) else None
-
-
-def _optional_time(moment: datetime | None) -> str | None:
-    return None if moment is None else format_time(moment)

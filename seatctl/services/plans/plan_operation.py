@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price
-from seatctl.billing.port import Billing, Read, StripeJson
+from seatctl.billing.port import Billing, Read
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
-from seatctl.models.plan import Plan, PlanSpec
+from seatctl.models.plan import Plan, PlanSpec, Policy
 from seatctl.models.report import Report
 from seatctl.models.role import Action
 from seatctl.rules import hints
@@ -28,7 +28,7 @@ from seatctl.rules.typed_json import dump, stored_as
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
 from seatctl.services.operations.steps import OperationRun, Payload
 from seatctl.services.operations.submit import OperationRequest, Proposal, only_to_finish, submit_proposal
-from seatctl.services.plans.spec import PLAN_COLUMNS, edit_result, plan_row, spec_of
+from seatctl.services.plans.spec import PLAN_COLUMNS, plan_row, plan_values, spec_of
 from seatctl.services.users.permissions import allow
 
 
@@ -86,52 +86,34 @@ def _refuse_key_of_another(billing: Billing, slug: str) -> None:
 
 def _add(running: OperationRun[PlanAddPayload]) -> Apply:
     spec = running.payload.spec
-    product = str(_product(running, spec)["id"])
-    price = read_price(_price(running, spec, product))
-
-    def apply(tx: Transaction) -> OperationResult:
-        added = plans.add(
-            tx,
-            Plan(
-                id=0,
-                slug=spec.slug,
-                name=spec.name,
-                product_id=product,
-                price_id=price.id,
-                currency=price.currency,
-                unit_amount=spec.unit_amount,
-                interval=spec.interval,
-                interval_count=spec.interval_count,
-                policy=spec.policy,
-            ),
-        )
-        return OperationResult(f"added plan {added.slug}", ({**plan_row(added), "result": "added"},))
-
-    return apply
-
-
-def _product(running: OperationRun[Payload], spec: PlanSpec) -> StripeJson:
     form: dict[str, JsonValue] = {
         "name": spec.name,
         "metadata": {**running.marks, **plan_metadata(spec.slug, spec.policy)},
     }
-    return running.step_or_fail("product", endpoints.create_product(form), running.mine(_products(running)))
+    made = running.step_or_fail("product", endpoints.create_product(form), running.mine(_products(running)))
+    product = str(made["id"])
+    listing = endpoints.prices_by_lookup_key(spec.slug)
+    raw = running.step_or_fail(
+        "price",
+        endpoints.create_price(_price_form(running, spec, product)),
+        running.mine(listing),
+        undo=lambda: _delete_product(running, product),
+    )
+    price = read_price(raw)
+
+    def apply(tx: Transaction) -> OperationResult:
+        values = {**plan_values(spec), "currency": price.currency}
+        added = plans.add(tx, Plan(id=0, product_id=product, price_id=price.id, **values))
+        return OperationResult(f"added plan {added.slug}", ({**plan_row(added), "result": "added"},))
+
+    return apply
 
 
 def _products(running: OperationRun[Payload]) -> Read:
     return endpoints.products(created_since=running.earliest())
 
 
-def _price(running: OperationRun[Payload], spec: PlanSpec, product: str) -> StripeJson:
-    return running.step_or_fail(
-        "price",
-        endpoints.create_price(price_form(running, spec, product)),
-        running.mine(endpoints.prices_by_lookup_key(spec.slug)),
-        undo=lambda: _delete_product(running, product),
-    )
-
-
-def price_form(running: OperationRun[Payload], spec: PlanSpec, product: str) -> dict[str, JsonValue]:
+def _price_form(running: OperationRun[Payload], spec: PlanSpec, product: str) -> dict[str, JsonValue]:
     """The form of a plan's price: licensed, per unit, found by the slug as its lookup key."""
     return {
         "product": product,
@@ -183,33 +165,31 @@ class PlanEditPayload(Payload):
 
 
 def edit_plan(
-    ledger: Ledger, billing: Billing, call: Call, slug: str, changes: Mapping[str, JsonValue]
+    ledger: Ledger,
+    billing: Billing,
+    call: Call,
+    slug: str,
+    *,
+    name: str | None = None,
+    unit_amount: int | None = None,
+    policy: Policy | None = None,
+    fields: Mapping[str, JsonValue] | None = None,
 ) -> Report:
-    """Change a plan's name, price or policy. Running subscriptions keep theirs.
+    """Change a plan's name, price (minor units), policy, or single `fields` of it; None changes nothing.
 
-    `changes` may have `name`, `unit_amount` (minor units), `policy` (all fields) and `fields` (single ones).
+    A plan without a policy starts from `flexible`. Running subscriptions keep theirs. Raises BadPolicy.
     """
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.MANAGE_PLANS)
         plan = plans.find(reader, slug)
-    spec = changed_spec(plan, changes)
+    spec = spec_of(
+        plan,
+        policy=with_fields(policy or plan.policy or FLEXIBLE, fields or {}),
+        unit_amount=plan.unit_amount if unit_amount is None else unit_amount,
+        name=plan.name if name is None else check_plan_name(name),
+    )
     check_term(spec.policy, spec.interval, spec.interval_count)
     return _submit_edit(ledger, billing, call, plan, spec, active=plan.active)
-
-
-def changed_spec(plan: Plan, changes: Mapping[str, JsonValue]) -> PlanSpec:
-    """Return the changed plan. A plan without a policy starts from `flexible`. Raises BadPolicy."""
-    spec = spec_of(plan) or spec_of(replace(plan, policy=FLEXIBLE))
-    assert spec is not None
-    whole, fields = changes.get("policy"), changes.get("fields")
-    policy = with_fields(FLEXIBLE, whole) if isinstance(whole, dict) else spec.policy
-    amount, name = changes.get("unit_amount"), changes.get("name")
-    return replace(
-        spec,
-        policy=with_fields(policy, fields if isinstance(fields, dict) else {}),
-        unit_amount=amount if isinstance(amount, int) else spec.unit_amount,
-        name=check_plan_name(name) if isinstance(name, str) else spec.name,
-    )
 
 
 def archive_plan(ledger: Ledger, billing: Billing, call: Call, slug: str, *, undo: bool = False) -> Report:
@@ -217,7 +197,7 @@ def archive_plan(ledger: Ledger, billing: Billing, call: Call, slug: str, *, und
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.MANAGE_PLANS)
         plan = plans.find(reader, slug)
-    return _submit_edit(ledger, billing, call, plan, changed_spec(plan, {}), active=undo)
+    return _submit_edit(ledger, billing, call, plan, spec_of(plan), active=undo)
 
 
 def _submit_edit(
@@ -228,16 +208,7 @@ def _submit_edit(
         summary = f"plan {plan.slug} is unchanged: it already has these values"
         proposal = Proposal(None, plan_row(plan), summary, columns=PLAN_COLUMNS, unchanged=True)
         return submit_proposal(ledger, billing, call, proposal)
-    wanted = EditedPlan(
-        spec.slug,
-        spec.name,
-        spec.currency,
-        spec.unit_amount,
-        spec.interval,
-        spec.interval_count,
-        spec.policy,
-        active,
-    )
+    wanted = EditedPlan(**plan_values(spec), active=active)
     payload = PlanEditPayload(
         spec=wanted,
         product=plan.product_id,
@@ -257,7 +228,7 @@ def _submit_edit(
                 data={"plan": plan.slug},
             )
 
-    result, summary = edit_result(plan.slug, before=plan.active, active=active)
+    result, summary = _edit_result(plan.slug, before=plan.active, active=active)
     proposal = Proposal(
         request,
         plan_row(after),
@@ -270,9 +241,22 @@ def _submit_edit(
     return submit_proposal(ledger, billing, call, proposal)
 
 
+def _edit_result(slug: str, *, before: bool, active: bool) -> tuple[str, str]:
+    """Return the `result` of a changed plan and the summary, by whether it was and is sold."""
+    if active == before:
+        return "changed", f"changed plan {slug}"
+    return (
+        ("sold again", f"put plan {slug} on sale again") if active else ("archived", f"archived plan {slug}")
+    )
+
+
 def _edit(running: OperationRun[PlanEditPayload]) -> Apply:
     spec, product = running.payload.spec, running.payload.product
-    price = _new_price(running) if running.payload.reprice else None
+    price = None
+    if running.payload.reprice:
+        form = {**_price_form(running, spec, product), "transfer_lookup_key": True}
+        listing = endpoints.prices_by_lookup_key(spec.slug)
+        price = read_price(running.step_or_fail("price", endpoints.create_price(form), running.mine(listing)))
     _update_product(running)
 
     def apply(tx: Transaction) -> OperationResult:
@@ -283,20 +267,13 @@ def _edit(running: OperationRun[PlanEditPayload]) -> Apply:
             unit_amount=spec.unit_amount,
             policy=spec.policy,
             active=spec.active,
-            price_id=before.price_id if price is None else price,
+            price_id=before.price_id if price is None else price.id,
         )
         plans.save(tx, before, after)
-        result, summary = edit_result(spec.slug, before=before.active, active=spec.active)
+        result, summary = _edit_result(spec.slug, before=before.active, active=spec.active)
         return OperationResult(summary, ({**plan_row(after), "result": result},))
 
     return apply
-
-
-def _new_price(running: OperationRun[PlanEditPayload]) -> str:
-    spec = running.payload.spec
-    form = {**price_form(running, spec, running.payload.product), "transfer_lookup_key": True}
-    listing = endpoints.prices_by_lookup_key(spec.slug)
-    return read_price(running.step_or_fail("price", endpoints.create_price(form), running.mine(listing))).id
 
 
 def _update_product(running: OperationRun[PlanEditPayload]) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
+from typing import Any
+
 from seatctl.errors import Code, refuse
 from seatctl.models.plan import Interval, Plan, PlanSpec, Policy
-from seatctl.models.report import Record
+from seatctl.models.report import Record, record_of
 from seatctl.rules import hints
 from seatctl.rules.names import check_plan_name, check_slug
-from seatctl.rules.policies import as_fields, check_term
+from seatctl.rules.policies import FLEXIBLE, as_fields, check_term
 from seatctl.rules.purchases import amount_of, check_currency, check_interval_count
 
 PLAN_COLUMNS = ("slug", "name", "unit_amount", "currency", "interval", "interval_count", "result")
@@ -41,19 +44,14 @@ def new_spec(
     )
 
 
-def spec_of(plan: Plan) -> PlanSpec | None:
-    """What a plan of the ledger was asked to be; None for one adopted without a policy."""
-    if plan.policy is None:
-        return None
-    return PlanSpec(
-        plan.slug,
-        plan.name,
-        plan.currency,
-        plan.unit_amount,
-        plan.interval,
-        plan.interval_count,
-        plan.policy,
-    )
+def plan_values(plan: Plan | PlanSpec) -> dict[str, Any]:
+    """Return the values that a plan and its specification have in common, by name."""
+    return {each.name: getattr(plan, each.name) for each in fields(PlanSpec)}
+
+
+def spec_of(plan: Plan, **changes: object) -> PlanSpec:
+    """Return the specification of a plan with changes; one without a policy gets that of `flexible`."""
+    return PlanSpec(**{**plan_values(plan), "policy": plan.policy or FLEXIBLE, **changes})
 
 
 def sellable(plan: Plan) -> Plan:
@@ -83,23 +81,8 @@ def require_policy(plan: Plan) -> Plan:
 def plan_row(plan: Plan) -> Record:
     """A plan as a row of output; `unit_amount` in minor units, `interval_count` of `interval`."""
     return {
-        "slug": plan.slug,
-        "name": plan.name,
-        "unit_amount": plan.unit_amount,
-        "currency": plan.currency,
-        "interval": str(plan.interval),
-        "interval_count": plan.interval_count,
-        "active": plan.active,
+        **record_of(plan, "slug name unit_amount currency interval interval_count active"),
         "product": plan.product_id,
         "price": plan.price_id,
         "policy": None if plan.policy is None else as_fields(plan.policy),
     }
-
-
-def edit_result(slug: str, *, before: bool, active: bool) -> tuple[str, str]:
-    """Return the `result` of a changed plan and the summary, by whether it was and is sold."""
-    if active == before:
-        return "changed", f"changed plan {slug}"
-    return (
-        ("sold again", f"put plan {slug} on sale again") if active else ("archived", f"archived plan {slug}")
-    )

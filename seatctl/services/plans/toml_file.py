@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 
 from seatctl.billing.port import Billing
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
@@ -18,7 +19,7 @@ from seatctl.models.report import Record, Report, change_report, counted
 from seatctl.models.role import Action
 from seatctl.rules.policies import FLEXIBLE, as_fields, with_fields
 from seatctl.rules.typed_values import MOST, whole_number
-from seatctl.services.plans.plan_operation import add_plan, changed_spec, edit_plan
+from seatctl.services.plans.plan_operation import add_plan, edit_plan
 from seatctl.services.plans.spec import PLAN_COLUMNS, new_spec
 from seatctl.services.users.permissions import allow
 
@@ -58,13 +59,9 @@ def read_plan_file(text: str) -> list[PlanSpec]:
     try:
         tables = tomllib.loads(text).get("plans")
     except (ValueError, RecursionError) as error:  # a ValueError: a number of over 4,300 digits
-        raise refuse(
-            Code.BAD_PLAN_FILE, f"the file is not TOML: {error}", hint="to see the form: seatctl plans export"
-        ) from None
+        raise _bad_file(f"the file is not TOML: {error}") from None
     if not isinstance(tables, list) or not tables:
-        raise refuse(
-            Code.BAD_PLAN_FILE, "the file has no [[plans]]", hint="to see the form: seatctl plans export"
-        )
+        raise _bad_file("the file has no [[plans]]")
     specs: list[PlanSpec] = []
     rows: list[dict[str, JsonValue]] = []
     for number, table in enumerate(tables, 1):
@@ -79,26 +76,19 @@ def read_plan_file(text: str) -> list[PlanSpec]:
         lines = toml_lines(text)
         for row in rows:
             row["line"] = line_of(lines, "plans", int(str(row["plan"])) - 1)
-        raise refuse(
-            Code.BAD_PLAN_FILE,
-            f"{len(rows)} of {counted(len(tables), 'plan')} cannot be imported; nothing was written",
-            hint="to see the form: seatctl plans export",
-            data={"rows": [dict(row) for row in rows]},
-        )
+        problem = f"{len(rows)} of {counted(len(tables), 'plan')} cannot be imported; nothing was written"
+        raise _bad_file(problem, {"rows": [*rows]})
     return specs
+
+
+def _bad_file(problem: str, data: dict[str, JsonValue] | None = None) -> SeatctlError:
+    return refuse(Code.BAD_PLAN_FILE, problem, hint="to see the form: seatctl plans export", data=data)
 
 
 def _say(error: Exception) -> str:
     if isinstance(error, SeatctlError):
         return error.message
     return f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-
-
-def _count(value: object) -> int:
-    number = whole_number(str(value), MOST)
-    if number is None:
-        raise ValueError("interval_count is a whole number")
-    return number
 
 
 def _read_table(table: Mapping[str, object], taken: set[str]) -> PlanSpec:
@@ -115,13 +105,16 @@ def _read_table(table: Mapping[str, object], taken: set[str]) -> PlanSpec:
     interval = str(table["interval"])
     if interval not in set(Interval):
         raise ValueError(f"interval is one of {', '.join(Interval)}")
+    count = whole_number(str(table.get("interval_count", 1)), MOST)
+    if count is None:
+        raise ValueError("interval_count is a whole number")
     return new_spec(
         slug=str(table["slug"]),
         name=str(table.get("name") or table["slug"]),
         price=str(table["price"]),
         currency=str(table["currency"]),
         interval=Interval(interval),
-        interval_count=_count(table.get("interval_count", 1)),
+        interval_count=count,
         policy=with_fields(FLEXIBLE, policy),
     )
 
@@ -138,7 +131,13 @@ def import_plans(ledger: Ledger, billing: Billing, call: Call, specs: list[PlanS
     rows: list[Record] = []
     run: int | None = None
     for spec in specs:
-        report = _import_one(ledger, billing, call, spec, known.get(spec.slug))
+        if spec.slug in known:
+            name, amount = spec.name, spec.unit_amount
+            report = edit_plan(
+                ledger, billing, call, spec.slug, name=name, unit_amount=amount, policy=spec.policy
+            )
+        else:
+            report = add_plan(ledger, billing, call, spec)
         run = report.run if report.run is not None else run
         rows += [{**row, "run": report.run} for row in report.rows]
     changed = sum(row.get("result") != "unchanged" for row in rows)
@@ -146,30 +145,13 @@ def import_plans(ledger: Ledger, billing: Billing, call: Call, specs: list[PlanS
     return replace(change_report(summary, tuple(rows), PLAN_COLUMNS, dry_run=call.dry_run), run=run)
 
 
-def _import_one(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec, plan: Plan | None) -> Report:
-    if plan is None:
-        return add_plan(ledger, billing, call, spec)
-    changes: dict[str, JsonValue] = {
-        "name": spec.name,
-        "unit_amount": spec.unit_amount,
-        "policy": as_fields(spec.policy),
-    }
-    return edit_plan(ledger, billing, call, plan.slug, changes)
-
-
 def _refuse_other_terms(specs: list[PlanSpec], known: Mapping[str, Plan]) -> None:
-    rows: list[JsonValue] = []
-    for spec in specs:
-        plan = known.get(spec.slug)
-        if plan is None:
-            continue
-        before = changed_spec(plan, {})
-        if (before.currency, before.interval, before.interval_count) != (
-            spec.currency,
-            spec.interval,
-            spec.interval_count,
-        ):
-            rows.append({"slug": spec.slug, "error": "another currency or interval is another plan"})
+    terms = attrgetter("currency", "interval", "interval_count")
+    rows: list[JsonValue] = [
+        {"slug": spec.slug, "error": "another currency or interval is another plan"}
+        for spec in specs
+        if spec.slug in known and terms(known[spec.slug]) != terms(spec)
+    ]
     if rows:
         raise refuse(
             Code.BAD_PLAN_FILE,

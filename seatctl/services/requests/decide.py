@@ -64,7 +64,7 @@ def create_request(ledger: Ledger, call: Call, options: SeatRequestOptions) -> R
             _require_features(subscription, options.features)
         result = _request(tx, ledger, user, subscription, options)
         code = ExitCode.WAITING if result.row["place"] else ExitCode.DONE
-        return report(tx, [result], result.sentence, code, unchanged=not result.changed)
+        return tx.report(result.sentence, [result.row], COLUMNS, unchanged=not result.changed, exit_code=code)
 
 
 def _allow_priority(tx: Transaction, subscription: Subscription | None) -> None:
@@ -348,7 +348,7 @@ def _decide_each(
             row = result_row(request, "failed", number=number, error=error.message)
             results.append(RequestResult(row, error.message, changed=False))
     if not results:
-        return report(tx, [], "no request waits for a decision", ExitCode.DONE, unchanged=True)
+        return tx.report("no request waits for a decision", (), COLUMNS, unchanged=True)
     seated = fill_waitlists(tx)
     failures = sum(result.row["error"] is not None for result in results)
     waiting = sum(result.row["place"] is not None for result in results)
@@ -357,7 +357,8 @@ def _decide_each(
         summary += f"; seated {seated} from the waitlist"
     code = ExitCode.PARTIAL if failures else ExitCode.WAITING if waiting else ExitCode.DONE
     unchanged = not (seated or any(result.changed for result in results))
-    return report(tx, results, summary, code, unchanged=unchanged)
+    rows = [result.row for result in results]
+    return tx.report(summary, rows, COLUMNS, unchanged=unchanged, exit_code=code)
 
 
 def _summary(total: int, failures: int, waiting: int, verb: str) -> str:
@@ -450,11 +451,3 @@ def sign_in_url(tx: Transaction, subscription_id: int | None) -> str | None:
     """Return where the users of a subscription sign in, if its policy says so."""
     policy = None if subscription_id is None else subscriptions.by_id(tx, subscription_id).policy
     return None if policy is None else policy.sign_in_url
-
-
-def report(
-    tx: Transaction, results: list[RequestResult], summary: str, code: ExitCode, *, unchanged: bool
-) -> Report:
-    """Return the report of a change of requests."""
-    rows = [result.row for result in results]
-    return tx.report(summary, rows, COLUMNS, unchanged=unchanged, exit_code=code)

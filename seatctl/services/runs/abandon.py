@@ -26,6 +26,7 @@ from seatctl.models.operation import Operation, OperationState
 from seatctl.models.report import Report, change_report
 from seatctl.models.role import Action
 from seatctl.models.run import Run, RunState
+from seatctl.models.subscription import Subscription
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.metadata import made_by
 from seatctl.rules.run_changes import ChangedFact, reversal
@@ -57,7 +58,8 @@ def abandon(
         with ledger.reading() as reader:
             if operation is None or operation.state in {OperationState.DONE, OperationState.FAILED}:
                 return _not_open(reader, run, operation)
-            _allow(reader, call, operation)
+            action = handlers.handler_for(operation.kind).action  # as for beginning it
+            allow(reader, call.actor, action, _subscription(reader, operation))
     except CannotUndo as error:
         _say_what_the_policy_allows(ledger, billing, call, error)
         raise
@@ -146,7 +148,8 @@ def _not_open(reader: Reader, run: Run, operation: Operation | None) -> Report:
         if change.entity != "operation"
     ]
     payload = None if operation is None else operation.payload
-    command = reversal(payload, _name_of(reader, operation), changes)
+    subscription = None if operation is None else _subscription(reader, operation)
+    command = reversal(payload, None if subscription is None else subscription.name, changes)
     shows = hints.to("to see what it changed", hints.command("runs", "show", run.number))
     raise CannotUndo(
         f"run {run.number} is done and cannot be undone: {run.summary}",
@@ -181,22 +184,9 @@ def _say_what_the_policy_allows(
         error.add_note(unknown.message)
 
 
-def _name_of(reader: Reader, operation: Operation | None) -> str | None:
-    if operation is None or operation.subscription_id is None:
-        return None
-    return subscriptions.by_id(reader, operation.subscription_id).name
-
-
-def _allow(reader: Reader, call: Call, operation: Operation) -> None:
-    """Raise RoleRequired: abandoning an operation needs the role that beginning it needs."""
-    subscription = operation.subscription_id
-    action = handlers.handler_for(operation.kind).action
-    allow(
-        reader,
-        call.actor,
-        action,
-        None if subscription is None else subscriptions.by_id(reader, subscription),
-    )
+def _subscription(reader: Reader, operation: Operation) -> Subscription | None:
+    subscription_id = operation.subscription_id
+    return None if subscription_id is None else subscriptions.by_id(reader, subscription_id)
 
 
 def _facts(reader: Reader, text: str | None) -> dict[str, JsonValue] | None:

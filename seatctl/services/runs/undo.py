@@ -7,7 +7,6 @@ operation, or names the command that reverses a finished one.
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -43,8 +42,12 @@ def undo_run(ledger: Ledger, billing: Callable[[], Billing], call: Call, number:
             changed = audit.count_changes(reader, number)
             half_done = run.state is RunState.PENDING or (run.state is RunState.FAILED and not changed)
         if operation is None and not half_done:
-            with suppress(NotOnlyLedger):
+            try:
                 return _undo_changes(ledger, call, run)
+            except _NothingLeft as nothing_left:
+                return unchanged_report(call, str(nothing_left))
+            except NotOnlyLedger:
+                pass
         # Imported late: it loads everything about Stripe, which takes as long as the rest of an undo.
         from seatctl.services.runs.abandon import abandon
 
@@ -67,15 +70,8 @@ def _undo_changes(ledger: Ledger, call: Call, run: Run) -> Report:
     """Undo a run that is done, in one transaction.
 
     Raises `undone_already`, `changed_since`, RoleRequired, `last_admin`, `email_taken`, the refusals of an
-    assignment, and NotOnlyLedger.
+    assignment, NotOnlyLedger and _NothingLeft.
     """
-    try:
-        return _in_one_transaction(ledger, call, run)
-    except _NothingLeft as nothing_left:
-        return unchanged_report(call, str(nothing_left))
-
-
-def _in_one_transaction(ledger: Ledger, call: Call, run: Run) -> Report:
     with ledger.change(call) as tx:
         run = _run_to_undo(tx, run)
         kinds = inverse.stage(tx, run.number)

@@ -46,17 +46,12 @@ from seatctl.services.users.permissions import allow
 COLUMNS = ("line", "email", "result", "error")
 
 
-@dataclass(frozen=True, slots=True)
-class AssignOptions:
-    """Whether to create unknown users, and whether to seat as many people as fit."""
-
-    create_users: bool = False
-    fill: bool = False
-
-
-def assign_seats(ledger: Ledger, call: Call, name: str, people: People, options: AssignOptions) -> Report:
+def assign_seats(
+    ledger: Ledger, call: Call, name: str, people: People, *, create_users: bool = False, fill: bool = False
+) -> Report:
     """Assign seats of a subscription to people. Those who have a seat in it keep it; that is not an error.
 
+    `create_users`: unknown people become users. `fill`: if seats are missing, as many people as fit get one.
     Raises `bad_rows` before any refusal about seats; NoSeatsLeft, `over_assigned`,
     `subscription_not_active`, ForeignLedger.
     """
@@ -65,15 +60,21 @@ def assign_seats(ledger: Ledger, call: Call, name: str, people: People, options:
         subscription = assignable(tx, ledger, name)
         require_usable(subscription)
         staging.set_verdicts(tx)
-        if options.create_users and user_import.mark_undone(tx):
+        if create_users and (user_import.mark_undone(tx) or staging.count(tx, RowVerdict.UNKNOWN)):
             allow(tx, call.actor, Action.MANAGE_USERS)
         seat_changes.mark_seated(tx, subscription.id)
-        bad = _require_good(tx, people, options)
+        if not create_users:
+            require_known(tx, people, creatable=True)
+        require_active(tx, people)
+        staging.refuse_past(tx, tx.now)
+        bad = require_good(tx, people)
         needed = seat_changes.count_wanted(tx)
-        take = _seats_to_take(tx, subscription, needed, fill=options.fill)
+        take = _seats_to_take(tx, subscription, needed, fill=fill)
         if take < needed:
             seat_changes.mark_without_seat(tx, take)
-        added = _create_users(tx) if options.create_users else 0
+        added = 0
+        if create_users:
+            added = user_import.bring_back_undone(tx) + user_import.create_from_incoming(tx)
         seated = seat_changes.assign(tx, subscription.id)
         changed = seat_changes.change_ends(tx, subscription.id)
         request_closures.approve_seated(tx, subscription.id)
@@ -145,23 +146,6 @@ def report_columns(people: People) -> tuple[str, ...]:
     return COLUMNS if people.source is not None else COLUMNS[1:]
 
 
-def _create_users(tx: Transaction) -> int:
-    """Create the unknown users, and those whose creation was undone; return how many."""
-    return user_import.bring_back_undone(tx) + user_import.create_from_incoming(tx)
-
-
-def _require_good(tx: Transaction, people: People, options: AssignOptions) -> int:
-    """Mark the bad rows and return how many are skipped. Raises `bad_rows`, or what one bad e-mail raises."""
-    if options.create_users:
-        if staging.count(tx, RowVerdict.UNKNOWN):
-            allow(tx, tx.call.actor, Action.MANAGE_USERS)
-    else:
-        require_known(tx, people, creatable=True)
-    require_active(tx, people)
-    staging.refuse_past(tx, tx.now)
-    return require_good(tx, people)
-
-
 def _seats_to_take(tx: Transaction, subscription: Subscription, needed: int, *, fill: bool) -> int:
     """Like `rules.assignment.seats_to_take`; its refusal names the people who would get no seat."""
     try:
@@ -199,9 +183,7 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
         needed = seat_changes.mark_moves(tx, source.id, target.id)
         _require_seated(tx, people, source)
         bad = require_good(tx, people)
-        if needed > target.free and target.assigned <= target.capacity:
-            raise shortage(target, needed, seat_changes.rows_without_seat(tx, target.free), tx.call.now)
-        seats_to_take(target, needed, fill=False)
+        _seats_to_take(tx, target, needed, fill=False)
         moved = seat_changes.move(tx, source.id, target.id)
         request_closures.approve_seated(tx, target.id)
         rows = tx.report_rows(partial(staging.results, tx))

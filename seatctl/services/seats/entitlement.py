@@ -26,8 +26,16 @@ def check(
     feature: str | None = None,
 ) -> Record:
     """Return the answer as one record. Raises UnknownSubscription and UnknownPlan for unknown names."""
-    subscription_id, name = _subscription(reader, subscription) if subscription else (None, None)
-    plan_id = _plan_id(reader, plan) if plan else None
+    # Imported where they are needed: `check` must start fast, and a yes needs none of it.
+    subscription_id = name = plan_id = None
+    if subscription:
+        from seatctl.ledger import subscription_handles
+
+        subscription_id, name = subscription_handles.find(reader, subscription)
+    if plan:
+        from seatctl.ledger import plans
+
+        plan_id = plans.find(reader, plan).id
     status, held = status_and_holdings(
         reader, email, now, subscription_id=subscription_id, plan_id=plan_id, feature=feature
     )
@@ -40,6 +48,11 @@ def check(
         answer = answer if request is None else with_request(answer, request)
     holding = answer.holding
     usable = holding if answer.entitled else None
+    running: list[str] = []
+    if not answer.entitled:
+        from seatctl.ledger import subscription_handles
+
+        running = subscription_handles.running_names(reader)
     return {
         "email": email,
         "entitled": answer.entitled,
@@ -57,7 +70,7 @@ def check(
                 email,
                 subscription=name,
                 plan=plan,
-                known=[] if answer.entitled else _running_subscriptions(reader),
+                known=running,
                 open_request=request,
             )
         ],
@@ -87,21 +100,6 @@ def _scope(subscription: str | None, plan: str | None, feature: str | None) -> s
     return "".join(parts)
 
 
-# The functions below import what they need themselves: `check` must start fast, and a yes needs none of it.
-
-
-def _subscription(reader: Reader, handle: str) -> tuple[int, str]:
-    from seatctl.ledger import subscription_handles
-
-    return subscription_handles.find(reader, handle)
-
-
-def _plan_id(reader: Reader, slug: str) -> int:
-    from seatctl.ledger import plans
-
-    return plans.find(reader, slug).id
-
-
 def _open_request(
     reader: Reader, email: str, now: datetime, subscription_id: int | None
 ) -> OpenRequest | None:
@@ -119,9 +117,3 @@ def _open_request(
         if request.status is RequestStatus.WAITLISTED:
             return OpenRequest(request.number, requests.place(reader, request, now), request.subscription)
     return None
-
-
-def _running_subscriptions(reader: Reader) -> list[str]:
-    from seatctl.ledger import subscription_handles
-
-    return subscription_handles.running_names(reader)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any, TextIO
 
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger.desired import differences
@@ -20,6 +20,7 @@ from seatctl.models.subscription import Subscription
 from seatctl.rules.assignment import RevocationLimit
 from seatctl.rules.desired_state import Changes, DesiredRow
 from seatctl.rules.emails import email_key
+from seatctl.rules.typed_json import load, stored_as
 from seatctl.services.seats.apply import ApplyOptions, ComparisonCheck
 from seatctl.system.files import new_file
 
@@ -39,7 +40,7 @@ class SavedComparison:
     head: str
     """The last audit entry of the ledger at that time."""
     options: ApplyOptions
-    handles: tuple[str, ...]
+    handles: tuple[str, ...] = field(metadata=stored_as("subscriptions"))
     """The subscriptions that the file named, as typed."""
     terms: JsonValue
     """Price and end of term of each subscription."""
@@ -105,10 +106,12 @@ def read(path: Path) -> SavedComparison:
     stream, name = open_bytes(str(path), None)
     with stream:
         header, complete = _verified(stream.readline(), stream)
-    saved = _parse_header(path, header) if complete and isinstance(header, dict) else None
-    if saved is None:
-        raise _bad_plan(name)
-    return saved
+    try:
+        if complete and isinstance(header, dict):
+            return _parse_header(path, header)
+    except (KeyError, TypeError):
+        pass
+    raise _bad_plan(name)
 
 
 def _bad_plan(name: object) -> SeatctlError:
@@ -119,35 +122,21 @@ def _bad_plan(name: object) -> SeatctlError:
     )
 
 
-def _parse_header(path: Path, header: dict[str, object]) -> SavedComparison | None:
-    """Return the header's values, or None if this program has not written it."""
-    how, handles, max_spend = header.get("how"), header.get("subscriptions"), header.get("max_spend")
-    texts = [header.get(key) for key in ("ledger", "head", "differences")]
-    if header.get("seatctl_plan") != VERSION or not isinstance(how, dict) or not isinstance(handles, list):
-        return None
-    max_revoke, percent, buy = how.get("max_revoke"), how.get("percent"), header.get("buy")
-    flags = {name: how.get(name) for name in _FLAGS}
-    if type(max_revoke) is not int or max_revoke < 0 or not isinstance(max_spend, str | None):
-        return None
-    if not all(isinstance(flag, bool) for flag in (percent, buy, *flags.values())):
-        return None
-    if not all(isinstance(text, str) for text in (*texts, *handles)):
-        return None
-    ledger, head, differences = map(str, texts)
-    return SavedComparison(
-        path=path,
-        ledger=ledger,
-        head=head,
-        options=ApplyOptions(
-            RevocationLimit(max_revoke, bool(percent)),
-            **{name: bool(flag) for name, flag in flags.items()},
-            buy=bool(buy),
-            max_spend=max_spend,
-        ),
-        handles=tuple(handles),
-        terms=cast("JsonValue", header.get("terms")),
-        differences=differences,
-    )
+def _parse_header(path: Path, header: dict[str, Any]) -> SavedComparison:
+    """Return the header's values. Raises KeyError or TypeError if this program has not written it."""
+    number, percent = header["how"]["max_revoke"], header["how"]["percent"]
+    if (
+        header["seatctl_plan"] != VERSION
+        or type(number) is not int
+        or number < 0
+        or type(percent) is not bool
+    ):
+        raise TypeError("not a header of this version")
+    options = {flag: header["how"][flag] for flag in _FLAGS}
+    options |= {"max_revoke": RevocationLimit(number, percent)}
+    options |= {"buy": header["buy"], "max_spend": header["max_spend"]}
+    values: dict[str, Any] = {**header, "path": path, "options": options}
+    return load(SavedComparison, values)
 
 
 def _row(row: list[object], path: Path) -> DesiredRow:

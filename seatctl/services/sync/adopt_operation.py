@@ -70,9 +70,11 @@ def adopt(ledger: Ledger, billing: Billing, call: Call, handles: Sequence[str]) 
     failed: list[Record] = []
     refused: StripeRefused | None = None
     run = None
-    for subscription in first.values():
+    for stripe_id, subscription in first.items():
+        payload = AdoptPayload(subscription=subscription.id, stripe_id=stripe_id, name=subscription.name)
+        request = OperationRequest(payload.kind, {"adopt": ledger.id}, payload, subscription.id)
         try:
-            report = submit(ledger, billing, call, _request(subscription, ledger.id), lambda _: None)
+            report = submit(ledger, billing, call, request, lambda _: None)
         except StripeRefused as error:  # go on with the others
             refused = error
             failed.append({**_row(subscription, "failed"), "error": error.code, "message": error.message})
@@ -87,13 +89,6 @@ def adopt(ledger: Ledger, billing: Billing, call: Call, handles: Sequence[str]) 
         code = ExitCode.PARTIAL
         summary += f"; {counted(len(failed), 'subscription')} could not be adopted: {failed[0]['message']}"
     return Report(run, False, summary, (*done, *failed), code, columns=COLUMNS)
-
-
-def _request(subscription: Subscription, ledger_id: str) -> OperationRequest:
-    payload = AdoptPayload(
-        subscription=subscription.id, stripe_id=subscription.stripe_subscription, name=subscription.name
-    )
-    return OperationRequest(payload.kind, {"adopt": ledger_id}, payload, subscription.id)
 
 
 def _run(running: OperationRun[AdoptPayload]) -> Apply:

@@ -9,7 +9,7 @@ seatctl takes from an event only which object it is about, and reads that object
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -79,21 +79,15 @@ class ParallelReader:
     def objects(self, wanted: Iterable[tuple[Kind, str]]) -> Iterator[Mirrored]:
         """Read single objects, in the order of `wanted`; for a charge, its refunds."""
 
-        def read(one: tuple[Kind, str]) -> list[Mirrored]:
-            kind, identifier = one
+        def read(kind: Kind, identifier: str) -> list[Mirrored]:
             if kind is Kind.REFUND and identifier.startswith(_CHARGES):
                 listed = self._billing.every(listings.refunds_of_charge(identifier))
                 return [_as_mirrored(kind, raw) for raw in listed]
             return [read_object(self._billing, kind, identifier)]
 
-        yield from self._in_batches(read, wanted)
-
-    def _in_batches(
-        self, read: Callable[[tuple[Kind, str]], list[Mirrored]], wanted: Iterable[tuple[Kind, str]]
-    ) -> Iterator[Mirrored]:
         batch: list[Future[list[Mirrored]]] = []
-        for one in wanted:
-            batch.append(self._executor.submit(read, one))
+        for kind, identifier in wanted:
+            batch.append(self._executor.submit(read, kind, identifier))
             if len(batch) >= 2 * self._threads:
                 yield from batch.pop(0).result()
         for future in batch:
@@ -126,9 +120,7 @@ def events_since(billing: Billing, since: int) -> Iterator[list[StripeJson]]:
 
 def _require_object(event: StripeJson) -> None:
     """Raise UnreadableObject for an event that does not name its object, which would never be read."""
-    data = event.get("data")
-    about = data.get("object") if isinstance(data, dict) else None
-    if not isinstance(about, dict) or not isinstance(about.get("object"), str):
+    if not isinstance(_about(event).get("object"), str):
         raise UnreadableObject(f"Stripe's event {event.get('id')} does not say what it is about")
     _created(event)
 
@@ -280,7 +272,11 @@ def _read_events(billing: Billing, cursor: int, seen_before: Mapping[str, int]) 
     listed = list[_EventSummary]()
     for page in events_since(billing, cursor - OVERLAP):
         is_first = not listed
-        listed += _summaries(page)
+        for event in page:
+            created = event.get("created")
+            listed.append(
+                (str(event.get("id")), created if isinstance(created, int) else 0, object_of(event))
+            )
         if is_first and all(name in seen_before for name, _, _ in listed):
             break
     return listed
@@ -294,7 +290,7 @@ def by_dependence(objects: Iterable[tuple[Kind, str]]) -> tuple[tuple[Kind, str]
 
 def object_of(event: StripeJson) -> tuple[Kind, str] | None:
     """The mirrored object that an event is about; None if the mirror does not have such objects."""
-    inner = _as_object(_as_object(event.get("data")).get("object"))
+    inner = _about(event)
     name, identifier = inner.get("object"), inner.get("id")
     if name in _OF_ITSELF and isinstance(identifier, str) and identifier:
         return _OF_ITSELF[str(name)], identifier
@@ -302,20 +298,16 @@ def object_of(event: StripeJson) -> tuple[Kind, str] | None:
         return Kind.REFUND, identifier  # its refunds: Stripe may not have sent the event of the refund itself
     if name in _OF_ANOTHER:
         field, kind = _OF_ANOTHER[str(name)]
-        holder = inner.get(field) or _as_object(_previous(event)).get(field)
+        previous = _as_object(_as_object(event.get("data")).get("previous_attributes"))
+        holder = inner.get(field) or previous.get(field)
         holder = _as_object(holder).get("id") if isinstance(holder, dict) else holder
         return (kind, holder) if isinstance(holder, str) and holder else None
     return None
 
 
-def _summaries(events: Iterable[StripeJson]) -> Iterable[_EventSummary]:
-    for event in events:
-        created = event.get("created")
-        yield str(event.get("id")), created if isinstance(created, int) else 0, object_of(event)
-
-
-def _previous(event: StripeJson) -> JsonValue:
-    return _as_object(event.get("data")).get("previous_attributes")
+def _about(event: StripeJson) -> StripeJson:
+    """The object that an event is about, as it was then; empty if the event does not have it."""
+    return _as_object(_as_object(event.get("data")).get("object"))
 
 
 def _as_object(value: JsonValue | None) -> StripeJson:

@@ -414,7 +414,9 @@ def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
     expected = stripe_objects.has_expected(journal)
     stripe_objects.store_all(journal, stored, now)
     customers.store_all(journal, [one for one in latest.values() if isinstance(one, StripeCustomer)])
-    customers.store_mentions(journal, _customers_of(stored))
+    # The customers of Stripe subscriptions, whose names a new subscription gets.
+    named = [named_id(one.data.get("customer")) for one in stored if one.kind is Kind.SUBSCRIPTION]
+    customers.store_mentions(journal, [CustomerMention(name) for name in named if isinstance(name, str)])
     mirrored_invoices.store_all(journal, [one for one in latest.values() if isinstance(one, StripeInvoice)])
     for one in latest.values():
         if isinstance(one, Unreadable):
@@ -428,14 +430,6 @@ def store(journal: Journal, objects: Iterable[Mirrored], now: datetime) -> None:
     for known in sync_state.skipped(journal):
         if known.id in latest and not isinstance(latest[known.id], Unreadable):
             sync_state.note_readable(journal, known.id)
-
-
-def _customers_of(objects: Iterable[MirroredObject]) -> Iterator[CustomerMention]:
-    """The customers of Stripe subscriptions, whose names a new subscription gets."""
-    for one in objects:
-        customer = named_id(one.data.get("customer"))
-        if one.kind is Kind.SUBSCRIPTION and isinstance(customer, str):
-            yield CustomerMention(customer)
 
 
 def _delete(journal: Journal, gone: Gone) -> None:

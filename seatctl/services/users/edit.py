@@ -62,7 +62,9 @@ def add_users(
         allow(tx, call.actor, Action.MANAGE_USERS)
         rows = [_add(tx, email, name, group) for email in addresses]
         added = [str(row["email"]) for row in rows if row["result"] != "already_there"]
-        summary = users_done("added", added) or _exist_already(addresses)
+        summary = users_done("added", added)
+        if not added:
+            summary = f"{users_are(addresses)} {'a user' if len(set(addresses)) == 1 else 'users'} already"
         return tx.report(summary, rows, COLUMNS, unchanged=not added)
 
 
@@ -80,10 +82,6 @@ def _add(tx: Transaction, email: str, name: str | None, group: str | None) -> di
             data={"email": known.email, "name": known.name, "group": known.group},
         )
     return user_row(known, "already_there")
-
-
-def _exist_already(emails: Sequence[str]) -> str:
-    return f"{users_are(emails)} {'a user' if len(set(emails)) == 1 else 'users'} already"
 
 
 def edit_user(ledger: Ledger, call: Call, email: str, edit: UserEdit) -> Report:
@@ -127,17 +125,15 @@ def suspend_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
 
     Raises UnknownUser, `user_removed`, RoleRequired, `last_admin`.
     """
-    return _set_status(ledger, call, emails, UserStatus.SUSPENDED, "suspended", "reactivate")
+    return _set_status(ledger, call, emails, UserStatus.SUSPENDED, "suspended")
 
 
 def reactivate_users(ledger: Ledger, call: Call, emails: Sequence[str]) -> Report:
     """Make suspended users active again. Raises UnknownUser, `user_removed`, RoleRequired."""
-    return _set_status(ledger, call, emails, UserStatus.ACTIVE, "reactivated", "suspend")
+    return _set_status(ledger, call, emails, UserStatus.ACTIVE, "reactivated")
 
 
-def _set_status(
-    ledger: Ledger, call: Call, emails: Sequence[str], status: UserStatus, done: str, back: str
-) -> Report:
+def _set_status(ledger: Ledger, call: Call, emails: Sequence[str], status: UserStatus, done: str) -> Report:
     with ledger.change(call) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
         people = require_all_present(known_people(tx, emails))

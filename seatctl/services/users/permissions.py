@@ -75,8 +75,10 @@ def revoke_role(ledger: Ledger, call: Call, actor: str, role: Role, subscription
     """
     with ledger.change(call) as tx:
         grant, name = _grant(tx, actor, role, subscription)
-        if grant.role is Role.ADMIN and grant.subscription_id is None:
-            _require_another_admin(tx, grant.actor)
+        if grant == Grant(grant.actor, Role.ADMIN, None):
+            admins = {name for name, _ in roles.holders(tx, (Role.ADMIN,))}
+            if admins == {grant.actor}:
+                raise no_admin_left(grant.actor)
         title = _title(grant, name)
         if not roles.revoke(tx, grant):
             raise refuse(
@@ -111,12 +113,6 @@ def _grant(tx: Transaction, actor: str, role: Role, handle: str | None) -> tuple
     if subscription is None:
         return Grant(actor_key(actor), role, None), None
     return Grant(actor_key(actor), role, subscription.id), subscription.name
-
-
-def _require_another_admin(tx: Transaction, actor: str) -> None:
-    admins = {name for name, _ in roles.holders(tx, (Role.ADMIN,))}
-    if admins == {actor}:
-        raise no_admin_left(actor)
 
 
 def no_admin_left(actor: str | None = None) -> SeatctlError:
