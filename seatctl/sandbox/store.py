@@ -1,7 +1,7 @@
 """All SQL of the sandbox: objects as JSON rows, settings, stored answers, armed faults.
 
 The row of an object has the columns that lists filter by. `seq` is the order of creation, which is the order
-of every list. `due` is when the clock has work on the object (sandbox/api/scheduler.py).
+of every list. `due` is when the clock has work on the object (sandbox/billing/due_work.py).
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import pytest
 from seatctl import billing
 from seatctl.models.stripe_objects import Kind, Span
 from seatctl.sandbox.api import check, routes
-from seatctl.sandbox.api.form import decode
+from seatctl.sandbox.api.check import decode
 from seatctl.sandbox.api.twin import Twin
 from seatctl.sandbox.errors import ApiError
 from seatctl.sandbox.objects import ENDIVE

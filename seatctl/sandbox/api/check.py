@@ -1,4 +1,4 @@
-"""Checks a request's parameters against contract.json and gives each value its type.
+"""Decodes a request's parameters, checks them against contract.json and gives each value its type.
 
 The SDK's types say which parameters exist; the recordings say how Stripe refuses a wrong one. If the two
 differ, the recordings win (`REQUIRED`, `ORDER`; docs/sandbox.md has the list). contract_dahlia.json has the
@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qsl
 
-from seatctl.sandbox.api.form import bracketed
 from seatctl.sandbox.errors import ApiError, empty_param, malformed, missing_param, unknown_params
 from seatctl.sandbox.metadata import MOST_KEYS, too_many_keys
 from seatctl.sandbox.objects import ENDIVE, Obj
@@ -74,6 +74,45 @@ UNSUPPORTED = {
     "PaymentIntentUpdateParams": (*_NO_TAX_OR_CONNECT, "payment_method_data"),
     "PaymentIntentConfirmParams": ("confirmation_token", "payment_method_data", "amount_to_confirm"),
 }  # fmt: skip
+
+
+def decode(encoded: str | None) -> Obj:
+    """Return the parameters in a form body or query string: nested dicts and lists of strings."""
+    root: Obj = {}
+    for name, value in parse_qsl(encoded or "", keep_blank_values=True):
+        _put(root, _keys(name), value)
+    return {name: _lists(value) for name, value in root.items()}
+
+
+def bracketed(path: tuple[str, ...]) -> str:
+    """Return the path `("items", "0", "price")` as Stripe writes it in `param`: `items[0][price]`."""
+    return path[0] + "".join(f"[{key}]" for key in path[1:])
+
+
+def _keys(name: str) -> list[str]:
+    head, bracket, rest = name.partition("[")
+    if not bracket:
+        return [name]
+    return [head, *rest.removesuffix("]").split("][")]
+
+
+def _put(target: Obj, keys: list[str], value: str) -> None:
+    for position, key in enumerate(keys[:-1]):
+        name = str(len(target)) if position and key == "" else key
+        below = target.get(name)
+        if not isinstance(below, dict):
+            below = target[name] = {}
+        target = below
+    last = str(len(target)) if len(keys) > 1 and keys[-1] == "" else keys[-1]
+    target[last] = value
+
+
+def _lists(value: Any) -> Any:
+    if not isinstance(value, dict):
+        return value
+    if value and all(key.isdigit() for key in value):
+        return [_lists(value[key]) for key in sorted(value, key=int)]
+    return {key: _lists(below) for key, below in value.items()}
 
 
 @cache

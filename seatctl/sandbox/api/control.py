@@ -101,7 +101,7 @@ def advance(twin: Twin, seconds: int | None = None, to: int | None = None) -> Ad
 
     Raises ValueError for a move backwards.
     """
-    from seatctl.sandbox.api.scheduler import work_until
+    from seatctl.sandbox.billing.due_work import work_until
 
     if (seconds is None) == (to is None):
         raise ValueError("give either seconds or to")

@@ -15,7 +15,6 @@ from urllib.parse import unquote
 
 from seatctl.sandbox import clock
 from seatctl.sandbox.api import check, routes
-from seatctl.sandbox.api.form import decode
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.errors import ApiError, unrecognized
 from seatctl.sandbox.objects import API_VERSION, Obj, new_id, new_key
@@ -86,7 +85,7 @@ class Twin:
     def handle(self, method: str, url: str, headers: Mapping[str, str], form: str | None) -> Answer:
         """Answer one request. Raises `TimedOut` if an armed fault withholds the answer."""
         path, _, query = url.partition("?")
-        params = {**decode(query), **decode(form)}
+        params = {**check.decode(query), **check.decode(form)}
         lowered = {name.lower(): value for name, value in headers.items()}
         request = _Request(method.upper(), unquote(path), params, lowered, new_id("req")[:18])
         lost = False
@@ -109,7 +108,7 @@ class Twin:
             clock.freeze(self.store, int(moment))
         due = self.store.next_due()
         if due is not None and due[0] <= self.now():
-            from seatctl.sandbox.api.scheduler import work_until
+            from seatctl.sandbox.billing.due_work import work_until
 
             work_until(self.store, self.now())
 

@@ -10,7 +10,6 @@ from seatctl.sandbox.billing.periods import (
     billed_before,
     charge_item,
     credit_items,
-    record_billed,
     save_pending,
 )
 from seatctl.sandbox.due import ENDED, period_end
@@ -68,10 +67,7 @@ def _charge_credited_time(session: Session, subscription: Obj) -> None:
         )
         if billed_until >= item["current_period_end"]:
             continue
-        charge = charge_item(session, item, subscription["customer"], billed_until)
-        record_billed(session, item, item["price"], charge)
-        session.save(item)
-        charges.append(charge)
+        charges.append(charge_item(session, item, billed_until))
     save_pending(session, charges)
     subscription["_cut"] = None
 
@@ -80,7 +76,7 @@ def credit_after(session: Session, subscription: Obj, moment: int) -> list[Obj]:
     """Return credits for what was billed for the time after `moment`; not yet written."""
     credits: list[Obj] = []
     for item in session.items_of(subscription["id"]):
-        credits += credit_items(session, item, subscription["customer"], moment)
+        credits += credit_items(session, item, moment)
         item["_billed"] = billed_before(item, moment)
         session.save(item)
     return credits

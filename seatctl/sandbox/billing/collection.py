@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing.invoice_states import close_payment, mark_paid, open_intent
+from seatctl.sandbox.billing.invoice_states import mark_paid, open_intent
 from seatctl.sandbox.billing.payments import PaymentOutcome, attempt_payment, fail_intent, finish_debit
 from seatctl.sandbox.billing.subscription_states import set_status
 from seatctl.sandbox.errors import ApiError
@@ -73,8 +73,7 @@ def collect(
         if subscription is not None:
             save_as_default(subscription, method)
             session.save(subscription)
-        close_payment(session, invoice, "paid")
-        mark_paid(session, invoice, amount=invoice["amount_remaining"])
+        mark_paid(session, invoice)
         return outcome
     if outcome.processing:
         invoice["next_payment_attempt"] = None
@@ -121,8 +120,7 @@ def settle_debit(session: Session, invoice: Obj, *, succeeds: bool) -> None:
         raise ValueError("no payment of this invoice is processing")
     finish_debit(session, intent, succeeds=succeeds)
     if succeeds:
-        close_payment(session, invoice, "paid")
-        mark_paid(session, invoice, amount=invoice["amount_remaining"])
+        mark_paid(session, invoice)
         return
     session.emit("invoice.payment_failed", session.view(invoice))
     subscription = session.store.get("subscription", subscription_of(invoice) or "")

@@ -1,4 +1,6 @@
-"""The clock's work on a subscription and on an invoice.
+"""Work that is due by the clock: renewals, finalizing drafts, retries, ends of trials, expiries.
+
+Each piece of work is done as of its own moment, in order: a year of monthly renewals is twelve renewals.
 
 A subscription gets a new period, ends, or its trial does. A draft is finalized after an hour, and a failed
 payment is tried again. Stripe chooses the moments of retries by a model. The sandbox tries again 3, 5 and 7
@@ -12,14 +14,50 @@ from seatctl.sandbox.billing.cancellation import credit_after, end_now, end_tria
 from seatctl.sandbox.billing.collection import collect, method_for
 from seatctl.sandbox.billing.discounts import remaining_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice, set_delinquent, void_invoice, write_off
-from seatctl.sandbox.billing.invoicing import save_draft
+from seatctl.sandbox.billing.invoicing import cycle_invoice, final_invoice, save_draft
 from seatctl.sandbox.billing.periods import begin_period, save_pending
-from seatctl.sandbox.billing.subscription_invoices import cycle_invoice, final_invoice
 from seatctl.sandbox.billing.subscription_states import set_status
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.due import ENDED, INCOMPLETE_FOR, period_end, period_start
 from seatctl.sandbox.objects import Obj, pick, subscription_of
 from seatctl.sandbox.session import Session
+from seatctl.sandbox.store import Store
+
+_MOST_REPEATS = 100
+"""Work that is repeated on one object at one moment more often than this would never end."""
+
+
+def work_until(store: Store, moment: int) -> None:
+    """Do all work that is due until `moment`, in the caller's transaction.
+
+    Raises RuntimeError if work on an object leaves the same work due again.
+    """
+    last, repeats = None, 0
+    while (due := store.next_due()) is not None and due[0] <= moment:
+        last, repeats = due, repeats + 1 if due == last else 0
+        if repeats > _MOST_REPEATS:
+            raise RuntimeError(f"the sandbox's clock never finishes its work on {due[1]}")
+        due_at, identifier = due
+        obj = store.get_any(identifier)
+        if obj is not None:
+            _work(Session(store, due_at), obj)
+
+
+def _work(session: Session, obj: Obj) -> None:
+    if obj["object"] == "invoice":
+        invoice_due(session, obj)
+    elif obj["object"] == "subscription":
+        subscription_due(session, obj)
+    elif obj["object"] == "checkout.session":
+        expire_checkout(session, obj)
+    else:
+        session.save(obj)
+
+
+def expire_checkout(session: Session, checkout: Obj) -> Obj:
+    """Expire an open Checkout session: the client asked for it, or its time has come."""
+    checkout.update(status="expired", url=None)
+    return session.save_and_emit(checkout, "checkout.session.expired")
 
 
 def subscription_due(session: Session, subscription: Obj) -> None:

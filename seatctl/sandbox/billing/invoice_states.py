@@ -95,10 +95,11 @@ def open_intent(session: Session, invoice: str) -> Obj | None:
     return payment and session.store.get("payment_intent", payment["payment"]["payment_intent"])
 
 
-def mark_paid(session: Session, invoice: Obj, *, amount: int = 0) -> None:
-    """Mark an open invoice as paid and write it; `amount` is what was paid now, in minor units."""
+def mark_paid(session: Session, invoice: Obj) -> None:
+    """Mark an open invoice, with its open payment, as paid and write it."""
+    close_payment(session, invoice, "paid")
     invoice["attempted"] = True
-    invoice["amount_paid"] += amount
+    invoice["amount_paid"] += invoice["amount_remaining"]
     invoice["amount_remaining"] = invoice["amount_due"] - invoice["amount_paid"]
     invoice["status"] = "paid"
     invoice["auto_advance"] = False

@@ -61,12 +61,10 @@ def bill_period(
     period = (item["current_period_start"], item["current_period_end"])
     line = period_line(invoice["id"], item, price, product_name(session, price), period, trial=trial)
     invoice["lines"]["data"].append(line)
-    item["_billed"] = [] if trial else [_billed(item, price, {"invoice": invoice["id"], "line": line["id"]})]
+    item["_billed"] = [] if trial else [_billed(item, {"invoice": invoice["id"], "line": line["id"]})]
     whole_start = _period_start(period[1], price)
     if cut_short and whole_start < period[0]:
-        line["amount"] = line["subtotal"] = prorated_amount(
-            exact_price(price, item["quantity"]), 1, period[0], whole_start, period[1]
-        )
+        line["amount"] = line["subtotal"] = prorated_amount(_cost(item), 1, period[0], whole_start, period[1])
         item["_billed"][0]["start"] = whole_start
     session.save(item)
 
@@ -76,11 +74,11 @@ def _period_start(end: int, price: Obj) -> int:
     return add_interval(end, recurring["interval"], -recurring["interval_count"])
 
 
-def _billed(item: Obj, price: Obj, source: Obj) -> Obj:
+def _billed(item: Obj, source: Obj) -> Obj:
     return {
-        "price": price,
+        "price": item["price"],
         "quantity": item["quantity"],
-        "full": str(exact_price(price, item["quantity"])),
+        "full": str(_cost(item)),
         "start": item["current_period_start"],
         "end": item["current_period_end"],
         "from": item["current_period_start"],
@@ -89,37 +87,30 @@ def _billed(item: Obj, price: Obj, source: Obj) -> Obj:
     }
 
 
-def credit_items(session: Session, item: Obj, customer: str, at: int) -> list[Obj]:
+def credit_items(session: Session, item: Obj, at: int) -> list[Obj]:
     """Return invoice items that credit what was billed for an item from `at` on; not yet written."""
     credits: list[Obj] = []
     for billed in item.get("_billed", []):
         start, until = max(at, billed["from"]), billed["until"]
         if start >= until:
             continue
-        price, quantity = billed["price"], billed["quantity"]
-        amount = prorated_amount(
-            _net(session, billed), -1, start, billed["start"], billed["end"], until=until
-        )
+        net = _net(session, billed)
+        amount = prorated_amount(net, -1, start, billed["start"], billed["end"], until=until)
         source = _credited(session, billed)
         period = (start, until)
-        credits.append(
-            proration_item(session, item, customer, price, quantity, amount, period, "Unused", source)
-        )
+        credits.append(_proration_item(session, item, billed, amount, period, "Unused", source))
     return credits
 
 
-def _discounted(session: Session, item: Obj, exact: Fraction) -> Fraction:
+def _discounted(session: Session, item: Obj) -> Fraction:
     """Return what a whole period of an item costs after the subscription's running discounts.
 
     Under flexible billing they are part of a proration's amount; the items share a fixed amount off.
     """
     subscription = session.find("subscription", item["subscription"], None)
     terms = running_terms(session, subscription["discounts"], subscription["currency"])
-    if not terms:
-        return exact
     items = {other["id"]: other for other in [*session.items_of(subscription["id"]), item]}
     costs = {name: _cost(other) for name, other in items.items()}
-    costs[item["id"]] = exact
     for _, coupon in terms:
         lowered = {name for name, other in items.items() if applies_to(coupon, other["price"]["product"])}
         total = sum(cost for name, cost in costs.items() if name in lowered)
@@ -150,38 +141,52 @@ def _net(session: Session, billed: Obj) -> Fraction:
 def _credited(session: Session, billed: Obj) -> Obj:
     """Return what a credit names as its source: the invoice line that billed the time, or a pending item."""
     if "item" in billed:
-        source = session.store.get("invoiceitem", billed["item"])
-        if source is None or source["invoice"] is None:
-            return {"invoice_item": billed["item"]}
-        return {"invoice": source["invoice"], "invoice_line_items": [source["_line"]]}
+        return line_of_item(session, billed["item"]) or {"invoice_item": billed["item"]}
     return {"invoice": billed["invoice"], "invoice_line_items": [billed["line"]]}
 
 
-def charge_item(session: Session, item: Obj, customer: str, at: int) -> Obj:
-    """Return the invoice item that charges an item's price and quantity from `at` on; not yet written."""
-    price, quantity = item["price"], item["quantity"]
+def line_of_item(session: Session, identifier: str) -> Obj | None:
+    """Return what names the invoice line of an item as the source of a credit; None for a pending item."""
+    item = session.store.get("invoiceitem", identifier)
+    if item is None or item["invoice"] is None:
+        return None
+    return {"invoice": item["invoice"], "invoice_line_items": [item["_line"]]}
+
+
+def charge_item(session: Session, item: Obj, at: int) -> Obj:
+    """Return the invoice item that charges an item's price and quantity from `at` on; not yet written.
+
+    The item is written: it is billed so from `at` on.
+    """
     start, end = item["current_period_start"], item["current_period_end"]
-    exact = _discounted(session, item, _cost(item))
-    amount = prorated_amount(exact, 1, at, start, end)
-    return proration_item(session, item, customer, price, quantity, amount, (at, end), "Remaining")
+    return charge_rest(session, item, prorated_amount(_discounted(session, item), 1, at, start, end), at)
 
 
-def proration_item(
+def charge_rest(session: Session, item: Obj, amount: int, at: int) -> Obj:
+    """Return the invoice item that charges `amount` from `at` to the period's end, as `charge_item` does."""
+    period = (at, item["current_period_end"])
+    charge = _proration_item(session, item, item, amount, period, "Remaining")
+    source = {"item": charge["id"], "net": str(_discounted(session, item)), "from": at}
+    item["_billed"] = [*billed_before(item, at), _billed(item, source)]
+    session.save(item)
+    return charge
+
+
+def _proration_item(
     session: Session,
     item: Obj,
-    customer: str,
-    price: Obj,
-    quantity: int,
+    billed: Obj,
     amount: int,
     period: tuple[int, int],
     kind: str,
     credited: Obj | None = None,
 ) -> Obj:
-    """Return the invoice item for `Unused` or `Remaining` time; not yet written."""
+    """Return the invoice item for `Unused` or `Remaining` time at the price and quantity of `billed`."""
+    price, quantity = billed["price"], billed["quantity"]
     name = product_name(session, price)
     units = name if quantity == 1 else f"{quantity} × {name}"
     return new_invoice_item(
-        customer,
+        session.find("subscription", item["subscription"], None)["customer"],
         amount=amount,
         currency=price["currency"],
         now=session.now,
@@ -201,14 +206,6 @@ def save_pending(session: Session, prorations: list[Obj]) -> None:
     """Write prorations as pending items, the first as the newest: a list shows a credit before its charge."""
     for item in reversed(prorations):
         session.save_and_emit(item, "invoiceitem.created")
-
-
-def record_billed(session: Session, item: Obj, price: Obj, charge: Obj) -> None:
-    """Record that `charge`, a proration, bills the item's time from its start on."""
-    net = _discounted(session, item, _cost(item))
-    start = charge["period"]["start"]
-    billed = {**_billed(item, price, {"item": charge["id"], "net": str(net)}), "from": start}
-    item["_billed"] = [*billed_before(item, start), billed]
 
 
 def billed_before(item: Obj, moment: int) -> list[Obj]:

@@ -6,15 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from seatctl.sandbox.billing.cancellation import end_trial_without_method
-from seatctl.sandbox.billing.items import build_item, check_prices, price_of, set_price
+from seatctl.sandbox.billing.catalog import build_item, check_prices, price_of, set_price
 from seatctl.sandbox.billing.periods import (
     begin_period,
     charge_item,
+    charge_rest,
     credit_items,
     next_end,
     prorated_amount,
-    proration_item,
-    record_billed,
     save_pending,
 )
 from seatctl.sandbox.clock import add_months
@@ -49,16 +48,14 @@ def change_items(session: Session, subscription: Obj, entries: list[Obj], at: in
         param = f"items[{position}]"
         item, is_new = _find_or_build(session, subscription, entry, param)
         if entry.get("deleted"):
-            changes.append(
-                _Change(item, credit_items(session, item, subscription["customer"], at), is_charged=False)
-            )
+            changes.append(_Change(item, credit_items(session, item, at), is_charged=False))
             session.store.delete(item["id"])
             continue
         price, quantity = _new_price_and_quantity(session, item, entry, param, is_new=is_new)
         update_metadata(item, entry)
         if is_new or (price["id"], quantity) != (item["price"]["id"], item["quantity"]):
             item_restarts = not is_new and not is_free and _interval(price) != _interval(item["price"])
-            credits = credit_items(session, item, subscription["customer"], at)
+            credits = credit_items(session, item, at)
             set_price(item, price)
             item["quantity"] = quantity
             restarts = restarts or item_restarts
@@ -66,13 +63,13 @@ def change_items(session: Session, subscription: Obj, entries: list[Obj], at: in
         session.save(item)
     _check_items(session, subscription)
     if prorate:
-        _prorate(session, subscription, changes, at)
+        _prorate(session, changes, at)
     if restarts:
         restart(session, subscription)
     return restarts
 
 
-def _prorate(session: Session, subscription: Obj, changes: list[_Change], at: int) -> None:
+def _prorate(session: Session, changes: list[_Change], at: int) -> None:
     """Write the credits and charges of all changes as pending items.
 
     The charges are computed last: the items as they are after all changes share a fixed discount.
@@ -81,11 +78,7 @@ def _prorate(session: Session, subscription: Obj, changes: list[_Change], at: in
     for change in changes:
         prorations += change.credits
         if change.is_charged:
-            item = change.item
-            charge = charge_item(session, item, subscription["customer"], at)
-            prorations.append(charge)
-            record_billed(session, item, item["price"], charge)
-            session.save(item)
+            prorations.append(charge_item(session, change.item, at))
     save_pending(session, prorations)
 
 
@@ -142,7 +135,7 @@ def change_trial(session: Session, subscription: Obj, params: Obj, *, prorate: b
     prorations: list[Obj] = []
     for item in session.items_of(subscription["id"]):
         if prorate:
-            prorations += credit_items(session, item, subscription["customer"], session.now)
+            prorations += credit_items(session, item, session.now)
         item.update(current_period_end=trial_end, _billed=[])
         if subscription["status"] != "trialing":
             item["current_period_start"] = session.now
@@ -189,12 +182,8 @@ def change_anchor(session: Session, subscription: Obj, params: Obj, *, prorate: 
         start, end = session.now, next_end(session.now, price, session.now)
         item.update(current_period_start=start, current_period_end=end)
         if prorate and subscription["status"] != "trialing" and old_end < end:
-            quantity = item["quantity"]
-            amount = prorated_amount(exact_price(price, quantity), 1, old_end, start, end)
-            customer, period = subscription["customer"], (old_end, end)
-            charge = proration_item(session, item, customer, price, quantity, amount, period, "Remaining")
-            save_pending(session, [charge])
-            record_billed(session, item, price, charge)
+            amount = prorated_amount(exact_price(price, item["quantity"]), 1, old_end, start, end)
+            save_pending(session, [charge_rest(session, item, amount, old_end)])
         session.save(item)
     subscription["billing_cycle_anchor"] = session.now
     if subscription["cancel_at_period_end"]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from seatctl.sandbox.billing.automatic_tax import is_enabled, of_subscription
 from seatctl.sandbox.billing.collection import collect
+from seatctl.sandbox.billing.due_work import expire_checkout
+from seatctl.sandbox.billing.payments import new_setup_intent
 from seatctl.sandbox.clock import DAY, HOUR
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import check_ids
@@ -122,13 +124,7 @@ def expire(session: Session, params: Obj, checkout: Obj) -> Obj:
         raise invalid(
             f"Only Checkout Sessions with a status of open can be expired. This one is {checkout['status']}."
         )
-    return expire_session(session, checkout)
-
-
-def expire_session(session: Session, checkout: Obj) -> Obj:
-    """Expire an open session: the client asked for it, or its time has come."""
-    checkout.update(status="expired", url=None)
-    return session.save_and_emit(checkout, "checkout.session.expired")
+    return expire_checkout(session, checkout)
 
 
 def complete(session: Session, identifier: str, card: str) -> Obj:
@@ -163,9 +159,7 @@ def complete(session: Session, identifier: str, card: str) -> Obj:
 
 
 def _set_up(session: Session, checkout: Obj, method: Obj, params: Obj) -> None:
-    from seatctl.sandbox.resources.setup_intents import create_pending
-
-    intent = create_pending(session, checkout["customer"])
+    intent = new_setup_intent(session, checkout["customer"])
     data = params.get("setup_intent_data") or {}
     intent.update(status="succeeded", payment_method=method["id"], metadata=data.get("metadata") or {})
     session.save(intent)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing.discounts import set_discounts
-from seatctl.sandbox.billing.invoicing import add_pending_items, compute_sums
+from seatctl.sandbox.billing.invoicing import add_pending_items, compute_sums, cycle_invoice
 from seatctl.sandbox.billing.periods import begin_period
-from seatctl.sandbox.billing.subscription_invoices import cycle_invoice
 from seatctl.sandbox.due import ENDED, period_end, period_start
 from seatctl.sandbox.errors import ApiError, invalid, missing_param
 from seatctl.sandbox.money import apply_balance, least_charge

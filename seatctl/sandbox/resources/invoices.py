@@ -187,7 +187,7 @@ def pay(session: Session, params: Obj, invoice: Obj) -> Obj:
     if params.get("paid_out_of_band"):
         close_payment(session, invoice, "canceled")
         invoice["_off_stripe"] = invoice["amount_remaining"]
-        mark_paid(session, invoice, amount=invoice["amount_remaining"])
+        mark_paid(session, invoice)
         return session.view(invoice)
     customer = session.find("customer", invoice["customer"], "customer")
     requested = params.get("payment_method")

@@ -11,9 +11,8 @@ from seatctl.sandbox.billing.cancellation import schedule_end
 from seatctl.sandbox.billing.collection import collect, method_for, no_method
 from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice
-from seatctl.sandbox.billing.invoicing import save_draft
+from seatctl.sandbox.billing.invoicing import first_invoice, pending_for, pending_invoice, save_draft
 from seatctl.sandbox.billing.subscription_changes import change_anchor, change_items, change_trial
-from seatctl.sandbox.billing.subscription_invoices import first_invoice, pending_for, pending_invoice
 from seatctl.sandbox.billing.subscription_states import Snapshot, hold
 from seatctl.sandbox.due import ENDED, period_end, period_start
 from seatctl.sandbox.errors import invalid

@@ -5,16 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from seatctl.sandbox.billing import automatic_tax
-from seatctl.sandbox.billing.cancellation import end_now, expire, schedule_end
+from seatctl.sandbox.billing.cancellation import credit_after, end_now, expire, schedule_end
+from seatctl.sandbox.billing.catalog import build_item, prices_of_new_items
 from seatctl.sandbox.billing.collection import collect, method_for, no_method, save_as_default
 from seatctl.sandbox.billing.discounts import remaining_discounts, set_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice
-from seatctl.sandbox.billing.invoicing import save_draft
-from seatctl.sandbox.billing.items import build_item, prices_of_new_items
-from seatctl.sandbox.billing.payments import PaymentOutcome
-from seatctl.sandbox.billing.periods import credit_items, next_end, save_pending
+from seatctl.sandbox.billing.invoicing import final_invoice, first_invoice, save_draft
+from seatctl.sandbox.billing.payments import PaymentOutcome, new_setup_intent
+from seatctl.sandbox.billing.periods import next_end, save_pending
 from seatctl.sandbox.billing.subscription_changes import TOO_LATE, restart
-from seatctl.sandbox.billing.subscription_invoices import final_invoice, first_invoice
 from seatctl.sandbox.billing.subscription_states import Snapshot, hold
 from seatctl.sandbox.clock import DAY, add_months
 from seatctl.sandbox.due import ENDED, period_end, period_start
@@ -204,9 +203,7 @@ def _start(session: Session, customer: Obj, subscription: Obj, params: Obj) -> N
     if automatic and not session.preview:
         _charge_first(session, subscription, invoice, params.get("payment_behavior", "allow_incomplete"))
     if subscription["status"] == "trialing" and automatic and method_for(session, invoice) is None:
-        from seatctl.sandbox.resources.setup_intents import create_pending
-
-        subscription["pending_setup_intent"] = create_pending(session, subscription["customer"])["id"]
+        subscription["pending_setup_intent"] = new_setup_intent(session, subscription["customer"])["id"]
     session.save_and_emit(subscription, "customer.subscription.created")
 
 
@@ -297,23 +294,15 @@ def cancel(session: Session, params: Obj, subscription: Obj) -> Obj:
         subscription["cancellation_details"] = {**subscription["cancellation_details"], name: unset(value)}
     end_now(session, subscription, "cancellation_requested")
     if params.get("prorate"):
-        _credit_rest(session, subscription, invoice_now=bool(params.get("invoice_now")))
+        credits = credit_after(session, subscription, session.now)
+        for credit in credits if not params.get("invoice_now") else ():
+            # A credit that a canceled subscription leaves belongs to no subscription (recording 01).
+            credit["parent"] = None
+            credit.pop("proration_details")
+        save_pending(session, credits)
     if params.get("invoice_now"):
         final_invoice(session, subscription)
     return session.save_and_emit(subscription, "customer.subscription.deleted")
-
-
-def _credit_rest(session: Session, subscription: Obj, *, invoice_now: bool) -> None:
-    credits = [
-        credit
-        for item in session.items_of(subscription["id"])
-        for credit in credit_items(session, item, subscription["customer"], session.now)
-    ]
-    for credit in credits if not invoice_now else ():
-        # A credit that a canceled subscription leaves belongs to no subscription (recording 01).
-        credit["parent"] = None
-        credit.pop("proration_details")
-    save_pending(session, credits)
 
 
 def resume(session: Session, params: Obj, subscription: Obj) -> Obj:
