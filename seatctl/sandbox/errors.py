@@ -96,9 +96,7 @@ def no_such(noun: str, identifier: str, param: str | None, *, status: int = 400)
 
 def missing_param(name: str) -> ApiError:
     """Return the refusal of a request that lacks a required parameter."""
-    return ApiError(
-        400, f"Missing required param: {name}.", code="parameter_missing", param=name, is_stored=False
-    )
+    return malformed(f"Missing required param: {name}.", name, code="parameter_missing")
 
 
 def empty_param(name: str) -> ApiError:
@@ -115,7 +113,7 @@ def unknown_params(names: Sequence[str]) -> ApiError:
     """Return the refusal of parameters that the endpoint does not have; `param` is the first of them."""
     word = "parameter" if len(names) == 1 else "parameters"
     message = f"Received unknown {word}: {', '.join(names)}"
-    return ApiError(400, message, code="parameter_unknown", param=names[0], is_stored=False)
+    return malformed(message, names[0], code="parameter_unknown")
 
 
 def malformed(message: str, param: str, *, code: str | None = None) -> ApiError:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from seatctl.sandbox.due import next_due
-from seatctl.sandbox.errors import no_such
+from seatctl.sandbox.errors import invalid, no_such
 from seatctl.sandbox.objects import API_VERSION, Obj, balance_in, first_entries, new_id, new_object, public
 from seatctl.sandbox.store import Store
 
@@ -44,6 +44,8 @@ class Session:
     def find(self, kind: str, identifier: str, param: str | None, *, status: int = 400) -> Obj:
         """Return the object. Raise `No such …` if there is none: use status 404 for an id in the path."""
         obj = self.store.get(kind, identifier)
+        if obj is None and kind == "subscription_item":
+            raise invalid(f"Invalid subscription_item id: {identifier}", status=status)
         if obj is None:
             raise no_such(noun_for(kind), identifier, param, status=status)
         return obj

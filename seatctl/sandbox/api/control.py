@@ -5,9 +5,9 @@ They take the twin and return frozen values.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
 
 from seatctl.sandbox import clock
 from seatctl.sandbox.api.twin import Twin
@@ -183,13 +183,7 @@ def settle(twin: Twin, invoice: str, *, succeeds: bool = True) -> str:
     return _change_invoice(twin, invoice, settle_debit, succeeds=succeeds)
 
 
-class _Change(Protocol):
-    """A change of an open invoice's payment."""
-
-    def __call__(self, session: Session, invoice: Obj, *, succeeds: bool) -> None: ...
-
-
-def _change_invoice(twin: Twin, invoice: str, change: _Change, *, succeeds: bool) -> str:
+def _change_invoice(twin: Twin, invoice: str, change: Callable[..., None], *, succeeds: bool) -> str:
     with twin.store.transaction():
         session = Session(twin.store, twin.now())
         obj = twin.store.get("invoice", invoice)

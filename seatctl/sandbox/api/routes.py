@@ -105,9 +105,9 @@ DELETE /v1/subscriptions/{subscription:id}                                      
 POST   /v1/subscriptions/{subscription:id}/resume                                                  subscriptions.resume                                                         SubscriptionResumeParams
 POST   /v1/subscription_items                                                                      subscription_items.create                                                    SubscriptionItemCreateParams
 GET    /v1/subscription_items                                                                      subscription_items.list_page                                                 SubscriptionItemListParams
-GET    /v1/subscription_items/{}                                                                   subscription_items.retrieve                                                  SubscriptionItemRetrieveParams
-POST   /v1/subscription_items/{}                                                                   subscription_items.update                                                    SubscriptionItemUpdateParams
-DELETE /v1/subscription_items/{}                                                                   subscription_items.delete                                                    SubscriptionItemDeleteParams
+GET    /v1/subscription_items/{subscription_item}                                                 retrieve                                                                     SubscriptionItemRetrieveParams
+POST   /v1/subscription_items/{subscription_item}                                                 subscription_items.update                                                    SubscriptionItemUpdateParams
+DELETE /v1/subscription_items/{subscription_item}                                                 subscription_items.delete                                                    SubscriptionItemDeleteParams
 POST   /v1/invoices                                                                                invoices.create                                                              InvoiceCreateParams
 GET    /v1/invoices                                                                                list_page(invoice,!customer,!subscription,status,collection_method,due_date) InvoiceListParams
 POST   /v1/invoices/create_preview                                                                 invoice_previews.create_preview                                              InvoiceCreatePreviewParams

@@ -110,7 +110,7 @@ def answer_authentication(session: Session, invoice: Obj, *, succeeds: bool) -> 
         "PaymentMethod to attempt to fulfill this PaymentIntent again."
     )
     code = "payment_intent_authentication_failure"
-    fail_intent(session, intent, method, code, message, {}, kind="invalid_request_error")
+    fail_intent(session, intent, method, code, message, {"type": "invalid_request_error"})
 
 
 def settle_debit(session: Session, invoice: Obj, *, succeeds: bool) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from seatctl.sandbox.billing import cards
 from seatctl.sandbox.clock import DAY
-from seatctl.sandbox.objects import Obj, new_id, pick, token
+from seatctl.sandbox.objects import Obj, new_id, nulls, pick, token
 from seatctl.sandbox.session import Session
 
 _DELAYED = ("us_bank_account", "sepa_debit", "bacs_debit", "au_becs_debit", "acss_debit")
@@ -56,9 +56,7 @@ def new_intent(session: Session, customer: str | None, amount: int, currency: st
         metadata={},
         payment_method_options={
             "card": {
-                "installments": None,
-                "mandate_options": None,
-                "network": None,
+                **nulls("installments mandate_options network"),
                 "request_three_d_secure": "automatic",
             }
         },
@@ -156,28 +154,19 @@ def cancel_intent(session: Session, intent: Obj, reason: str | None) -> Obj:
     return session.save_and_emit(intent, "payment_intent.canceled")
 
 
-def fail_intent(
-    session: Session,
-    intent: Obj,
-    method: Obj,
-    code: str,
-    message: str,
-    details: Obj,
-    *,
-    kind: str = "card_error",
-) -> None:
+def fail_intent(session: Session, intent: Obj, method: Obj, code: str, message: str, details: Obj) -> None:
     """Let an intent wait for another method, with the error of this one; it is written."""
     intent.update(
         status="requires_payment_method",
         payment_method=None,
         next_action=None,
         last_payment_error={
+            "type": "card_error",
             **details,
             "code": code,
             "doc_url": f"https://stripe.com/docs/error-codes/{code.replace('_', '-')}",
             "message": message,
             "payment_method": session.view(method),
-            "type": kind,
         },
     )
     session.save_and_emit(intent, "payment_intent.payment_failed")

@@ -11,20 +11,22 @@ from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import check_ids
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.money import exact_price, round_half_up
-from seatctl.sandbox.objects import Obj, address, nulls, pick, token
+from seatctl.sandbox.objects import Obj, address, nulls, pick, sent, token
 from seatctl.sandbox.session import Session
 
 # What the sandbox's account allows if a session does not say.
 _METHODS = ("card", "us_bank_account")
 _SHORTEST_LIFE, _LONGEST_LIFE = HOUR // 2, DAY
-_ECHOED = ("allow_promotion_codes", "billing_address_collection", "customer_creation", "submit_type")
+_ECHOED = (
+    "allow_promotion_codes billing_address_collection cancel_url client_reference_id customer "
+    "customer_creation customer_email locale submit_type success_url"
+)
 _UNSUPPORTED = (
-    "adaptive_pricing", "after_expiration", "collected_information", "consent", "consent_collection",
-    "currency_conversion", "discounts", "integration_identifier", "invoice_creation", "managed_payments",
-    "origin_context", "payment_method_configuration_details", "payment_method_options", "permissions",
-    "recovered_from", "saved_payment_method_options", "shipping_address_collection", "shipping_cost",
-    "wallet_options",
-)  # fmt: skip
+    "adaptive_pricing after_expiration collected_information consent consent_collection currency_conversion "
+    "discounts integration_identifier invoice_creation managed_payments origin_context "
+    "payment_method_configuration_details payment_method_options permissions recovered_from "
+    "saved_payment_method_options shipping_address_collection shipping_cost wallet_options"
+)
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -64,51 +66,37 @@ def _amount(session: Session, params: Obj) -> tuple[int | None, str | None]:
 def _new_session(session: Session, params: Obj, mode: str, amount: int | None, currency: str | None) -> Obj:
     identifier = f"cs_test_{token(58)}"
     setup = mode == "setup"
-    return {
-        "id": identifier,
-        "object": "checkout.session",
-        **dict.fromkeys((*_ECHOED, *_UNSUPPORTED)),
-        **pick(params, *_ECHOED),
-        "amount_subtotal": amount,
-        "amount_total": amount,
-        "automatic_tax": {
+    return session.new(
+        "checkout.session",
+        identifier,
+        null=(
+            "client_secret customer_account customer_details invoice payment_intent payment_link "
+            f"setup_intent subscription {_UNSUPPORTED}"
+        ),
+        empty="custom_fields shipping_options",
+        **sent(params, _ECHOED),
+        amount_subtotal=amount,
+        amount_total=amount,
+        automatic_tax={
             **pick(of_subscription(enabled=is_enabled(params)), "enabled", "liability"),
             "provider": "stripe" if is_enabled(params) else None,
             "status": None,
         },
-        "cancel_url": params.get("cancel_url"),
-        "client_reference_id": params.get("client_reference_id"),
-        "client_secret": None,
-        "created": session.now,
-        "currency": currency,
-        "custom_fields": [],
-        "custom_text": nulls("after_submit shipping_address submit terms_of_service_acceptance"),
-        "customer": params.get("customer"),
-        "customer_account": None,
-        "customer_details": None,
-        "customer_email": params.get("customer_email"),
-        "expires_at": params.get("expires_at", session.now + _LONGEST_LIFE),
-        "invoice": None,
-        "livemode": False,
-        "locale": params.get("locale"),
-        "metadata": merge_metadata({}, params.get("metadata")),
-        "mode": mode,
-        "payment_intent": None,
-        "payment_link": None,
-        "payment_method_collection": None if setup else params.get("payment_method_collection", "always"),
-        "payment_method_types": _types(params) or list(_METHODS),
-        "payment_status": "no_payment_required" if setup else "unpaid",
+        currency=currency,
+        custom_text=nulls("after_submit shipping_address submit terms_of_service_acceptance"),
+        expires_at=params.get("expires_at", session.now + _LONGEST_LIFE),
+        metadata=merge_metadata({}, params.get("metadata")),
+        mode=mode,
+        payment_method_collection=None if setup else params.get("payment_method_collection", "always"),
+        payment_method_types=_types(params) or list(_METHODS),
+        payment_status="no_payment_required" if setup else "unpaid",
         **pick(params, "return_url"),
-        "setup_intent": None,
-        "shipping_options": [],
-        "status": "open",
-        "subscription": None,
-        "success_url": params.get("success_url"),
-        "total_details": None if setup else {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
-        "ui_mode": params.get("ui_mode", "hosted_page"),
-        "url": f"https://sandbox.invalid/c/pay/{identifier}",
-        "_params": params,
-    }
+        status="open",
+        total_details=None if setup else {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
+        ui_mode=params.get("ui_mode", "hosted_page"),
+        url=f"https://sandbox.invalid/c/pay/{identifier}",
+        _params=params,
+    )
 
 
 def _types(params: Obj) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
@@ -141,28 +142,25 @@ def _pricing_of_amount(params: Obj) -> Any:
     return {"price_details": details, "type": "price_details", "unit_amount_decimal": str(decimal)}
 
 
-def of_subscription(
-    session: Session, customer: Obj, subscription: Obj, entry: Obj, param: str, invoice: Obj | None = None
-) -> Obj:
-    """Return the invoice item of one entry of `add_invoice_items`; not yet written.
+def items_to_add(
+    session: Session, subscription: Obj, params: Obj, invoice: Obj | None = None
+) -> Iterator[Obj]:
+    """Yield the invoice items of a request's `add_invoice_items`; not yet written.
 
-    Its period is the present moment: the sandbox supports no other.
+    Their period is the present moment: the sandbox supports no other.
     """
-    params = {**entry, "subscription": subscription["id"]}
-    params.pop("period", None)
-    if entry.get("price"):
-        params["pricing"] = {"price": entry["price"]}
-    with nested_params(param), renamed_params(lambda name: "price" if name == "pricing[price]" else name):
-        return build_item(session, customer, params, invoice)
-
-
-def add_to_draft(
-    session: Session, invoice: Obj, customer: Obj, subscription: Obj, entry: Obj, param: str
-) -> None:
-    """Put one entry of `add_invoice_items` on a draft; the item is written."""
-    add_pending_items(
-        session, invoice, [of_subscription(session, customer, subscription, entry, param, invoice)]
-    )
+    for position, entry in enumerate(unset(params.get("add_invoice_items")) or []):
+        customer = session.find("customer", subscription["customer"], "customer")
+        item = {**entry, "subscription": subscription["id"]}
+        item.pop("period", None)
+        if entry.get("price"):
+            item["pricing"] = {"price": entry["price"]}
+        with (
+            nested_params(f"add_invoice_items[{position}]"),
+            renamed_params(lambda name: "price" if name == "pricing[price]" else name),
+        ):
+            built = build_item(session, customer, item, invoice)
+        yield built
 
 
 def update(session: Session, params: Obj, item: Obj) -> Obj:

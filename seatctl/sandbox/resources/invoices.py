@@ -98,7 +98,8 @@ def _apply(session: Session, customer: Obj, invoice: Obj, params: Obj) -> None:
         invoice["collection_method"] = params["collection_method"]
     update_metadata(invoice, params)
     _apply_nested(invoice, params)
-    _apply_references(session, customer, invoice, params)
+    set_default_method(session, invoice, params)
+    set_discounts(session, invoice, params, customer["id"], invoice=invoice["id"])
 
 
 def _apply_nested(invoice: Obj, params: Obj) -> None:
@@ -107,11 +108,6 @@ def _apply_nested(invoice: Obj, params: Obj) -> None:
             invoice[name] = {**(invoice[name] or default), **params[name]}
     if "shipping_details" in params:
         invoice["shipping_details"] = shipping(unset(params["shipping_details"]))
-
-
-def _apply_references(session: Session, customer: Obj, invoice: Obj, params: Obj) -> None:
-    set_default_method(session, invoice, params)
-    set_discounts(session, invoice, params, customer["id"], invoice=invoice["id"])
 
 
 def _check_number(session: Session, invoice: Obj) -> None:

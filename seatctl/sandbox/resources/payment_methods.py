@@ -121,11 +121,11 @@ def _apply(method: Obj, params: Obj) -> None:
         method["card"].update(pick(params.get("card") or {}, "exp_month", "exp_year"))
 
 
-def find_or_create(session: Session, identifier: str, param: str) -> Obj:
+def find_or_create(session: Session, identifier: str, param: str, *, status: int = 400) -> Obj:
     """Return the method with this id; a test id creates a new one, which is written but not attached."""
     name = cards.by_test_id(identifier)
     if name is None:
-        return session.find("payment_method", identifier, param)
+        return session.find("payment_method", identifier, param, status=status)
     method = _new_bank_account(session) if name == cards.BANK_ACCOUNT else _new_card(session, name)
     session.save(method)
     return method
@@ -133,9 +133,7 @@ def find_or_create(session: Session, identifier: str, param: str) -> Obj:
 
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     """GET /v1/payment_methods/ID."""
-    if cards.by_test_id(identifier):
-        return session.view(find_or_create(session, identifier, "payment_method"))
-    return session.view(session.find("payment_method", identifier, "payment_method", status=404))
+    return session.view(find_or_create(session, identifier, "payment_method", status=404))
 
 
 def update(session: Session, params: Obj, method: Obj) -> Obj:
@@ -149,10 +147,7 @@ def update(session: Session, params: Obj, method: Obj) -> Obj:
 def attach(session: Session, params: Obj, identifier: str) -> Obj:
     """POST /v1/payment_methods/ID/attach. The bank checks the card and may refuse it."""
     customer = session.find("customer", params["customer"], "customer")
-    if cards.by_test_id(identifier):
-        method = find_or_create(session, identifier, "payment_method")
-    else:
-        method = session.find("payment_method", identifier, "payment_method", status=404)
+    method = find_or_create(session, identifier, "payment_method", status=404)
     attach_to(session, method, customer["id"])
     return session.view(method)
 
@@ -218,11 +213,9 @@ def set_default_method(session: Session, obj: Obj, params: Obj) -> None:
 
 def own_method(session: Session, customer: str, identifier: str, param: str) -> Obj:
     """Return a method of this customer; a test id creates one and attaches it."""
+    method = find_or_create(session, identifier, param)
     if cards.by_test_id(identifier):
-        method = find_or_create(session, identifier, param)
         attach_to(session, method, customer)
-        return method
-    method = session.find("payment_method", identifier, param)
     if method["customer"] != customer:
         message = (
             "The customer does not have a payment method with the ID "

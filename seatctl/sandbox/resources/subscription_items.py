@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from seatctl.sandbox.errors import invalid, renamed_params
+from seatctl.sandbox.errors import renamed_params
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.objects import Obj, pick
 from seatctl.sandbox.resources.subscription_updates import change
@@ -12,13 +12,6 @@ from seatctl.sandbox.session import Session, deleted
 
 _HOW = ("payment_behavior", "proration_behavior", "proration_date")
 _FIELDS = ("price", "plan", "price_data", "quantity", "metadata")
-
-
-def _find(session: Session, identifier: str) -> Obj:
-    item = session.store.get("subscription_item", identifier)
-    if item is None:
-        raise invalid(f"Invalid subscription_item id: {identifier}", status=404)
-    return item
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -30,18 +23,16 @@ def create(session: Session, params: Obj) -> Obj:
     return session.view(item)
 
 
-def update(session: Session, params: Obj, identifier: str) -> Obj:
+def update(session: Session, params: Obj, item: Obj) -> Obj:
     """POST /v1/subscription_items/ID."""
-    subscription = _find(session, identifier)["subscription"]
-    _change_item(session, subscription, params, {**pick(params, *_FIELDS), "id": identifier})
-    return session.view(_find(session, identifier))
+    _change_item(session, item["subscription"], params, {**pick(params, *_FIELDS), "id": item["id"]})
+    return session.view(session.find("subscription_item", item["id"], None))
 
 
-def delete(session: Session, params: Obj, identifier: str) -> Obj:
+def delete(session: Session, params: Obj, item: Obj) -> Obj:
     """DELETE /v1/subscription_items/ID. The last item of a subscription cannot be deleted."""
-    subscription = _find(session, identifier)["subscription"]
-    _change_item(session, subscription, params, {"id": identifier, "deleted": True})
-    return deleted("subscription_item", identifier)
+    _change_item(session, item["subscription"], params, {"id": item["id"], "deleted": True})
+    return deleted("subscription_item", item["id"])
 
 
 def _change_item(session: Session, identifier: str, params: Obj, entry: Obj) -> None:
@@ -54,11 +45,6 @@ def _change_item(session: Session, identifier: str, params: Obj, entry: Obj) -> 
 
     with renamed_params(own_name):
         change(session, subscription, {**pick(params, *_HOW), "items": [entry]})
-
-
-def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
-    """GET /v1/subscription_items/ID."""
-    return session.view(_find(session, identifier))
 
 
 def list_page(session: Session, params: Obj) -> Obj:

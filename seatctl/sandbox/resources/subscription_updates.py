@@ -18,7 +18,7 @@ from seatctl.sandbox.due import ENDED, period_end, period_start
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, set_fields, unset
-from seatctl.sandbox.resources.invoice_items import of_subscription
+from seatctl.sandbox.resources.invoice_items import items_to_add
 from seatctl.sandbox.resources.payment_methods import set_default_method
 from seatctl.sandbox.resources.subscriptions import check_collection, check_future, payment_refusal
 from seatctl.sandbox.session import Session
@@ -55,21 +55,14 @@ def change(session: Session, subscription: Obj, params: Obj) -> None:
         billed_now = change_trial(session, subscription, params, prorate=prorate) or billed_now
     change_anchor(session, subscription, params, prorate=prorate)
     schedule_end(session, subscription, params)
-    _add_invoice_items(session, subscription, params)
+    for item in items_to_add(session, subscription, params):
+        session.save_and_emit(item, "invoiceitem.created")
     session.save(subscription)
     if params.get("proration_behavior") == "always_invoice" or billed_now:
         _invoice(session, subscription, before, params, whole=billed_now)
     session.emit_change(
         session.find("subscription", subscription["id"], None), "customer.subscription.updated", before.shown
     )
-
-
-def _add_invoice_items(session: Session, subscription: Obj, params: Obj) -> None:
-    """Create the items of `add_invoice_items`; the subscription's next invoice takes them."""
-    for position, entry in enumerate(params.get("add_invoice_items") or []):
-        customer = session.find("customer", subscription["customer"], "customer")
-        item = of_subscription(session, customer, subscription, entry, f"add_invoice_items[{position}]")
-        session.save_and_emit(item, "invoiceitem.created")
 
 
 def _check_ended(params: Obj) -> None:

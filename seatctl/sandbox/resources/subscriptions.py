@@ -10,7 +10,7 @@ from seatctl.sandbox.billing.catalog import build_item, prices_of_new_items
 from seatctl.sandbox.billing.collection import collect, method_for, no_method, save_as_default
 from seatctl.sandbox.billing.discounts import remaining_discounts, set_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice
-from seatctl.sandbox.billing.invoicing import final_invoice, first_invoice, save_draft
+from seatctl.sandbox.billing.invoicing import add_pending_items, final_invoice, first_invoice, save_draft
 from seatctl.sandbox.billing.payments import PaymentOutcome, new_setup_intent
 from seatctl.sandbox.billing.periods import next_end, save_pending
 from seatctl.sandbox.billing.subscription_changes import TOO_LATE, restart
@@ -28,6 +28,7 @@ from seatctl.sandbox.errors import (
 from seatctl.sandbox.lists import check_ids, in_range, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, nulls, unset
+from seatctl.sandbox.resources.invoice_items import items_to_add
 from seatctl.sandbox.resources.payment_methods import set_default_method
 from seatctl.sandbox.session import Session
 
@@ -60,7 +61,7 @@ def create(session: Session, params: Obj) -> Obj:
         session.save(item)
     schedule_end(session, subscription, params)
     set_discounts(session, subscription, params, customer["id"], subscription=subscription["id"])
-    _start(session, customer, subscription, params)
+    _start(session, subscription, params)
     return session.view(subscription)
 
 
@@ -189,13 +190,11 @@ def _apply(session: Session, subscription: Obj, params: Obj) -> None:
             subscription["payment_settings"][name] = settings[name]
 
 
-def _start(session: Session, customer: Obj, subscription: Obj, params: Obj) -> None:
+def _start(session: Session, subscription: Obj, params: Obj) -> None:
     session.save(subscription)
     invoice = first_invoice(session, subscription, "subscription_create")
-    for position, entry in enumerate(unset(params.get("add_invoice_items")) or []):
-        from seatctl.sandbox.resources.invoice_items import add_to_draft
-
-        add_to_draft(session, invoice, customer, subscription, entry, f"add_invoice_items[{position}]")
+    for item in items_to_add(session, subscription, params, invoice):
+        add_pending_items(session, invoice, [item])
     subscription["latest_invoice"] = invoice["id"]
     subscription["discounts"] = remaining_discounts(session, subscription["discounts"])
     save_draft(session, invoice)
