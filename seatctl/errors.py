@@ -175,6 +175,7 @@ class Code:
     REQUEST_CLOSED = Refusal(4, "The request was decided before, or it has expired.")
     REQUEST_ID_REUSED = Refusal(4, "The request id was used before for something else.")
     SAME_LEDGER = Refusal(4, "A ledger cannot be restored onto itself.")
+    SERVER_LEDGER = Refusal(4, "The ledger is on a server, where this is done with PostgreSQL's own tools.")
     SEVERAL_CURRENCIES = Refusal(4, "One spending limit cannot cover two currencies.")
     SHARED_SUBSCRIPTION = Refusal(4, "The change would affect others in the same Stripe subscription.")
     SLUG_TAKEN = Refusal(4, "A plan, or a price in Stripe, already has this slug.")

@@ -144,7 +144,7 @@ def require_same(ledger: Ledger, profile: Profile) -> None:
         if actual != wanted:
             raise refuse(
                 Code.MODE_MISMATCH,
-                f"the ledger {ledger.path} belongs to {actual}, but profile {profile.name} to {wanted}",
+                f"the ledger {ledger.place} belongs to {actual}, but profile {profile.name} to {wanted}",
                 hint="choose another profile with -p; to list them: seatctl config profiles",
                 data={f"ledger_{what}": actual, f"profile_{what}": wanted},
             )
@@ -173,7 +173,7 @@ def require_account(ledger: Ledger, profile: Profile, billing: Billing) -> str:
     if actual and actual != account:
         raise refuse(
             Code.OTHER_ACCOUNT,
-            f"the key belongs to account {account}, but the ledger {ledger.path} to {actual}",
+            f"the key belongs to account {account}, but the ledger {ledger.place} to {actual}",
             hint="use the key of that account, or another profile with -p: seatctl config profiles",
             data={"key_account": account, "ledger_account": actual},
         )

@@ -109,7 +109,7 @@ class Context:
         except BaseException:
             ledger.close()
             raise
-        if kind := network_file_system(ledger.path):
+        if kind := network_file_system(self.ledger_path(self.profile)):
             self.note(f"the ledger is on a network file system ({kind}), where two machines can damage it")
         return ledger
 
@@ -156,7 +156,7 @@ class Context:
 
     def create(self, profile: Profile) -> None:
         """Create a profile's ledger if it does not exist, and its sandbox; this invocation then uses them."""
-        from seatctl.ledger.ledger import create_ledger
+        from seatctl.ledger.creation import create_ledger
 
         account = profile.values.get("stripe_account")
         self.profile = profile

@@ -141,13 +141,13 @@ def _mode(path: Path) -> int:
 
 
 def _ledger(ctx: Context) -> Finding:
-    return Finding("ok", f"{ctx.ledger.path} ({ctx.ledger.id})")
+    return Finding("ok", f"{ctx.ledger.place} ({ctx.ledger.id})")
 
 
 def _file_system(ctx: Context) -> Finding:
     from seatctl.ledger.engines.sqlite_files import network_file_system
 
-    kind = network_file_system(ctx.ledger.path)
+    kind = network_file_system(ctx.ledger_path(ctx.profile))
     if kind:
         return Finding(
             "problem",

@@ -232,7 +232,7 @@ def _account(ctx: Context, options: InitOptions, profile: Profile, secret: str) 
 
 def recreate_ledger(ctx: Context) -> None:
     """Replace the ledger of a sandbox profile with an empty one that has the same admin."""
-    path = ctx.ledger.path
+    path = ctx.ledger_path(ctx.profile)
     actor = ctx.actor
     ctx.ledger.close()
     del ctx.ledger

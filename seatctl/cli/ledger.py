@@ -120,10 +120,10 @@ def print_path(ctx: Context) -> None:
     Examples:
       seatctl ledger path
     """
-    path = ctx.ledger.path
-    record = {"path": str(path), "ledger_id": ctx.ledger.id, "mode": ctx.ledger.mode}
+    place = ctx.ledger.place
+    record = {"path": place, "ledger_id": ctx.ledger.id, "mode": ctx.ledger.mode}
     if ctx.format is None:
-        ctx.emit_text(str(path))
+        ctx.emit_text(place)
     else:
         ctx.emit_one(record, columns("path ledger_id mode", machine="ledger_id mode"), handle="path")
 

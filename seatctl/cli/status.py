@@ -66,7 +66,7 @@ def _record(ctx: Context, all_subscriptions: Iterable[Subscription], counts: Ove
         "profile": ctx.profile.name,
         "mode": ctx.profile.mode.value,
         "actor": ctx.actor,
-        "ledger": str(ctx.ledger.path),
+        "ledger": ctx.ledger.place,
         "as_of": format_time(ctx.now),
         "last_sync": counts.last_sync,
         "sync_lag": _lag(ctx, counts.last_sync),

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from seatctl.errors import Code, refuse
 from seatctl.ledger import check
 from seatctl.ledger.engines.sqlite import WAIT_SECONDS, SqliteEngine, translated
 from seatctl.ledger.engines.sqlite_files import create_file
@@ -36,13 +37,25 @@ def copy_to(ledger: Ledger, target: Path, *, overwrite: bool) -> None:
     The copy needs no other files beside it and can be opened on read-only media. Raises LedgerCorrupt if a
     check of the copy finds a problem, CannotWrite, and `file_exists` unless `overwrite`.
     """
+    source = file_of(ledger)
     with new_file(target, overwrite=overwrite) as part:
         try:
-            _copy(ledger.engine, part)
-            _require_clean(part, ledger.path)
+            _copy(source, part)
+            _require_clean(part, source.path)
         finally:
             for path in _files(part)[1:]:
                 path.unlink(missing_ok=True)
+
+
+def file_of(ledger: Ledger) -> SqliteEngine:
+    """Return the engine of a ledger that is a file. Raises `server_ledger`."""
+    if not isinstance(ledger.engine, SqliteEngine):
+        raise refuse(
+            Code.SERVER_LEDGER,
+            f"the ledger {ledger.place} is on a server and cannot be copied like a file",
+            hint=f"back it up with PostgreSQL: pg_dump --format=custom --file=ledger.dump {ledger.place}",
+        )
+    return ledger.engine
 
 
 def _copy(source: SqliteEngine, target: Path) -> None:
@@ -64,7 +77,7 @@ def rehearsal(ledger: Ledger) -> Iterator[Ledger]:
     """
     with tempfile.TemporaryDirectory(prefix="seatctl-") as folder:
         path = Path(folder) / "ledger.db"
-        _copy(ledger.engine, path)
+        _copy(file_of(ledger), path)
         copy = open_ledger(path)
         try:
             copy.engine.execute("PRAGMA synchronous = OFF")
@@ -147,14 +160,14 @@ def replace_ledger(copy: Path, place: Path, aside: Path) -> None:
     try:
         # With the money lock, no operation of this ledger can be running while its steps are replaced.
         with current.money_lock():
-            _overwrite(current, copy, aside)
+            _overwrite(file_of(current), copy, aside)
     except sqlite3.Error as error:
         raise translated(error, place) from error
     finally:
         current.close()
 
 
-def _overwrite(current: Ledger, copy: Path, aside: Path) -> None:
+def _overwrite(current: SqliteEngine, copy: Path, aside: Path) -> None:
     """Copy a ledger to `aside` and overwrite it in one transaction.
 
     The copy is made after the transaction has begun, when others can read but not write: otherwise a change
@@ -169,9 +182,9 @@ def _overwrite(current: Ledger, copy: Path, aside: Path) -> None:
             return
         if status == sqlite3.SQLITE_OK:
             begun = True
-            set_aside = open_ledger(current.path)
+            set_aside = current.another()
             try:
-                _copy(set_aside.engine, aside)
+                _copy(set_aside, aside)
             finally:
                 set_aside.close()
         elif time.monotonic() > deadline:
@@ -181,7 +194,7 @@ def _overwrite(current: Ledger, copy: Path, aside: Path) -> None:
 
     with closing(sqlite3.connect(copy, isolation_level=None)) as source:
         # The first step takes the lock and must not be the last one; every ledger has more pages than that.
-        source.backup(current.engine.connection, pages=_PAGES_A_STEP, progress=step)
+        source.backup(current.connection, pages=_PAGES_A_STEP, progress=step)
 
 
 def delete_leftovers(place: Path) -> None:

@@ -11,6 +11,11 @@ class NoLedger(NotFound):
     kind = Code.NO_LEDGER
 
 
+def no_ledger(place: str) -> NoLedger:
+    """Return the refusal for a place without a ledger."""
+    return NoLedger(f"there is no ledger at {place}", hint="seatctl init")
+
+
 class LedgerBusy(TryAgain):
     """Another process held the write lock during the whole waiting time."""
 

@@ -34,7 +34,7 @@ def backup(ledger: Ledger, call: Call, target: Path, *, overwrite: bool) -> Repo
     row: Record = {
         "path": str(target),
         "ledger_id": ledger.id,
-        "bytes": (ledger.path if call.dry_run else target).stat().st_size,
+        "bytes": (copies.file_of(ledger).path if call.dry_run else target).stat().st_size,
         "checked": not call.dry_run,
     }
     return change_report(f"backed up to {target} and checked the copy", (row,), dry_run=call.dry_run)

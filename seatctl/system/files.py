@@ -19,7 +19,7 @@ from seatctl.errors import Code, JsonValue, LedgerError, NotFound, Refusal, Seat
 
 STDOUT = "-"
 
-_BESIDE_A_DATABASE = ("-wal", "-shm", "-journal", ".lock", ".mail-lock", ".batch-lock")
+_BESIDE_A_DATABASE = ("-wal", "-shm", "-journal", ".lock", ".mail-lock", ".batch-lock", ".sync-lock")
 _IN_USE = ("-wal", "-journal")
 _ANOTHER = "name another file"
 

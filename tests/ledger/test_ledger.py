@@ -16,10 +16,11 @@ from pathlib import Path
 import pytest
 
 from seatctl.errors import Code
+from seatctl.ledger.creation import create_ledger
 from seatctl.ledger.engines.sqlite import require_sqlite
 from seatctl.ledger.engines.sqlite_files import network_file_system
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger
-from seatctl.ledger.ledger import create_ledger, open_ledger
+from seatctl.ledger.ledger import open_ledger
 from seatctl.ledger.schema.migrate import SCHEMA_VERSION
 from tests.support.needs import need
 from tests.support.refusals import refuses
@@ -33,7 +34,7 @@ CREATE = """
     import sys
     from datetime import UTC, datetime
     from pathlib import Path
-    from seatctl.ledger.ledger import create_ledger
+    from seatctl.ledger.creation import create_ledger
     print(create_ledger(Path(sys.argv[1]), mode="sandbox", stripe_account=None, now=datetime.now(UTC)).id)
 """
 
@@ -71,7 +72,7 @@ def test_a_migration_killed_at_any_statement_leaves_nothing_half_made(tmp_path, 
         import os, signal, sys
         from datetime import UTC, datetime
         from pathlib import Path
-        from seatctl.ledger import ledger as ledgers
+        from seatctl.ledger.creation import create_ledger
         from seatctl.ledger.engines import sqlite
         begin, left = sqlite.SqliteEngine.begin_writing, [int(sys.argv[2])]
         def count_down(_statement):
@@ -82,7 +83,7 @@ def test_a_migration_killed_at_any_statement_leaves_nothing_half_made(tmp_path, 
             begin(engine)
             engine.connection.set_trace_callback(count_down)
         sqlite.SqliteEngine.begin_writing = begin_and_count
-        ledgers.create_ledger(Path(sys.argv[1]), mode="sandbox", stripe_account=None, now=datetime.now(UTC))
+        create_ledger(Path(sys.argv[1]), mode="sandbox", stripe_account=None, now=datetime.now(UTC))
         """,
         str(path),
         str(statement),

@@ -8,7 +8,8 @@ import pytest
 
 from seatctl.errors import Code
 from seatctl.ledger import check, outbox, seats, users
-from seatctl.ledger.ledger import create_ledger, open_ledger
+from seatctl.ledger.creation import create_ledger
+from seatctl.ledger.ledger import open_ledger
 from seatctl.ledger.record import audit
 from seatctl.models.call import Call, format_time
 from tests.support.refusals import refuses
@@ -32,7 +33,7 @@ def ledger(tmp_path):
 
 def counts(ledger):
     tables = ("users", "audit", "changes", "runs", "outbox")
-    return {table: query(ledger.path, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+    return {table: query(ledger.place, f"SELECT count(*) FROM {table}")[0][0] for table in tables}
 
 
 NOTHING = {"users": 0, "audit": 0, "changes": 0, "runs": 0, "outbox": 0}
@@ -47,7 +48,7 @@ def test_a_change_is_one_run_and_one_entry_with_a_row_per_entity(ledger):
         tx.summarise("two added")
         assert tx.run == 1
     assert counts(ledger) == {"users": 2, "audit": 1, "changes": 2, "runs": 1, "outbox": 1}
-    assert query(ledger.path, "SELECT state, summary, finished_at FROM runs") == [
+    assert query(ledger.place, "SELECT state, summary, finished_at FROM runs") == [
         ("done", "two added", "2026-11-21T12:00:00Z")
     ]
 
@@ -92,7 +93,7 @@ def test_equal_contents_have_different_hashes(ledger):
             tx.record("user", number, None, {"email": "same@example.com"})
         same = "SELECT 1 AS entity_id, NULL AS before, '{}' AS after"
         tx.record_many("seat", f"{same} UNION ALL {same}", {})
-    hashes = query(ledger.path, "SELECT hash FROM changes")
+    hashes = query(ledger.place, "SELECT hash FROM changes")
     assert len(set(hashes)) == 4
     with ledger.reading() as reader:
         assert audit.verify(reader).problem is None
@@ -101,7 +102,7 @@ def test_equal_contents_have_different_hashes(ledger):
 def test_a_read_writes_nothing(ledger):
     with ledger.reading() as reader, refuses(Code.LEDGER_READ_ONLY):
         list(reader.rows("INSERT INTO meta (key, value) VALUES ('x', 'y')"))
-    assert query(ledger.path, "SELECT count(*) FROM meta WHERE key = 'x'") == [(0,)]
+    assert query(ledger.place, "SELECT count(*) FROM meta WHERE key = 'x'") == [(0,)]
 
 
 def test_a_run_opened_before_keeps_its_own_command_in_the_audit(ledger):
@@ -113,7 +114,7 @@ def test_a_run_opened_before_keeps_its_own_command_in_the_audit(ledger):
     with ledger.change(call(command="seatctl sync", run=run)) as tx:
         users.add(tx, "a@example.com")
         tx.summarise("bought")
-    assert query(ledger.path, "SELECT number, state, summary FROM runs") == [(run, "pending", "bought")]
+    assert query(ledger.place, "SELECT number, state, summary FROM runs") == [(run, "pending", "bought")]
     with ledger.reading() as reader:
         assert audit.verify(reader).problem is None
 
@@ -127,7 +128,7 @@ def later(**span) -> Call:
 
 def person(ledger, user: int):
     query(
-        ledger.path,
+        ledger.place,
         "INSERT INTO users (id, email, email_key, created_at) VALUES (?, ?, ?, '2026-01-01T00:00:00Z')",
         user,
         f"{user}@example.com",
@@ -138,7 +139,7 @@ def person(ledger, user: int):
 def sit(ledger, user: int, until: str | None = None):
     person(ledger, user)
     query(
-        ledger.path,
+        ledger.place,
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until) VALUES (1, ?, ?, ?)",
         user,
         "2026-01-01T00:00:00Z",
@@ -147,46 +148,46 @@ def sit(ledger, user: int, until: str | None = None):
 
 
 def test_the_next_change_records_what_has_expired_at_the_moment_it_did(ledger):
-    add_subscription(ledger.path, seats=2)
+    add_subscription(ledger.engine.path, seats=2)
     sit(ledger, 1, "2026-11-21T12:30:00Z")
     with ledger.change(later(minutes=29)):
         pass
-    assert query(ledger.path, "SELECT revoked_at FROM seats") == [(None,)]
+    assert query(ledger.place, "SELECT revoked_at FROM seats") == [(None,)]
     with ledger.change(later(minutes=31)):
         pass
-    assert query(ledger.path, "SELECT revoked_at FROM seats") == [("2026-11-21T12:30:00Z",)]
-    assert query(ledger.path, "SELECT assigned FROM subscriptions") == [(0,)]
-    assert query(ledger.path, "SELECT entity FROM changes WHERE entry > 1") == [("seat",)]
+    assert query(ledger.place, "SELECT revoked_at FROM seats") == [("2026-11-21T12:30:00Z",)]
+    assert query(ledger.place, "SELECT assigned FROM subscriptions") == [(0,)]
+    assert query(ledger.place, "SELECT entity FROM changes WHERE entry > 1") == [("seat",)]
 
 
 def test_planned_capacities_count_from_their_date(ledger):
-    add_subscription(ledger.path, seats=2)
+    add_subscription(ledger.engine.path, seats=2)
     for day, number in (("23", 5), ("22", 4), ("25", 9)):
         query(
-            ledger.path,
+            ledger.place,
             "INSERT INTO capacity_changes (subscription_id, effective_at, seats) VALUES (1, ?, ?)",
             f"2026-11-{day}T00:00:00Z",
             number,
         )
     with ledger.change(later(days=2)):
         pass
-    assert query(ledger.path, "SELECT capacity FROM subscriptions") == [(5,)]
-    assert query(ledger.path, "SELECT before, after FROM changes WHERE entry > 1 ORDER BY n") == [
+    assert query(ledger.place, "SELECT capacity FROM subscriptions") == [(5,)]
+    assert query(ledger.place, "SELECT before, after FROM changes WHERE entry > 1 ORDER BY n") == [
         ('{"capacity":2}', '{"capacity":4}'),
         ('{"capacity":4}', '{"capacity":5}'),
     ]
     with ledger.change(later(days=5)):
         pass
-    assert query(ledger.path, "SELECT capacity FROM subscriptions") == [(9,)]
+    assert query(ledger.place, "SELECT capacity FROM subscriptions") == [(9,)]
 
 
 def test_a_freed_seat_goes_to_the_first_on_the_waitlist(ledger):
-    add_subscription(ledger.path, seats=1)
+    add_subscription(ledger.engine.path, seats=1)
     sit(ledger, 1, "2026-11-21T12:30:00Z")
     for user, priority, moment in ((2, 0, "10"), (3, 5, "11"), (4, 5, "09")):
         person(ledger, user)
         query(
-            ledger.path,
+            ledger.place,
             "INSERT INTO requests (user_id, subscription_id, status, priority, created_at, waitlisted_at)"
             " VALUES (?, 1, 'waitlisted', ?, ?, ?)",
             user,
@@ -196,8 +197,8 @@ def test_a_freed_seat_goes_to_the_first_on_the_waitlist(ledger):
         )
     with ledger.change(later(hours=1)):
         pass
-    assert query(ledger.path, "SELECT user_id FROM seats WHERE revoked_at IS NULL") == [(4,)]
-    assert query(ledger.path, "SELECT user_id FROM requests WHERE status = 'approved'") == [(4,)]
+    assert query(ledger.place, "SELECT user_id FROM seats WHERE revoked_at IS NULL") == [(4,)]
+    assert query(ledger.place, "SELECT user_id FROM requests WHERE status = 'approved'") == [(4,)]
     assert messages(ledger) == [("request_approved", 4), ("seat_revoked", 1)]
 
 
@@ -205,18 +206,18 @@ def messages(ledger):
     """Return who gets which message, after messages to many are expanded."""
     with ledger.journal() as journal:
         outbox.expand(journal, format_time(NOW))
-    return query(ledger.path, "SELECT template, recipient_id FROM outbox ORDER BY template, recipient_id")
+    return query(ledger.place, "SELECT template, recipient_id FROM outbox ORDER BY template, recipient_id")
 
 
 def test_a_message_to_many_reaches_each_recipient_once(ledger):
-    add_subscription(ledger.path, seats=9)
+    add_subscription(ledger.engine.path, seats=9)
     for user in (1, 2, 3):
         sit(ledger, user, "2026-11-21T12:30:00Z")
     sit(ledger, 4)
     with ledger.change(later(hours=1)) as tx:
         users.add(tx, "new@example.com")
         seats.revoke_all(tx, 4)
-    assert query(ledger.path, "SELECT count(*) FROM outbox") == [(2,)]
+    assert query(ledger.place, "SELECT count(*) FROM outbox") == [(2,)]
     everybody = [("seat_revoked", user) for user in (1, 2, 3, 4)]
     assert messages(ledger) == everybody
     assert messages(ledger) == everybody
@@ -248,14 +249,14 @@ KILLED = """
 
 @pytest.mark.parametrize("statement", [1, 2, 5, 9, 14, 20, 30])
 def test_a_change_killed_at_any_statement_is_complete_or_absent(ledger, statement):
-    killed = python(KILLED, str(ledger.path), str(statement))
+    killed = python(KILLED, str(ledger.place), str(statement))
     killed.finish()
     done = killed.returncode == 0
     assert done or killed.returncode == -signal.SIGKILL
     assert counts(ledger) == (
         {**NOTHING, "users": 3, "audit": 1, "changes": 3, "runs": 1} if done else NOTHING
     )
-    with closing(open_ledger(ledger.path)) as again:
+    with closing(open_ledger(ledger.engine.path)) as again:
         with again.change(call()) as tx:
             users.add(tx, "next@example.com")
         with again.reading() as reader:
@@ -280,11 +281,11 @@ def test_a_full_disk_is_reported_and_changes_nothing(ledger):
 
 
 def test_a_clock_set_back_causes_no_damage(ledger):
-    add_subscription(ledger.path, seats=2)
+    add_subscription(ledger.engine.path, seats=2)
     with ledger.change(call()) as tx:
         person = users.add(tx, "a@example.com")
         seats.assign(tx, 1, person.id)
     with ledger.change(later(minutes=-5)) as tx:
         assert seats.revoke_all(tx, person.id) == 1
-    assert query(ledger.path, "SELECT revoked_at = assigned_at FROM seats") == [(1,)]
+    assert query(ledger.place, "SELECT revoked_at = assigned_at FROM seats") == [(1,)]
     assert list(check.problems(ledger)) == []

@@ -13,11 +13,11 @@ from typing import Final
 from seatctl.errors import SeatctlError
 from seatctl.ledger import invoices, operations, outbox, plans, requests, subscriptions
 from seatctl.ledger.checks.structure import TableContents, tables
+from seatctl.ledger.engines.port import MODES
 from seatctl.ledger.mirror import sync_state
 from seatctl.ledger.record import batches
 from seatctl.ledger.requests import RequestFilter
 from seatctl.ledger.schema.email_keys import LAST_FORMER_ENTRY, doubled_key
-from seatctl.ledger.schema.migrate import MODES
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import parse_time
 from seatctl.models.message import Template

@@ -1,18 +1,34 @@
-"""The interface of a database that can hold a ledger. `sqlite.py` implements it; PostgreSQL could be another.
+"""The interface of a database that can hold a ledger. `sqlite.py` implements it.
 
-The modules above use SQL that both understand (`ON CONFLICT`, `RETURNING`, `:name` parameters). Transactions,
-locks, TEMP tables, integrity checks and the meaning of error codes belong to the engine.
+The modules above use SQL that every engine understands (`ON CONFLICT`, `RETURNING`, `:name` parameters).
+Transactions, locks, TEMP tables, integrity checks and the meaning of error codes belong to the engine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from contextlib import AbstractContextManager
+from datetime import datetime
+from enum import Enum
+from typing import Any, Protocol, Self
+
+MODES = ("sandbox", "test", "live")
+"""The modes of a ledger; `meta` has the mode, which never changes."""
 
 SqlValue = str | int | float | bytes | None
 Params = Mapping[str, SqlValue] | Sequence[SqlValue]
 Hasher = Callable[[int, str, int, str | None, str | None, str], str]
 """Computes the hash of a change row from its n, entity, id, before, after and salt."""
+
+
+class Scope(Enum):
+    """How much of the ledger a change locks."""
+
+    WHOLE = "whole"
+    """Nobody else changes anything meanwhile."""
+    SHARED = "shared"
+    """Others change other things meanwhile. The change locks the subscriptions, users and requests that it
+    decides on. SQLite has one lock only and treats it as WHOLE."""
 
 
 class Row(Protocol):
@@ -29,6 +45,44 @@ class Row(Protocol):
 
 class Engine(Protocol):
     """One connection. Errors of a file or a server are raised as `SeatctlError`."""
+
+    place: str
+    """The path or the URL of the ledger, for messages; without a password."""
+    damage: tuple[type[Exception], ...]
+    """The errors that damaged rows can cause; a bug in the program can cause them too."""
+    committed: bool
+    """Whether this connection has committed anything."""
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether the triggers and unique indexes that protect the seats and the audit exist."""
+        ...
+
+    def meta(self) -> Mapping[str, str]:
+        """Return the rows of `meta`: id, mode, account and settings of the ledger."""
+        ...
+
+    def when_opened(self, check: Callable[[Mapping[str, str]], None]) -> None:
+        """Call `check` with the rows of `meta` before any answer of the database is used.
+
+        A file is asked at once; a server with the first statement, so that the check costs no round trip.
+        """
+        ...
+
+    def now(self) -> datetime | None:
+        """Return the time of the server (aware UTC); None for a file, whose clock is this machine's."""
+        ...
+
+    def another(self) -> Self:
+        """Return a second connection to the same ledger."""
+        ...
+
+    def hold(self, name: str, wait: float) -> AbstractContextManager[bool]:
+        """Hold a lock across transactions: `money`, `mail`, `sync` or `batch:RUN`.
+
+        It ends when the process dies. Yields False if another process still holds it after `wait` seconds.
+        """
+        ...
 
     def rows(self, sql: str, params: Params = ()) -> Iterator[Row]:
         """Yield the result rows, fetched one at a time."""
@@ -77,8 +131,8 @@ class Engine(Protocol):
         """Close the snapshot."""
         ...
 
-    def begin_writing(self) -> None:
-        """Open a transaction that holds the write lock from the start, or raise `ledger_busy`."""
+    def begin_writing(self, scope: Scope = Scope.WHOLE) -> None:
+        """Open a transaction that holds the lock of its scope from the start, or raise `ledger_busy`."""
         ...
 
     def begin_staging(self) -> None:

@@ -10,11 +10,12 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import cast
+from typing import Self, cast
 
 from seatctl.errors import Code, refuse
-from seatctl.ledger.engines.port import Hasher, Params, Row, SqlValue
+from seatctl.ledger.engines.port import Hasher, Params, Row, Scope, SqlValue
 from seatctl.ledger.engines.sqlite_files import fingerprint, has_log, is_shared, may_write
 from seatctl.ledger.failures import LedgerBusy, LedgerCorrupt
 
@@ -39,9 +40,21 @@ _POLL_SECONDS = 0.25
 class SqliteEngine:
     """One connection to an existing ledger file."""
 
+    damage: tuple[type[Exception], ...] = (
+        sqlite3.Error,
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        StopIteration,
+    )
+    """A missing table, column, key or row, or an invalid value."""
+
     def __init__(self, path: Path, *, wait: float = WAIT_SECONDS) -> None:
         require_sqlite()
         self.path = path
+        self.place = str(path)
+        self.committed = False
         self._wait = wait
         self.may_write = may_write(path)
         self._frozen: tuple[int, ...] | None = None
@@ -123,6 +136,27 @@ class SqliteEngine:
         """Whether nothing was ever created in the file."""
         return not self._scalar("SELECT EXISTS (SELECT 1 FROM sqlite_schema)")
 
+    def meta(self) -> Mapping[str, str]:
+        """Return the rows of `meta`."""
+        return {row["key"]: row["value"] for row in self.rows("SELECT key, value FROM meta")}
+
+    def when_opened(self, check: Callable[[Mapping[str, str]], None]) -> None:
+        """Call `check` with the rows of `meta` at once."""
+        check(self.meta())
+
+    def now(self) -> None:
+        """A file has no clock of its own."""
+
+    def another(self) -> Self:
+        """Return a second connection to the file."""
+        return type(self)(self.path, wait=self._wait)
+
+    def hold(self, name: str, wait: float) -> AbstractContextManager[bool]:
+        """Hold the lock of this name on a file beside the ledger."""
+        from seatctl.ledger.engines.sqlite_locks import hold
+
+        return hold(self.path, name, wait)
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
@@ -200,8 +234,8 @@ class SqliteEngine:
                 f"{self.path} was written to while it was read", hint="run the same command again"
             )
 
-    def begin_writing(self) -> None:
-        """Open a transaction and take the write lock at once.
+    def begin_writing(self, scope: Scope = Scope.WHOLE) -> None:
+        """Open a transaction and take the write lock at once, whatever the scope.
 
         IMMEDIATE, because a transaction that reads first and writes later lets another process take the last
         seat in between. It then fails with SQLITE_BUSY, and waiting does not help.
@@ -223,6 +257,7 @@ class SqliteEngine:
     def commit(self) -> None:
         """Make the open transaction durable."""
         self.execute("COMMIT")
+        self.committed = True
 
     def rollback(self) -> None:
         """Roll back the open transaction, unless SQLite has done so already (disk full)."""

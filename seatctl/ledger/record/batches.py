@@ -7,13 +7,12 @@ lines that changed nothing, and lines that failed.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
+from seatctl.ledger.engines.port import Engine
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import BatchRow, Call, format_time
 from seatctl.models.run import RunState
@@ -108,25 +107,17 @@ def error_fields(error: SeatctlError) -> dict[str, JsonValue]:
 
 
 @contextmanager
-def lock(ledger_path: Path, run: int) -> Iterator[None]:
+def lock(engine: Engine, run: int) -> Iterator[None]:
     """Hold the lock for executing a batch, so that two processes do not execute the same line.
 
-    All batches use one file: byte N of it is the lock of run N. The kernel releases it when a process dies.
-    Raises `batch_busy` if another process holds the lock.
+    Raises `batch_busy` if another process holds it.
     """
-    import fcntl
-
-    handle = os.open(f"{ledger_path}.batch-lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        try:
-            fcntl.lockf(handle, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, run)
-        except OSError:
+    with engine.hold(f"batch:{run}", 0) as held:
+        if not held:
             raise refuse(
                 Code.BATCH_BUSY,
                 f"another process is executing the lines of run {run}",
                 hint=f"seatctl runs show {run}",
                 data={"run": run},
-            ) from None
+            )
         yield
-    finally:
-        os.close(handle)

@@ -10,16 +10,13 @@ from typing import TYPE_CHECKING
 
 from seatctl.errors import Code, refuse
 from seatctl.ledger.engines.sqlite import SqliteEngine
-from seatctl.ledger.failures import RESTORE, LedgerCorrupt, LedgerDamaged
+from seatctl.ledger.failures import RESTORE, LedgerCorrupt, LedgerDamaged, no_ledger
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 
 SCHEMA_VERSION = 4
 """`PRAGMA user_version` of a ledger that this program reads and writes: the number of migrations below."""
-
-MODES = ("sandbox", "test", "live")
-"""The modes of a ledger; `meta` has the mode, which never changes."""
 
 APPLICATION_ID = 0x73656174
 """ `seat`: distinguishes a ledger from other SQLite files."""
@@ -66,20 +63,55 @@ def is_current(engine: SqliteEngine) -> bool:
     if version > SCHEMA_VERSION:
         raise refuse(
             Code.LEDGER_NEWER,
-            f"{engine.path} was written by a later seatctl: its schema is {version}, the latest known here is"
-            f" {SCHEMA_VERSION}",
+            f"{engine.place} was written by a later seatctl: its schema is {version}, the latest known here"
+            f" is {SCHEMA_VERSION}",
             hint="upgrade, in an up-to-date clone of this program: python3 -m pip install .",
         )
     if engine.application_id != APPLICATION_ID and (version or not engine.is_empty):
         raise LedgerCorrupt(
-            f"{engine.path} is an SQLite file, but not a ledger", hint="use another: seatctl --ledger PATH"
+            f"{engine.place} is an SQLite file, but not a ledger", hint="use another: seatctl --ledger PATH"
         )
     if version != SCHEMA_VERSION and version <= 0 and not engine.is_empty:
         # A ledger is created in one transaction: it is either empty, or complete with a version.
         raise LedgerDamaged(
-            f"{engine.path} is damaged: its schema version is {version}, which is not valid", hint=RESTORE
+            f"{engine.place} is damaged: its schema version is {version}, which is not valid", hint=RESTORE
         )
     return version == SCHEMA_VERSION
+
+
+def create(engine: SqliteEngine, meta: dict[str, str]) -> None:
+    """Create the schema in an empty file, or migrate the file, and store `meta` if it has none yet."""
+    engine.begin_writing()
+    try:
+        migrate(engine)
+        engine.execute_many(
+            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
+            [] if _has_meta(engine) else list(meta.items()),
+        )
+        engine.commit()
+    finally:
+        engine.rollback()
+
+
+def _has_meta(engine: SqliteEngine) -> bool:
+    """Return whether the ledger has its id and mode already."""
+    return next(iter(engine.rows("SELECT 1 FROM meta LIMIT 1")), None) is not None
+
+
+def upgrade(engine: SqliteEngine) -> None:
+    """Migrate a file that an earlier version wrote.
+
+    Raises `ledger_read_only`, and `no_ledger` for an empty file.
+    """
+    if engine.version == 0:  # a creation that was killed leaves an empty file
+        raise no_ledger(engine.place)
+    if not engine.may_write:
+        raise refuse(
+            Code.LEDGER_READ_ONLY,
+            f"{engine.place} has the schema of an earlier version and must be migrated first",
+            hint="ask a user with write access to run: seatctl status",
+        )
+    create(engine, {})
 
 
 def migrate(engine: SqliteEngine) -> None:

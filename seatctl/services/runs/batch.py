@@ -53,7 +53,7 @@ def start(ledger: Ledger, call: Call, lines: Sequence[Line], options: Batch) -> 
         return _run_lines(ledger, call, None, lines, options)
     with ledger.journal() as journal:
         run = batches.begin(journal, call, lines)
-    with batches.lock(ledger.path, run):
+    with batches.lock(ledger.engine, run):
         return _run_lines(ledger, call, run, lines, options)
 
 
@@ -74,7 +74,7 @@ def resume(ledger: Ledger, billing: Callable[[], Billing], call: Call, number: i
     """
     with ledger.reading() as reader:
         require_batch(reader, number)
-    with batches.lock(ledger.path, number):
+    with batches.lock(ledger.engine, number):
         if not call.dry_run:
             _finish_operations(ledger, billing, call, number)
         with ledger.reading() as reader:

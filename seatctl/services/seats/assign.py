@@ -15,7 +15,7 @@ from seatctl.ledger import idle_seats, request_closures, seats, subscriptions, u
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.incoming import seat_changes, staging, user_import
 from seatctl.ledger.incoming.staging import RowVerdict
-from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.ledger import Ledger, Scope
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call, format_time
 from seatctl.models.message import Template
@@ -56,7 +56,7 @@ def assign_seats(
     `subscription_not_active`, ForeignLedger.
     """
     stage(ledger, people)
-    with ledger.change(call) as tx:
+    with ledger.change(call, Scope.SHARED) as tx:
         subscription = assignable(tx, ledger, name)
         require_usable(subscription)
         staging.set_verdicts(tx)
@@ -100,7 +100,7 @@ def assign_seats(
 def revoke_seats(ledger: Ledger, call: Call, name: str, people: People) -> Report:
     """Revoke the seats of people. Those who have none are not an error; what is billed does not change."""
     stage(ledger, people)
-    with ledger.change(call) as tx:
+    with ledger.change(call, Scope.SHARED) as tx:
         subscription = assignable(tx, ledger, name)
         staging.set_verdicts(tx)
         require_known(tx, people)
@@ -170,7 +170,7 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
     `subscription_not_active`, ForeignLedger.
     """
     stage(ledger, people)
-    with ledger.change(call) as tx:
+    with ledger.change(call, Scope.SHARED) as tx:
         source, target = assignable(tx, ledger, old), assignable(tx, ledger, new)
         if source.id == target.id:
             raise UsageError(
@@ -227,7 +227,7 @@ def swap_seats(ledger: Ledger, call: Call, name: str, old: str, new: str) -> Rep
     Raises UnknownUser, `not_seated`, `already_seated`, `user_not_active`, `over_assigned`,
     `subscription_not_active`.
     """
-    with ledger.change(call) as tx:
+    with ledger.change(call, Scope.SHARED) as tx:
         subscription = assignable(tx, ledger, name)
         old_user, new_user = users.require(tx, old), users.require(tx, new)
         seated = seats.active_id(tx, subscription.id, old_user.id) is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from seatctl.errors import Code, refuse
 from seatctl.ledger import activation, subscriptions
 from seatctl.ledger.activation import Activation
-from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.ledger import Ledger, Scope
 from seatctl.ledger.users import quoted
 from seatctl.models.call import Call, format_time
 from seatctl.models.report import Report
@@ -25,7 +25,7 @@ def claim_seat(ledger: Ledger, call: Call, typed: str) -> Report:
         raise refuse(
             Code.BAD_CODE, "that is not an activation code", hint="it looks like seat-XXXXX-XXXXX-XXXXX-XXXXX"
         )
-    with ledger.change(call) as tx:
+    with ledger.change(call, Scope.SHARED) as tx:
         activation_code = activation.find(tx, code_hash(code))
         if activation_code is None:
             raise refuse(

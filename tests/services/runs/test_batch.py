@@ -207,7 +207,9 @@ def test_two_cannot_do_the_same_batch(sandbox, team, file):
     path = sandbox("ledger", "path").out.strip()
     script = (
         "import sys, pathlib; from seatctl.ledger.record import batches\n"
-        f"with batches.lock(pathlib.Path({path!r}), {run}):\n    print('held', flush=True); sys.stdin.read()"
+        "from seatctl.ledger.ledger import open_ledger\n"
+        f"with batches.lock(open_ledger(pathlib.Path({path!r})).engine, {run}):\n"
+        "    print('held', flush=True); sys.stdin.read()"
     )
     holder = python(script, stdin=subprocess.PIPE, stderr=None)
     try:
