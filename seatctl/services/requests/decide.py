@@ -10,7 +10,7 @@ from datetime import datetime
 from seatctl.errors import BadInput, Code, ExitCode, JsonValue, Refused, refuse
 from seatctl.ledger import requests, roles, seats, subscriptions, users
 from seatctl.ledger.due_changes import fill_waitlists, take_seat
-from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.ledger import Ledger, Scope
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.models.message import Template
@@ -50,7 +50,9 @@ def create_request(ledger: Ledger, call: Call, options: SeatRequestOptions) -> R
     `subscription_not_active`.
     """
     _check(options, call.now)
-    with ledger.change(call) as tx:
+    # A request for any subscription may take a seat in each of them.
+    scope = Scope.WHOLE if options.subscription is None else Scope.SHARED
+    with ledger.change(call, scope) as tx:
         subscription = None if options.subscription is None else subscriptions.find(tx, options.subscription)
         if not is_self(call.actor, options.email):
             allow(tx, call.actor, Action.REQUEST, subscription)
@@ -194,7 +196,9 @@ def approve_requests(
     fails, its refusal is raised; of several, the others are approved. Exits with 6 if any failed, else with
     10 if any waits.
     """
-    with ledger.change(call) as tx:
+    # Without a named subscription, a request for any of them may take a seat in each.
+    scope = Scope.WHOLE if subscription is None else Scope.SHARED
+    with ledger.change(call, scope) as tx:
         named = None if subscription is None else subscriptions.find(tx, subscription)
 
         def approve(request: SeatRequest) -> RequestResult:
@@ -283,7 +287,7 @@ def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int] | None, rea
     `bad_request`.
     """
     require_short("--reason", reason)
-    with ledger.change(call) as tx:
+    with ledger.change(call, Scope.SHARED) as tx:
 
         def deny(request: SeatRequest) -> RequestResult:
             _allow_deciding(tx, request)
@@ -299,7 +303,7 @@ def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int] | None, rea
 
 def cancel_requests(ledger: Ledger, call: Call, numbers: Sequence[int]) -> Report:
     """Cancel requests: the actor's own, or those of others if the actor may decide them."""
-    with ledger.change(call) as tx:
+    with ledger.change(call, Scope.SHARED) as tx:
 
         def cancel(request: SeatRequest) -> RequestResult:
             if not is_self(call.actor, request.email):

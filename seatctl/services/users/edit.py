@@ -12,7 +12,7 @@ from seatctl.ledger import request_closures, requests, roles, seats, users
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.incoming import staging, user_import
 from seatctl.ledger.incoming.staging import RowVerdict
-from seatctl.ledger.ledger import Ledger, Reader, Transaction
+from seatctl.ledger.ledger import Ledger, Reader, Scope, Transaction
 from seatctl.ledger.lookups import find_all
 from seatctl.ledger.record import erasure
 from seatctl.ledger.users import quoted
@@ -58,7 +58,7 @@ def add_users(
     """
     addresses = checked_emails(emails)
     name, group = checked_text(name, "name"), checked_text(group, "group")
-    with ledger.change(call) as tx:
+    with ledger.change(call, Scope.SHARED) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
         rows = [_add(tx, email, name, group) for email in addresses]
         added = [str(row["email"]) for row in rows if row["result"] != "already_there"]
@@ -236,7 +236,7 @@ def import_users(ledger: Ledger, call: Call, rows: Iterable[PersonRow], *, skip_
         allow(reader, call.actor, Action.MANAGE_USERS)
     with ledger.staging() as journal:
         staging.load(journal, rows)
-    with ledger.change(call) as tx:
+    with ledger.change(call, Scope.SHARED) as tx:
         allow(tx, call.actor, Action.MANAGE_USERS)
         staging.set_verdicts(tx)
         user_import.mark_undone(tx)
