@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 
 from seatctl.errors import Code, ExitCode, JsonValue, SeatctlError, UsageError, refuse
-from seatctl.ledger import idle_seats, request_closures, seats, subscriptions, users
+from seatctl.ledger import request_closures, seats, subscriptions, users
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.incoming import seat_changes, staging, user_import
 from seatctl.ledger.incoming.staging import RowVerdict
@@ -288,6 +288,8 @@ def reclaim_seats(ledger: Ledger, call: Call, name: str, options: ReclaimOptions
 
     Raises `max_revoke_exceeded`, ForeignLedger, RoleRequired.
     """
+    from seatctl.ledger import idle_seats
+
     if options.grace is not None and not call.notify:
         raise UsageError(
             "--grace warns by mail, which --no-notify forbids", hint="leave out --grace or --no-notify"
