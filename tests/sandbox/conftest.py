@@ -78,6 +78,38 @@ class Sandbox:
         params = {"customer": customer, "items": [{"price": price, "quantity": quantity}], **more}
         return self.post("subscriptions", params)
 
+    def change_of(self, subscription, *, quantity=None, price=None, **more):
+        """Return the request that changes the only item of a subscription."""
+        (item,) = subscription["items"]["data"]
+        fields = {"quantity": quantity, "price": price}
+        changed = {name: value for name, value in fields.items() if value is not None}
+        return {"items": [{"id": item["id"], **changed}], **more}
+
+    def change(self, subscription, **change):
+        """Change the only item of a subscription; the changes are given as to `change_of`."""
+        return self.post(f"subscriptions/{subscription['id']}", self.change_of(subscription, **change))
+
+    def preview(self, subscription, change, **more):
+        params = {"subscription": subscription["id"], "subscription_details": change, **more}
+        return self.post("invoices/create_preview", params)
+
+    def coupon(self, **terms):
+        return self.post("coupons", {"duration": "forever", **terms})["id"]
+
+    def item(self, customer, amount, currency="usd", **more):
+        """Create an invoice item."""
+        params = {"customer": customer, "amount": amount, "currency": currency, **more}
+        return self.post("invoiceitems", params)
+
+    def draft(self, customer, amount=2500, currency="usd", **more):
+        """Create a draft with one item. Return its id."""
+        invoice = self.post("invoices", {"customer": customer, "currency": currency, **more})["id"]
+        self.item(customer, amount, currency, invoice=invoice)
+        return invoice
+
+    def default_card(self, customer):
+        return self.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]
+
     def invoice(self, subscription):
         latest = self.get(f"subscriptions/{subscription}")["latest_invoice"]
         return self.get(f"invoices/{latest}")
@@ -98,6 +130,12 @@ def stripe(tmp_path):
     sandbox.at(1790000000)  # 2026-09-21 14:13:20 UTC; a month is 30 days
     yield sandbox
     sandbox.twin.close()
+
+
+@pytest.fixture
+def draft(stripe):
+    """A draft of 25.00 USD for a customer with a card."""
+    return stripe.draft(stripe.customer())
 
 
 class Served(Sandbox):

@@ -3,18 +3,16 @@
 The Python SDK's types do not distinguish the two; the rules are those of Stripe's published specification.
 """
 
-DISCOUNTED = {"amount": 700, "currency": "usd"}
-
 
 def test_an_item_that_is_not_a_proration_has_no_proration_details(stripe):
-    item = stripe.post("invoiceitems", {"customer": stripe.customer(), **DISCOUNTED})
+    item = stripe.item(stripe.customer(), 700)
     assert "proration_details" not in item
     assert item["frozen_fields"] == []
 
 
 def test_the_net_amount_of_an_item_is_null_while_discounts_may_apply(stripe):
     customer = stripe.customer()
-    item = stripe.post("invoiceitems", {"customer": customer, **DISCOUNTED})
+    item = stripe.item(customer, 700)
     assert item["net_amount"] is None
     fixed = stripe.post(f"invoiceitems/{item['id']}", {"discountable": False})
     assert fixed["net_amount"] == 700
@@ -23,16 +21,14 @@ def test_the_net_amount_of_an_item_is_null_while_discounts_may_apply(stripe):
 def test_an_item_for_a_subscription_names_no_subscription_item(stripe):
     customer = stripe.customer()
     subscription = stripe.subscribe(customer, stripe.price())["id"]
-    params = {"customer": customer, "subscription": subscription, **DISCOUNTED}
-    parent = stripe.post("invoiceitems", params)["parent"]
+    parent = stripe.item(customer, 700, subscription=subscription)["parent"]
     assert parent["subscription_details"] == {"subscription": subscription}
 
 
 def test_a_credit_of_a_pending_charge_names_the_item_and_no_invoice(stripe):
     subscription = stripe.subscribe(stripe.customer(), stripe.price())
-    item = subscription["items"]["data"][0]["id"]
     for quantity in (2, 3):
-        stripe.post(f"subscriptions/{subscription['id']}", {"items": [{"id": item, "quantity": quantity}]})
+        stripe.change(subscription, quantity=quantity)
     newest = stripe.get("invoiceitems", {"pending": True})["data"]
     credited = newest[0]["proration_details"]["credited_items"]
     assert credited == {"invoice_item": newest[3]["id"], "type": "invoice_item"}

@@ -66,11 +66,8 @@ def test_a_renewal_is_a_draft_for_an_hour_then_paid(stripe):
 def test_an_upgrade_in_the_middle_of_the_month_costs_half_the_difference(stripe):
     subscription = stripe.subscribe(stripe.customer(), stripe.price(1200), 25)
     stripe.advance(days=15)
-    item = subscription["items"]["data"][0]["id"]
-    change = {"items": [{"id": item, "quantity": 30}], "proration_behavior": "always_invoice"}
-    preview = stripe.post(
-        "invoices/create_preview", {"subscription": subscription["id"], "subscription_details": change}
-    )
+    change = stripe.change_of(subscription, quantity=30, proration_behavior="always_invoice")
+    preview = stripe.preview(subscription, change)
     changed = stripe.post(f"subscriptions/{subscription['id']}", change)
     # 15 of 30 days are left: -25 x 12.00 / 2 = -150.00 and +30 x 12.00 / 2 = +180.00.
     invoice = stripe.invoice(subscription["id"])
@@ -82,10 +79,7 @@ def test_an_upgrade_in_the_middle_of_the_month_costs_half_the_difference(stripe)
 def test_a_preview_changes_nothing(stripe):
     subscription = stripe.subscribe(stripe.customer(), stripe.price(), 3)
     before = stripe.get(f"subscriptions/{subscription['id']}"), len(stripe.events())
-    change = {"items": [{"id": subscription["items"]["data"][0]["id"], "quantity": 9}]}
-    shown = stripe.post(
-        "invoices/create_preview", {"subscription": subscription["id"], "subscription_details": change}
-    )
+    shown = stripe.preview(subscription, stripe.change_of(subscription, quantity=9))
     # The renewal: 9 x 10.00, with -3 x 10.00 and +9 x 10.00 for the whole month that is still ahead.
     assert (shown["total"], shown["id"][:12]) == (15000, "upcoming_in_")
     assert (stripe.get(f"subscriptions/{subscription['id']}"), len(stripe.events())) == before
@@ -126,7 +120,7 @@ def test_an_anchor_on_the_31st_comes_back_after_february(stripe):
 
 
 def test_a_once_coupon_takes_off_the_first_invoice_only(stripe):
-    coupon = stripe.post("coupons", {"percent_off": 25, "duration": "once"})["id"]
+    coupon = stripe.coupon(percent_off=25, duration="once")
     subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 3, discounts=[{"coupon": coupon}])
     invoice = stripe.invoice(subscription["id"])
     assert (invoice["subtotal"], invoice["total"], invoice["amount_paid"]) == (3000, 2250, 2250)
@@ -144,14 +138,12 @@ def test_yen_have_no_decimals_and_dinars_three(stripe):
 
 
 def test_a_running_discount_is_part_of_each_proration(stripe):
-    coupon = stripe.post("coupons", {"percent_off": 20, "duration": "forever"})["id"]
+    coupon = stripe.coupon(percent_off=20)
     subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 4, discounts=[{"coupon": coupon}])
     assert stripe.invoice(subscription["id"])["total"] == 3200
     stripe.advance(days=15)
-    item = subscription["items"]["data"][0]["id"]
     for quantity in (6, 2):
-        change = {"items": [{"id": item, "quantity": quantity}], "proration_behavior": "always_invoice"}
-        stripe.post(f"subscriptions/{subscription['id']}", change)
+        stripe.change(subscription, quantity=quantity, proration_behavior="always_invoice")
     # Half a month is left, at 8.00 a seat: -4 x 4.00 + 6 x 4.00, then -6 x 4.00 + 2 x 4.00.
     totals = [obj["total"] for obj in stripe.get("invoices")["data"]]
     assert totals == [-1600, 800, 3200]
@@ -160,14 +152,10 @@ def test_a_running_discount_is_part_of_each_proration(stripe):
 def test_a_discount_of_a_change_lowers_what_waits_for_its_invoice_as_the_preview_says(stripe):
     customer = stripe.customer()
     subscription = stripe.subscribe(customer, stripe.price(1000), 2)
-    stripe.post("invoiceitems", {"customer": customer, "amount": 300, "currency": "usd"})
-    tenth = [{"coupon": stripe.post("coupons", {"percent_off": 10, "duration": "forever"})["id"]}]
-    items = [{"id": subscription["items"]["data"][0]["id"], "quantity": 3}]
-    change = {"items": items, "proration_behavior": "always_invoice"}
-    preview = stripe.post(
-        "invoices/create_preview",
-        {"subscription": subscription["id"], "subscription_details": change, "discounts": tenth},
-    )
+    stripe.item(customer, 300)
+    tenth = [{"coupon": stripe.coupon(percent_off=10)}]
+    change = stripe.change_of(subscription, quantity=3, proration_behavior="always_invoice")
+    preview = stripe.preview(subscription, change, discounts=tenth)
     stripe.post(f"subscriptions/{subscription['id']}", {**change, "discounts": tenth})
     invoice = stripe.invoice(subscription["id"])
     assert [one["amount"] for one in invoice["total_discount_amounts"]] == [30]
@@ -176,11 +164,7 @@ def test_a_discount_of_a_change_lowers_what_waits_for_its_invoice_as_the_preview
 
 def test_a_full_price_change_without_proration_bills_at_the_renewal(stripe):
     subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
-    change = {
-        "items": [{"id": subscription["items"]["data"][0]["id"], "quantity": 5}],
-        "proration_behavior": "none",
-    }
-    assert stripe.post(f"subscriptions/{subscription['id']}", change)["quantity"] == 5
+    assert stripe.change(subscription, quantity=5, proration_behavior="none")["quantity"] == 5
     assert stripe.get("invoiceitems", {"pending": True})["data"] == []
     stripe.advance(days=31)
     assert stripe.invoice(subscription["id"])["amount_paid"] == 5000
@@ -189,10 +173,7 @@ def test_a_full_price_change_without_proration_bills_at_the_renewal(stripe):
 def test_a_pending_proration_is_on_the_next_renewal(stripe):
     subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
     stripe.advance(days=15)
-    stripe.post(
-        f"subscriptions/{subscription['id']}",
-        {"items": [{"id": subscription["items"]["data"][0]["id"], "quantity": 4}]},
-    )
+    stripe.change(subscription, quantity=4)
     stripe.advance(days=16)
     # -2 x 5.00 + 4 x 5.00 for the half month, and 4 x 10.00 for the new one.
     invoice = stripe.invoice(subscription["id"])
@@ -204,8 +185,7 @@ def test_another_interval_begins_a_new_period_that_is_paid_now(stripe):
     subscription = stripe.subscribe(stripe.customer(), stripe.price(3000), 1)
     yearly = stripe.price(30000, interval="year")
     stripe.advance(days=10)
-    change = {"items": [{"id": subscription["items"]["data"][0]["id"], "price": yearly}]}
-    changed = stripe.post(f"subscriptions/{subscription['id']}", change)
+    changed = stripe.change(subscription, price=yearly)
     # 20 of 30 days unused: -20.00; the year from now: 300.00.
     invoice = stripe.invoice(subscription["id"])
     assert (invoice["total"], invoice["amount_paid"]) == (28000, 28000)
@@ -222,12 +202,10 @@ def test_a_first_period_cut_short_by_its_anchor_costs_its_share(stripe):
 
 
 def test_a_fixed_amount_off_is_shared_by_the_prorations(stripe):
-    coupon = stripe.post("coupons", {"amount_off": 500, "currency": "usd", "duration": "forever"})["id"]
+    coupon = stripe.coupon(amount_off=500, currency="usd")
     subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 4, discounts=[{"coupon": coupon}])
     stripe.advance(days=15)
-    item = subscription["items"]["data"][0]["id"]
-    change = {"items": [{"id": item, "quantity": 6}], "proration_behavior": "always_invoice"}
-    stripe.post(f"subscriptions/{subscription['id']}", change)
+    stripe.change(subscription, quantity=6, proration_behavior="always_invoice")
     # Half a month: -(40.00 - 5.00) / 2 = -17.50 and +(60.00 - 5.00) / 2 = +27.50.
     lines = stripe.invoice(subscription["id"])["lines"]["data"]
     assert [line["amount"] for line in lines] == [-1750, 2750]
@@ -236,12 +214,8 @@ def test_a_fixed_amount_off_is_shared_by_the_prorations(stripe):
 def test_a_cancel_credits_no_more_than_was_billed_after_a_change_that_lies_ahead(stripe):
     subscription = stripe.subscribe(stripe.customer(), stripe.price(3000))
     small = stripe.price(1000)
-    change = {
-        "items": [{"id": subscription["items"]["data"][0]["id"], "price": small, "quantity": 12}],
-        "proration_behavior": "always_invoice",
-        "proration_date": 1790000000 + 15 * DAY,
-    }
-    stripe.post(f"subscriptions/{subscription['id']}", change)
+    ahead = {"proration_behavior": "always_invoice", "proration_date": 1790000000 + 15 * DAY}
+    stripe.change(subscription, price=small, quantity=12, **ahead)
     # Half a month lies behind that day: -30.00 / 2 = -15.00 and +12 x 10.00 / 2 = +60.00.
     assert stripe.invoice(subscription["id"])["total"] == 4500
     stripe.delete(f"subscriptions/{subscription['id']}", {"prorate": True})
@@ -254,10 +228,8 @@ def test_a_cancel_credits_no_more_than_was_billed_after_a_change_that_lies_ahead
 def test_a_charge_credited_on_its_own_invoice_is_named_as_its_line(stripe):
     subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 2)
     stripe.advance(days=15)
-    item = subscription["items"]["data"][0]["id"]
-    stripe.post(f"subscriptions/{subscription['id']}", {"items": [{"id": item, "quantity": 4}]})
-    change = {"items": [{"id": item, "quantity": 6}], "proration_behavior": "always_invoice"}
-    stripe.post(f"subscriptions/{subscription['id']}", change)
+    stripe.change(subscription, quantity=4)
+    stripe.change(subscription, quantity=6, proration_behavior="always_invoice")
     invoice = stripe.invoice(subscription["id"])
     # Half a month, newest first: -4 x 5.00, +6 x 5.00, then -2 x 5.00, +4 x 5.00.
     lines = invoice["lines"]["data"]

@@ -230,17 +230,13 @@ def test_every_kind_of_object_fits_the_sdks_types(stripe):
     coupon = stripe.post("coupons", {"percent_off": 10})["id"]
     stripe.post("promotion_codes", {"promotion": {"type": "coupon", "coupon": coupon}})
     stripe.subscribe(customer, stripe.price(), discounts=[{"coupon": coupon}])
-    stripe.post("invoiceitems", {"customer": customer, "amount": 700, "currency": "usd"})
+    stripe.item(customer, 700)
     for card in ("pm_card_chargeCustomerFail", "pm_card_threeDSecure2Required", "pm_card_createDispute"):
         payment = {"amount": 900, "currency": "usd", "payment_method": card, "confirm": True}
         stripe.send("POST", "/v1/payment_intents", {**payment, "off_session": True})
         stripe.replace_card(customer, card)
-        change = {
-            "items": [{"id": bought["items"]["data"][0]["id"], "quantity": 9}],
-            "proration_behavior": "always_invoice",
-            "payment_behavior": "pending_if_incomplete",
-        }
-        stripe.post(f"subscriptions/{bought['id']}", change)
+        how = {"proration_behavior": "always_invoice", "payment_behavior": "pending_if_incomplete"}
+        stripe.change(bought, quantity=9, **how)
     preview = stripe.post("invoices/create_preview", {"subscription": bought["id"]})
     stripe.advance(days=40)
     bodies = [stripe.get("account"), portal, setup, preview]

@@ -5,14 +5,6 @@ import pytest
 CARD = {"currency": "usd", "payment_method_types": ["card"]}
 
 
-@pytest.fixture
-def draft(stripe):
-    customer = stripe.customer()
-    invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
-    stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 2500, "currency": "usd"})
-    return invoice
-
-
 @pytest.mark.parametrize(
     ("method", "path", "param"),
     [
@@ -47,7 +39,7 @@ def test_the_event_of_a_post_has_a_key_and_that_of_a_delete_has_none(stripe):
 
 def test_a_deleted_customer_has_three_keys_and_its_card_is_detached(stripe):
     customer = stripe.customer()
-    card = stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]
+    card = stripe.default_card(customer)
     stripe.delete(f"customers/{customer}")
     assert stripe.get(f"customers/{customer}") == {"id": customer, "object": "customer", "deleted": True}
     assert stripe.get(f"payment_methods/{card}")["customer"] is None
@@ -63,8 +55,7 @@ def test_filters_and_cursors_go_together(stripe):
 
 def test_a_draft_shows_the_present_balance_and_finalizing_applies_it(stripe):
     customer = stripe.customer(balance=-500)
-    invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
-    stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 2000, "currency": "usd"})
+    invoice = stripe.draft(customer, 2000)
     seen = stripe.get(f"invoices/{invoice}")
     assert (seen["starting_balance"], seen["ending_balance"], seen["amount_due"]) == (-500, None, 1500)
     stripe.post(f"customers/{customer}/balance_transactions", {"amount": -300, "currency": "usd"})
@@ -94,8 +85,7 @@ def test_a_debt_below_the_smallest_charge_is_due_with_the_next_invoice(stripe):
 def test_a_balance_is_not_spent_in_another_currency(stripe):
     customer = stripe.customer()
     stripe.post(f"customers/{customer}/balance_transactions", {"amount": -900, "currency": "usd"})
-    invoice = stripe.post("invoices", {"customer": customer, "currency": "cad"})["id"]
-    stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 800, "currency": "cad"})
+    invoice = stripe.draft(customer, 800, "cad")
     assert stripe.post(f"invoices/{invoice}/pay")["amount_paid"] == 800
     assert stripe.get(f"customers/{customer}")["balance"] == -900
 
@@ -112,7 +102,7 @@ def test_paid_out_of_band_counts_no_attempt_and_cancels_the_payment(stripe, draf
 
 def test_the_event_of_a_changed_draft_has_its_old_sums(stripe, draft):
     customer = stripe.get(f"invoices/{draft}")["customer"]
-    stripe.post("invoiceitems", {"customer": customer, "invoice": draft, "amount": 100, "currency": "usd"})
+    stripe.item(customer, 100, invoice=draft)
     event = stripe.get("events", {"type": "invoice.updated", "limit": 1})["data"][0]
     assert event["data"]["object"]["total"] == 2600
     assert event["data"]["previous_attributes"]["total"] == 2500
@@ -120,7 +110,7 @@ def test_the_event_of_a_changed_draft_has_its_old_sums(stripe, draft):
 
 def test_items_removed_from_a_draft_are_gone_or_pending_again(stripe, draft):
     customer = stripe.get(f"invoices/{draft}")["customer"]
-    item = stripe.post("invoiceitems", {"customer": customer, "amount": 700, "currency": "usd"})["id"]
+    item = stripe.item(customer, 700)["id"]
     taken = stripe.post(f"invoices/{draft}/add_lines", {"lines": [{"invoice_item": item}]})
     assert (taken["total"], stripe.get(f"invoiceitems/{item}")["invoice"]) == (3200, draft)
     line = taken["lines"]["data"][1]["id"]
@@ -135,19 +125,18 @@ def test_items_removed_from_a_draft_are_gone_or_pending_again(stripe, draft):
 def test_lines_are_pending_items_newest_first_then_what_was_added_in_order(stripe):
     customer = stripe.customer()
     for amount in (1, 2):
-        stripe.post("invoiceitems", {"customer": customer, "amount": amount, "currency": "usd"})
+        stripe.item(customer, amount)
     include = {"customer": customer, "pending_invoice_items_behavior": "include"}
     invoice = stripe.post("invoices", include)["id"]
     for amount in (3, 4):
-        item = {"customer": customer, "invoice": invoice, "amount": amount, "currency": "usd"}
-        stripe.post("invoiceitems", item)
+        stripe.item(customer, amount, invoice=invoice)
     lines = stripe.get(f"invoices/{invoice}/lines", {"limit": 3})
     assert ([obj["amount"] for obj in lines["data"]], lines["has_more"]) == ([2, 1, 3], True)
 
 
 def test_a_detached_card_can_be_neither_used_nor_attached(stripe):
     customer = stripe.customer()
-    card = stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]
+    card = stripe.default_card(customer)
     stripe.post(f"payment_methods/{card}/detach")
     for method, path, params in (
         ("POST", f"payment_methods/{card}/attach", {"customer": customer}),
@@ -222,7 +211,7 @@ def _as_preview(params: dict) -> dict:
 def test_confirming_the_intent_of_an_invoice_pays_the_invoice(stripe, draft):
     final = stripe.post(f"invoices/{draft}/finalize", {"expand": ["payments"]})
     intent = final["payments"]["data"][0]["payment"]["payment_intent"]
-    card = stripe.get(f"customers/{final['customer']}")["invoice_settings"]["default_payment_method"]
+    card = stripe.default_card(final["customer"])
     assert stripe.post(f"payment_intents/{intent}/confirm", {"payment_method": card})["status"] == "succeeded"
     paid = stripe.get(f"invoices/{draft}")
     assert (paid["status"], paid["amount_paid"], paid["attempt_count"]) == ("paid", 2500, 1)

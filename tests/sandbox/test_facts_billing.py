@@ -10,21 +10,6 @@ def customer(wire):
     return wire.customer()
 
 
-def change(wire, subscription, **params):
-    """Change the quantity of a subscription's only item."""
-    item = subscription["items"]["data"][0]["id"]
-    sent = {name: params.pop(name) for name in ("quantity", "price") if name in params}
-    return wire.post(f"subscriptions/{subscription['id']}", {"items": [{"id": item, **sent}], **params})
-
-
-def standing(wire, customer, amount=2500, **params):
-    """Create a draft with one item."""
-    invoice = wire.post("invoices", {"customer": customer, "currency": "usd", **params})["id"]
-    item = {"customer": customer, "invoice": invoice, "amount": amount, "currency": "usd"}
-    wire.post("invoiceitems", item)
-    return invoice
-
-
 def moves(wire, customer):
     transactions = wire.get(f"customers/{customer}/balance_transactions")["data"]
     return [(obj["type"], obj["amount"], obj["ending_balance"], obj["invoice"]) for obj in transactions]
@@ -39,7 +24,7 @@ def test_a_line_that_is_not_a_proration_shows_quantity_name_and_price(wire, cust
 
 def test_a_charge_above_the_smallest_is_collected_in_the_call(wire, customer):
     subscription = wire.subscribe(customer, wire.price(1000))
-    changed = change(wire, subscription, quantity=4, proration_behavior="always_invoice")
+    changed = wire.change(subscription, quantity=4, proration_behavior="always_invoice")
     invoice = wire.get(f"invoices/{changed['latest_invoice']}")
     # At once, so the whole period: -10.00 and +40.00.
     assert (invoice["total"], invoice["amount_paid"], invoice["attempt_count"]) == (3000, 3000, 1)
@@ -50,8 +35,8 @@ def test_each_change_of_the_balance_is_a_transaction_that_names_its_invoice(wire
     subscription = wire.subscribe(customer, wire.price(2000))
     end = subscription["items"]["data"][0]["current_period_end"]
     at = end - 864000  # a third of 30 days
-    down = change(
-        wire, subscription, price=wire.price(1000), proration_behavior="always_invoice", proration_date=at
+    down = wire.change(
+        subscription, price=wire.price(1000), proration_behavior="always_invoice", proration_date=at
     )
     credit = down["latest_invoice"]
     assert moves(wire, customer) == [("applied_to_invoice", -334, -334, credit)]
@@ -64,10 +49,10 @@ def test_each_change_of_the_balance_is_a_transaction_that_names_its_invoice(wire
 
 
 def test_a_sum_below_the_smallest_charge_is_due_with_the_next_invoice(wire, customer):
-    small = wire.post(f"invoices/{standing(wire, customer, 30)}/pay")
+    small = wire.post(f"invoices/{wire.draft(customer, 30)}/pay")
     assert (small["status"], small["amount_due"], small["ending_balance"]) == ("paid", 0, 30)
     assert (small["attempted"], small["attempt_count"]) == (True, 0)
-    paid = wire.post(f"invoices/{standing(wire, customer, 1000)}/pay")
+    paid = wire.post(f"invoices/{wire.draft(customer, 1000)}/pay")
     assert (paid["total"], paid["starting_balance"], paid["amount_paid"]) == (1000, 30, 1030)
     assert [move[:3] for move in moves(wire, customer)] == [
         ("applied_to_invoice", -30, 0),
@@ -107,7 +92,7 @@ def test_a_new_anchor_leaves_the_time_from_the_old_end_to_the_new_one(wire, cust
 
 
 def test_a_manual_invoice_leaves_pending_items_out_unless_it_includes_them(wire, customer):
-    wire.post("invoiceitems", {"customer": customer, "amount": 700, "currency": "usd"})
+    wire.item(customer, 700)
     without = wire.post("invoices", {"customer": customer})
     assert (without["total"], without["auto_advance"], without["parent"]) == (0, False, None)
     assert (without["automatically_finalizes_at"], without["next_payment_attempt"]) == (None, None)
@@ -124,7 +109,7 @@ def test_auto_advance_finalizes_an_hour_on_and_false_clears_it(wire, customer):
 
 
 def test_a_draft_lacks_what_finalizing_sets(wire, customer):
-    draft = wire.get(f"invoices/{standing(wire, customer)}")
+    draft = wire.get(f"invoices/{wire.draft(customer)}")
     given = ("number", "effective_at", "ending_balance", "hosted_invoice_url", "invoice_pdf")
     assert [draft[name] for name in given] == [None] * 5
     prefix = wire.get(f"customers/{customer}")["invoice_prefix"]
@@ -139,7 +124,7 @@ def test_a_draft_lacks_what_finalizing_sets(wire, customer):
 def test_paying_moves_what_is_paid_and_what_remains_but_not_what_is_due(wire, customer):
     for out_of_band, attempts in ((False, 1), (True, 0)):
         params = {"paid_out_of_band": True} if out_of_band else {}
-        paid = wire.post(f"invoices/{standing(wire, customer)}/pay", params)
+        paid = wire.post(f"invoices/{wire.draft(customer)}/pay", params)
         assert (paid["status"], paid["amount_due"], paid["attempt_count"]) == ("paid", 2500, attempts)
         assert (paid["amount_paid"], paid["amount_remaining"]) == (2500, 0)
 
@@ -150,7 +135,7 @@ def test_void_and_uncollectible_keep_their_amounts_and_sending_finalizes(wire, c
         ("void", "void", "voided_at"),
         ("mark_uncollectible", "uncollectible", "marked_uncollectible_at"),
     ):
-        invoice = standing(wire, customer, **sent)
+        invoice = wire.draft(customer, **sent)
         assert wire.post(f"invoices/{invoice}/send")["status"] == "open"
         after = wire.post(f"invoices/{invoice}/{step}")
         assert (after["status"], after["amount_due"], after["amount_remaining"]) == (status, 2500, 2500)
@@ -176,7 +161,7 @@ def test_nothing_due_is_paid_by_finalizing(wire, customer):
     ],
 )
 def test_a_step_in_the_wrong_state_has_neither_code_nor_param(wire, customer, before, method, step):
-    invoice = standing(wire, customer)
+    invoice = wire.draft(customer)
     for obj in (["finalize"] if before == "void" else []) + ([before] if before else []):
         wire.post(f"invoices/{invoice}/{obj}")
     error = wire.refused(method, f"invoices/{invoice}{step}")
@@ -185,7 +170,7 @@ def test_a_step_in_the_wrong_state_has_neither_code_nor_param(wire, customer, be
 
 
 def test_deleting_a_draft_deletes_its_items(wire, customer):
-    wire.post("invoiceitems", {"customer": customer, "amount": 700, "currency": "usd"})
+    wire.item(customer, 700)
     include = {"customer": customer, "pending_invoice_items_behavior": "include"}
     invoice = wire.post("invoices", include)["id"]
     gone = {"id": invoice, "object": "invoice", "deleted": True}
@@ -195,6 +180,6 @@ def test_deleting_a_draft_deletes_its_items(wire, customer):
 
 
 def test_out_of_band_amounts_are_shown_if_expanded(wire, customer):
-    path = f"invoices/{standing(wire, customer)}"
+    path = f"invoices/{wire.draft(customer)}"
     assert "amount_paid_off_stripe" not in wire.post(f"{path}/pay", {"paid_out_of_band": True})
     assert wire.get(path, {"expand": ["amount_paid_off_stripe"]})["amount_paid_off_stripe"] == 2500

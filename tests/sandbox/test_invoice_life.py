@@ -3,17 +3,9 @@
 import pytest
 
 
-@pytest.fixture
-def draft(stripe):
-    customer = stripe.customer()
-    invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
-    stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 2500, "currency": "usd"})
-    return invoice
-
-
 def test_a_manual_draft_waits_and_leaves_pending_items_out(stripe):
     customer = stripe.customer()
-    item = stripe.post("invoiceitems", {"customer": customer, "amount": 700, "currency": "usd"})
+    item = stripe.item(customer, 700)
     left_out = stripe.post("invoices", {"customer": customer})
     assert (left_out["auto_advance"], left_out["parent"], left_out["total"]) == (False, None, 0)
     assert left_out["billing_reason"] == "manual"
@@ -69,8 +61,7 @@ def test_a_void_invoice_keeps_its_amounts(stripe, draft):
 
 def test_voiding_returns_used_credit(stripe):
     customer = stripe.customer(balance=-1000)
-    invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
-    stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 2500, "currency": "usd"})
+    invoice = stripe.draft(customer)
     assert stripe.post(f"invoices/{invoice}/finalize")["amount_due"] == 1500
     assert stripe.get(f"customers/{customer}")["balance"] == 0
     stripe.post(f"invoices/{invoice}/void")
@@ -124,8 +115,7 @@ def test_auto_advance_finalizes_and_pays_after_an_hour(stripe, draft):
 
 def test_a_sum_below_the_smallest_charge_is_carried_to_the_next_invoice(stripe):
     customer = stripe.customer()
-    invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
-    stripe.post("invoiceitems", {"customer": customer, "invoice": invoice, "amount": 49, "currency": "usd"})
+    invoice = stripe.draft(customer, 49)
     small = stripe.post(f"invoices/{invoice}/finalize")
     # 0.49 is below 0.50: nothing is charged, and the customer owes it.
     assert (small["status"], small["amount_due"], small["ending_balance"]) == ("paid", 0, 49)
@@ -188,9 +178,8 @@ def test_a_manual_invoice_takes_all_pending_prorations_and_one_for_a_subscriptio
     customer = stripe.customer()
     subscription = [stripe.subscribe(customer, stripe.price(1000)) for _ in range(2)]
     for obj in subscription:
-        change = {"items": [{"id": obj["items"]["data"][0]["id"], "quantity": 2}]}
-        stripe.post(f"subscriptions/{obj['id']}", change)
-    stripe.post("invoiceitems", {"customer": customer, "amount": 70, "currency": "usd"})
+        stripe.change(obj, quantity=2)
+    stripe.item(customer, 70)
     include = {"customer": customer, "pending_invoice_items_behavior": "include"}
     own = stripe.post("invoices", {**include, "subscription": subscription[0]["id"]})
     # 1 -> 2 seats at once: -10.00 and +20.00 for the whole period.

@@ -56,7 +56,7 @@ def test_a_card_that_needs_authentication_is_refused_off_session_without_a_charg
 
 def test_a_method_needs_its_own_customer(stripe):
     customer = stripe.customer()
-    method = stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]
+    method = stripe.default_card(customer)
     params = {**CARD, "amount": 2000, "payment_method": method}
     assert stripe.refused("POST", "payment_intents", params)["status"] == 400
     other = stripe.post("customers")["id"]
@@ -136,8 +136,8 @@ def test_each_declining_card_shows_its_reason_when_attached(stripe, card, code, 
 
 def test_detaching_the_default_card_leaves_no_default(stripe):
     customer = stripe.customer()
-    method = stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]
+    method = stripe.default_card(customer)
     stripe.post(f"payment_methods/{method}/detach")
-    assert stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"] is None
+    assert stripe.default_card(customer) is None
     event = stripe.get("events", {"type": "payment_method.detached"})["data"][0]
     assert event["data"]["previous_attributes"] == {"customer": customer}

@@ -3,8 +3,7 @@
 
 def test_a_draft_of_a_deleted_customer_does_not_stop_the_clock(stripe):
     gone, stays = stripe.customer(), stripe.customer()
-    invoice = stripe.post("invoices", {"customer": gone, "currency": "usd", "auto_advance": True})["id"]
-    stripe.post("invoiceitems", {"customer": gone, "invoice": invoice, "amount": 900, "currency": "usd"})
+    invoice = stripe.draft(gone, 900, auto_advance=True)
     subscription = stripe.subscribe(stays, stripe.price())["id"]
     stripe.delete(f"customers/{gone}")
     stripe.advance(days=31)

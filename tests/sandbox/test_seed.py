@@ -36,7 +36,7 @@ def test_a_seeded_account_answers_and_renews_like_any_other(tmp_path):
     assert [obj["amount_paid"] for obj in stripe.get("invoices", {"customer": customer})["data"]] == [
         5000
     ] * 3
-    card = stripe.get(f"customers/{customer}")["invoice_settings"]["default_payment_method"]
+    card = stripe.default_card(customer)
     assert stripe.get("charges", {"customer": customer})["data"][0]["payment_method"] == card
     assert product == stripe.get("products")["data"][0]["id"]
     stripe.twin.close()

@@ -12,15 +12,9 @@ def test_a_declined_increase_leaves_the_quantity(stripe):
     customer = stripe.customer()
     subscription = stripe.subscribe(customer, stripe.price(), 3)
     stripe.replace_card(customer, "pm_card_chargeCustomerFail")
-    error = stripe.refused(
-        "POST",
-        f"subscriptions/{subscription['id']}",
-        {
-            "items": [{"id": subscription["items"]["data"][0]["id"], "quantity": 5}],
-            "proration_behavior": "always_invoice",
-            "payment_behavior": "error_if_incomplete",
-        },
-    )
+    how = {"proration_behavior": "always_invoice", "payment_behavior": "error_if_incomplete"}
+    change = stripe.change_of(subscription, quantity=5, **how)
+    error = stripe.refused("POST", f"subscriptions/{subscription['id']}", change)
     assert (error["status"], error["code"]) == (402, "card_declined")
     assert stripe.get(f"subscriptions/{subscription['id']}")["quantity"] == 3
     assert len(stripe.get("invoices")["data"]) == 1
@@ -32,14 +26,8 @@ def test_an_increase_that_needs_authentication_waits_23_hours(stripe, authentica
     customer = stripe.customer()
     subscription = stripe.subscribe(customer, stripe.price(), 3)
     stripe.replace_card(customer, "pm_card_threeDSecure2Required")
-    held = stripe.post(
-        f"subscriptions/{subscription['id']}",
-        {
-            "items": [{"id": subscription["items"]["data"][0]["id"], "quantity": 5}],
-            "proration_behavior": "always_invoice",
-            "payment_behavior": "pending_if_incomplete",
-        },
-    )
+    how = {"proration_behavior": "always_invoice", "payment_behavior": "pending_if_incomplete"}
+    held = stripe.change(subscription, quantity=5, **how)
     assert (held["quantity"], held["status"]) == (3, "active")
     assert held["pending_update"]["subscription_items"][0]["quantity"] == 5
     if authenticated:
