@@ -1,27 +1,6 @@
 """Facts about Stripe that no shared recording shows: from its documentation and its SDK."""
 
-import pytest
-
 CARD = {"currency": "usd", "payment_method_types": ["card"]}
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "param"),
-    [
-        ("GET", "invoices/in_no", "invoice"),
-        ("POST", "invoices/in_no/pay", "invoice"),
-        ("POST", "invoices/in_no/void", "id"),
-        ("POST", "invoices/in_no/finalize", "id"),
-        ("DELETE", "invoices/in_no", "id"),
-        ("GET", "payment_intents/no", "intent"),
-        ("GET", "charges/no", "id"),
-        ("GET", "payment_methods/no", "payment_method"),
-        ("POST", "customers/no", "id"),
-    ],
-)
-def test_a_missing_id_in_the_path_is_404_and_named_as_stripe_names_it(stripe, method, path, param):
-    error = stripe.refused(method, path)
-    assert (error["status"], error["code"], error["param"]) == (404, "resource_missing", param)
 
 
 def test_a_missing_customer_is_400_for_an_invoice_and_404_for_a_subscription(stripe):
@@ -66,20 +45,6 @@ def test_a_draft_shows_the_present_balance_and_finalizing_applies_it(stripe):
     (move, *_) = stripe.get(f"customers/{customer}/balance_transactions")["data"]
     assert (move["type"], move["amount"], move["ending_balance"]) == ("applied_to_invoice", 800, 0)
     assert move["invoice"] == invoice
-
-
-def test_a_debt_below_the_smallest_charge_is_due_with_the_next_invoice(stripe):
-    customer = stripe.customer()
-    due = []
-    for amount in (30, 2500):
-        invoice = stripe.post("invoices", {"customer": customer, "currency": "usd"})["id"]
-        item = {"customer": customer, "invoice": invoice, "amount": amount, "currency": "usd"}
-        stripe.post("invoiceitems", item)
-        paid = stripe.post(f"invoices/{invoice}/pay")
-        due.append((paid["total"], paid["amount_due"], paid["amount_paid"], paid["attempt_count"]))
-    # 0.30 is below 0.50 and carried: 25.00 + 0.30 are charged in one attempt.
-    assert due == [(30, 0, 0, 0), (2500, 2530, 2530, 1)]
-    assert stripe.get(f"customers/{customer}")["balance"] == 0
 
 
 def test_a_balance_is_not_spent_in_another_currency(stripe):

@@ -54,6 +54,8 @@ def test_a_sum_below_the_smallest_charge_is_due_with_the_next_invoice(wire, cust
     assert (small["attempted"], small["attempt_count"]) == (True, 0)
     paid = wire.post(f"invoices/{wire.draft(customer, 1000)}/pay")
     assert (paid["total"], paid["starting_balance"], paid["amount_paid"]) == (1000, 30, 1030)
+    assert (paid["amount_due"], paid["attempt_count"]) == (1030, 1)
+    assert wire.get(f"customers/{customer}")["balance"] == 0
     assert [move[:3] for move in moves(wire, customer)] == [
         ("applied_to_invoice", -30, 0),
         ("applied_to_invoice", 30, 30),
@@ -91,15 +93,6 @@ def test_a_new_anchor_leaves_the_time_from_the_old_end_to_the_new_one(wire, cust
     assert moved["latest_invoice"] == subscription["latest_invoice"]
 
 
-def test_a_manual_invoice_leaves_pending_items_out_unless_it_includes_them(wire, customer):
-    wire.item(customer, 700)
-    without = wire.post("invoices", {"customer": customer})
-    assert (without["total"], without["auto_advance"], without["parent"]) == (0, False, None)
-    assert (without["automatically_finalizes_at"], without["next_payment_attempt"]) == (None, None)
-    taken = wire.post("invoices", {"customer": customer, "pending_invoice_items_behavior": "include"})
-    assert taken["lines"]["data"][0]["parent"]["type"] == "invoice_item_details"
-
-
 def test_auto_advance_finalizes_an_hour_on_and_false_clears_it(wire, customer):
     invoice = wire.post("invoices", {"customer": customer, "auto_advance": True})
     assert invoice["automatically_finalizes_at"] - invoice["created"] in (HOUR, HOUR + 1)
@@ -115,6 +108,7 @@ def test_a_draft_lacks_what_finalizing_sets(wire, customer):
     prefix = wire.get(f"customers/{customer}")["invoice_prefix"]
     final = wire.post(f"invoices/{draft['id']}/finalize")
     assert (final["status"], final["number"]) == ("open", f"{prefix}-0001")
+    assert (final["amount_due"], final["amount_remaining"]) == (2500, 2500)
     assert None not in [final[name] for name in given]
     assert wire.get(f"customers/{customer}")["next_invoice_sequence"] == 2
     absent = {"subscription", "charge", "payment_intent", "paid", "tax", "discount", "payments"}
@@ -153,7 +147,10 @@ def test_nothing_due_is_paid_by_finalizing(wire, customer):
     [
         ("pay", "POST", "/pay"),
         ("", "POST", "/void"),
+        ("", "POST", "/mark_uncollectible"),
         ("finalize", "POST", "/finalize"),
+        ("finalize", "DELETE", ""),
+        ("pay", "POST", "/finalize"),
         ("pay", "DELETE", ""),
         ("pay", "POST", "/void"),
         ("pay", "POST", "/mark_uncollectible"),

@@ -294,17 +294,6 @@ def test_recurring_prices_are_listed_newest_first_and_a_full_last_page_has_no_mo
     assert listed == {"object": "list", "has_more": False, "url": "/v1/prices"}
 
 
-def test_a_price_cannot_be_deleted_and_an_unknown_path_is_unrecognized(stripe, monthly):
-    for method, path in (("DELETE", f"prices/{monthly['id']}"), ("GET", "widgets")):
-        refused = stripe.refused(method, path)
-        message = (
-            f"Unrecognized request URL ({method}: /v1/{path}). Please see https://stripe.com/docs "
-            "or we can help at https://support.stripe.com/."
-        )
-        assert refusal(refused, 404, message)
-        assert "request_log_url" not in refused
-
-
 def test_a_percentage_coupon_for_one_invoice(stripe):
     coupon = stripe.post("coupons", {"percent_off": 22.5, "duration": "once"})
     assert holds(
@@ -341,18 +330,3 @@ def test_a_nested_parameter_is_named_with_brackets(stripe):
     params = {"promotion": {"type": "coupon", "coupon": "NOPE1234"}}
     refused = stripe.refused("POST", "promotion_codes", params)
     assert missing(refused, "coupon", "NOPE1234", "promotion[coupon]", 400)
-
-
-@pytest.mark.parametrize(
-    ("path", "what", "param"),
-    [
-        ("products/prod_nope", "product", "id"),
-        ("prices/price_nope", "price", "price"),
-        ("promotion_codes/promo_nope", "promotion code", "promotion_code"),
-        ("tax_rates/txr_nope", "tax rate", "tax_rate"),
-    ],
-)
-def test_each_kind_of_missing_object_has_its_own_message(stripe, path, what, param):
-    refused = stripe.refused("GET", path)
-    assert missing(refused, what, path.partition("/")[2], param)
-    assert refused["request_log_url"]

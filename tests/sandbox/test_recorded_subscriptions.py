@@ -198,14 +198,6 @@ def test_a_canceled_subscription_keeps_its_details_and_takes_metadata_only(strip
     assert refusal(refused, 400, message, code="invalid_canceled_subscription_fields")
 
 
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE"])
-def test_a_missing_subscription_is_404_for_every_method(stripe, method):
-    refused = stripe.refused(
-        method, "subscriptions/sub_nope", {"metadata": {"k": "v"}} if method == "POST" else {}
-    )
-    assert missing(refused, "subscription", "sub_nope", "id")
-
-
 def test_a_trial_bills_its_first_period_when_it_ends(stripe, customer, price):
     trial = stripe.subscribe(customer, price, trial_end=NEXT_YEAR)
     assert holds(
