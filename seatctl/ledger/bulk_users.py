@@ -27,7 +27,7 @@ def create(tx: Transaction, values: str) -> int:
     # A user has no column for the audit entry that created it. The new users are those above the highest id,
     # because only one writer holds the ledger.
     last = tx.count("SELECT max(id) FROM users")
-    created = tx.execute(
+    created = tx.changed(
         f"INSERT INTO users (email, email_key, name, group_name, last_active, created_at) {values}",
         {"now": tx.now},
     )

@@ -1,4 +1,4 @@
-"""Idle seats, for `seats reclaim`: found in the TEMP table `idle`, warned about, and revoked."""
+"""Idle seats, for `seats reclaim`: found in the staged table `idle`, warned about, and revoked."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import NamedTuple
 from seatctl.ledger import change_rows, seats
 from seatctl.ledger.conditions import where
 from seatctl.ledger.row_values import record
+from seatctl.ledger.schema.staged import IDLE
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.report import Record
 
@@ -35,14 +36,11 @@ _WARNED_AT = """(SELECT a.at FROM changes c JOIN audit a ON a.seq = c.entry WHER
 
 
 def stage(tx: Transaction, subscription_id: int, idle: Idle, void: str) -> None:
-    """Fill the TEMP table `idle` with idle seats of users who are not exempt, with reason and warning time.
+    """Fill the staged table `idle` with idle seats of users who are not exempt, with reason and warning time.
 
     Warnings before `void` (written form) do not count.
     """
-    tx.execute("DROP TABLE IF EXISTS temp.idle")
-    tx.execute(
-        "CREATE TEMP TABLE idle (seat_id INTEGER PRIMARY KEY, why TEXT NOT NULL, warned_at TEXT, result TEXT)"
-    )
+    tx.stage(IDLE)
     tx.execute(
         f"INSERT INTO idle (seat_id, why, warned_at) SELECT t.id, {_REASON}, {_WARNED_AT}"
         " FROM seats t JOIN users u ON u.id = t.user_id WHERE t.subscription_id = :subscription"
@@ -55,12 +53,13 @@ def stage(tx: Transaction, subscription_id: int, idle: Idle, void: str) -> None:
             "void": void,
         },
     )
+    tx.index_staged(IDLE)
 
 
 def warn(tx: Transaction, reclaim_at: str) -> int:
     """Warn people who were not warned yet that their seat is revoked at `reclaim_at`; return how many."""
     before = tx.recorded
-    warned = tx.execute("UPDATE idle SET result = 'warned' WHERE warned_at IS NULL")
+    warned = tx.changed("UPDATE idle SET result = 'warned' WHERE warned_at IS NULL")
     if warned:
         after = change_rows.seat(reclaim_at=":reclaim_at")
         tx.record_many(
@@ -77,7 +76,7 @@ def choose(tx: Transaction, warned_before: str | None) -> int:
     """Mark the seats to revoke: all idle ones, or only those warned before a time; return how many."""
     tx.execute("UPDATE idle SET result = 'waiting' WHERE result IS NULL")
     params = {"before": warned_before}
-    return tx.execute(
+    return tx.changed(
         f"UPDATE idle SET result = 'revoked'{where(params, before='warned_at <= :before')}", params
     )
 

@@ -1,6 +1,6 @@
 """Opening a ledger, and its transactions.
 
-`change` is the only way to write audited facts; `journal` writes everything else; `staging` fills TEMP
+`change` is the only way to write audited facts; `journal` writes everything else; `staging` fills staged
 tables. The statements are in the other modules of this package.
 """
 
@@ -148,7 +148,7 @@ class Ledger:
         return self._journal(self._begin_writing)
 
     def staging(self) -> AbstractContextManager[Journal]:
-        """Open a transaction that fills TEMP tables, so that no lock is held while a file is read."""
+        """Open a transaction that fills staged tables, so that no lock is held while a file is read."""
         return self._journal(self.engine.begin_staging)
 
     @contextmanager
@@ -164,13 +164,13 @@ class Ledger:
 
     @contextmanager
     def scratch(self) -> Iterator[Journal]:
-        """Open a snapshot in which TEMP tables can be filled and queried; it is rolled back on leaving.
+        """Open a snapshot in which staged tables can be filled and queried; it is rolled back on leaving.
 
         It takes no lock and writes nothing to the file, which may be read-only.
         """
         self._require_idle()
         with _detect_damage(self.engine):
-            self.engine.begin_staging()
+            self.engine.begin_scratch()
             try:
                 yield Journal(self.engine)
             finally:

@@ -193,7 +193,7 @@ def close(
 
     The statement itself compares the state: if two processes finish at the same time, only one succeeds.
     """
-    ended = journal.execute(
+    ended = journal.changed(
         f"UPDATE operations SET state = ?, outcome = ?, finished_at = ? WHERE id = ? AND {IS_OPEN}",
         (str(state), compact_json(outcome), format_time(now), operation.id),
     )

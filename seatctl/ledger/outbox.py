@@ -61,7 +61,7 @@ def expand(journal: Journal, now: str, most: int = 1000, first_entry: int = 0) -
 
 def _expand_one(journal: Journal, row: Row, most: int) -> int:
     first, last = row["first"], min(row["last"], row["first"] + most - 1)
-    created = journal.execute(
+    created = journal.changed(
         _EXPAND,
         {
             "entry": row["entry_id"],
@@ -136,7 +136,7 @@ def end_attempt(
 
 def requeue(journal: Journal, state: MessageState) -> int:
     """Make messages in this state due now, with no attempts counted; return how many."""
-    return journal.execute(
+    return journal.changed(
         "UPDATE outbox SET state = 'waiting', attempts = 0, next_attempt = NULL WHERE state = ?",
         (state.value,),
     )
@@ -147,7 +147,7 @@ def retry_now(journal: Journal) -> int:
 
     Messages that the undo window delays were not tried yet and are not affected.
     """
-    return journal.execute(
+    return journal.changed(
         "UPDATE outbox SET next_attempt = NULL"
         " WHERE state = 'waiting' AND attempts > 0 AND next_attempt IS NOT NULL"
     )

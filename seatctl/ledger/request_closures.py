@@ -97,4 +97,4 @@ def _close(
     select = f"SELECT number AS entity_id, {before} AS before, {after} AS after FROM requests WHERE {where}"
     tx.record_many("request", select, params)
     assignments = ", ".join(f"{column} = {value}" for column, value in _NEW_VALUES.items())
-    return tx.execute(f"UPDATE requests SET {assignments} WHERE {where}", params)
+    return tx.changed(f"UPDATE requests SET {assignments} WHERE {where}", params)

@@ -36,7 +36,7 @@ def assign_each(
     The other parameters are SQL expressions for such a row. Returns how many seats were assigned.
     """
     last, before = _last_id(tx), tx.recorded
-    assigned = tx.execute(
+    assigned = tx.changed(
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until, claimed_at, assigned_entry)"
         f" SELECT {subscription}, {user}, :now, {until}, {claimed_at}, :entry FROM {source}",
         {**(params or {}), "now": tx.now, "entry": tx.entry},

@@ -7,12 +7,11 @@ transactions; `due_changes.py` has what each of them records first.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from seatctl.errors import ExitCode, JsonValue
-from seatctl.ledger.engines.port import Engine, Params, Row, SqlValue
+from seatctl.ledger.engines.port import Engine, EntryValues, Params, Row, SqlValue, StagedTable
 from seatctl.models.call import Call, format_time
 
 if TYPE_CHECKING:
@@ -34,8 +33,12 @@ class Reader:
         return next(self.engine.rows(sql, params), None)
 
     def rows(self, sql: str, params: Params = ()) -> Iterator[Row]:
-        """Yield the result rows, fetched one at a time."""
+        """Yield the result rows. A server sends all of them at once: see `stream`."""
         return self.engine.rows(sql, params)
+
+    def stream(self, sql: str, params: Params = ()) -> Iterator[Row]:
+        """Yield the result rows without ever holding all of them in memory: for lists without a limit."""
+        return self.engine.stream(sql, params)
 
     def value(self, sql: str, params: Params = ()) -> SqlValue:
         """Return the first column of the first row, or None."""
@@ -66,20 +69,19 @@ class Reader:
 
 
 class Journal(Reader):
-    """Writes that are not audited: operations, steps, the Stripe mirror, states, TEMP tables."""
+    """Writes that are not audited: operations, steps, the Stripe mirror, states, staged tables."""
 
-    def execute(self, sql: str, params: Params = ()) -> int:
+    def execute(self, sql: str, params: Params = ()) -> None:
+        """Run a statement whose result is not needed; see `engines/port.py` about its errors."""
+        self.engine.execute(sql, params)
+
+    def changed(self, sql: str, params: Params = ()) -> int:
         """Run a statement and return the number of rows it changed."""
-        return self.engine.execute(sql, params)
-
-    def insert(self, sql: str, params: Params = ()) -> int:
-        """Insert one row and return its integer key."""
-        return self.engine.insert(sql, params)
+        return self.engine.changed(sql, params)
 
     def insert_row(self, table: str, values: Mapping[str, SqlValue]) -> int:
         """Insert one row with these values by column, and return its integer key."""
-        marks = ", ".join(f":{column}" for column in values)
-        return self.insert(f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})", values)
+        return self.engine.insert(table, values)
 
     def update_row(self, table: str, row_id: int, values: Mapping[str, SqlValue]) -> None:
         """Set these values by column in the row with this id."""
@@ -103,9 +105,17 @@ class Journal(Reader):
         values = {"command": call.command, "actor": call.actor, "os_user": call.os_user}
         return self.insert_row("runs", {**values, "state": "pending", "started_at": started_at})
 
-    def execute_many(self, sql: str, rows: Iterable[tuple[SqlValue, ...]]) -> int:
-        """Run a statement once per row of parameters, read one at a time; return how many rows changed."""
-        return self.engine.execute_many(sql, rows)
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[SqlValue]]) -> int:
+        """Insert many rows, read one at a time, and return how many."""
+        return self.engine.load(table, columns, rows)
+
+    def stage(self, table: StagedTable) -> None:
+        """Create a staged table; if it exists already, empty it."""
+        self.engine.stage(table)
+
+    def index_staged(self, table: StagedTable) -> None:
+        """Create the indexes of a staged table after its rows were inserted."""
+        self.engine.index_staged(table)
 
 
 class Transaction(Journal):
@@ -115,13 +125,6 @@ class Transaction(Journal):
         super().__init__(engine)
         self.call = call
         self.now = format_time(call.now)
-        from seatctl.ledger import hashes  # importing hashlib takes 5 ms, which reads need not pay
-
-        last = self.row("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
-        self.entry: int = 1 if last is None else last["seq"] + 1
-        self._previous: str = hashes.NO_HASH if last is None else last["hash"]
-        self._hashes = hashes
-        self._digest = hashes.sha256()
         self.messages = 0
         """The number of messages in the outbox so far."""
         self._run = call.run
@@ -136,6 +139,11 @@ class Transaction(Journal):
         """Some of the users who had these seats: at least two if there are several."""
         self.freed_mails: list[int] = []
         """The ids of the messages to these users."""
+
+    @property
+    def entry(self) -> int:
+        """The id of the audit entry."""
+        return self.engine.entry
 
     @property
     def run(self) -> int | None:
@@ -194,13 +202,8 @@ class Transaction(Journal):
     ) -> None:
         """Record one change: `before` is None for something new, `after` is None for something deleted."""
         self.open_run()
-        old, new, salt = _compact(before), _compact(after), os.urandom(16).hex()
-        hashed = self._hash(self.recorded + 1, entity, entity_id, old, new, salt)
-        self.execute(
-            "INSERT INTO changes (entry, n, entity, entity_id, before, after, salt, hash)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (self.entry, self.recorded, entity, entity_id, old, new, salt, hashed),
-        )
+        self.recorded += 1
+        self.engine.insert_change(self.recorded, entity, entity_id, _compact(before), _compact(after))
 
     def record_many(self, entity: str, select: str, params: Mapping[str, SqlValue]) -> int:
         """Record a change for each row of `select`, and return how many.
@@ -208,16 +211,9 @@ class Transaction(Journal):
         `select` has named parameters, and yields `entity_id`, `before` and `after`: compact JSON or NULL.
         """
         self.open_run()
-        return self.engine.insert_changes(self._hash, (self.entry, self.recorded, entity), select, params)
-
-    def _hash(self, n: int, *change: *tuple[str, int, str | None, str | None, str]) -> str:
-        """Return the hash of the next change row, and add it to the digest of the entry."""
-        if n != self.recorded + 1:
-            raise ValueError(f"change {n} does not follow change {self.recorded}")
-        self.recorded = n
-        hashed = self._hashes.change_hash(*change)
-        self._digest.update(hashed.encode())
-        return hashed
+        inserted = self.engine.insert_changes(self.recorded, entity, select, params)
+        self.recorded += inserted
+        return inserted
 
     def open_run(self) -> None:
         """Insert the run with its command, unless it exists. Recording a change does this too."""
@@ -267,9 +263,9 @@ class Transaction(Journal):
         return self.mail(template, {"from_change": since + 1, "to_change": self.recorded})
 
     def report_rows(self, rows: Callable[[], Iterator[Record]]) -> Iterable[Record]:
-        """Return the rows of a report, to be read from TEMP tables after the transaction has ended.
+        """Return the rows of a report, to be read from staged tables after the transaction has ended.
 
-        A rollback (of a dry run, or if nothing was recorded) undoes the TEMP tables too: then the rows are
+        A rollback (of a dry run, or if nothing was recorded) undoes the staged tables too: then the rows are
         written to an unnamed file first. Memory does not grow with their number in either case.
         """
         if self.recorded and not self.call.dry_run:
@@ -281,16 +277,7 @@ class Transaction(Journal):
         if not self.recorded or self._run is None:
             return False
         call = self.call
-        # A run that was opened earlier (of an operation, perhaps finished by `sync`) has its own command.
-        command = self.value("SELECT command FROM runs WHERE number = ?", (self._run,))
-        command = self._hashes.text_hash(str(command))
-        digest = self._digest.hexdigest()
-        fields = (self.entry, self._run, self.now, call.actor, call.os_user, command, digest, self._previous)
-        self.execute(
-            "INSERT INTO audit (seq, run, at, actor, os_user, command_hash, digest, prev_hash, hash)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*fields, self._hashes.entry_hash(*fields)),
-        )
+        self.engine.append_entry(EntryValues(self._run, self.now, call.actor, call.os_user, None))
         if call.run is None:
             self.execute(
                 "UPDATE runs SET state = 'done', finished_at = ?, summary = ? WHERE number = ?",

@@ -337,12 +337,12 @@ def test_an_older_ledger_with_smaller_change_rows_has_no_problem(ledger):
     """As earlier versions wrote them: without a user's exemption, and without the actor of an operation."""
     less = ("$.reclaim_exempt", "$.actor", "$.os_user", "$.created_at", "$.payload_hash", "$.commands")
     with closing(open_ledger(ledger_path(ledger))) as opened, opened.change(CALL) as tx:
-        older = tx.insert(
-            "INSERT INTO users (email, email_key, reclaim_exempt, created_at) VALUES (?, ?, 1, ?)",
-            ("older@example.com", "older@example.com", tx.now),
+        email = "older@example.com"
+        older = tx.insert_row(
+            "users", {"email": email, "email_key": email, "reclaim_exempt": 1, "created_at": tx.now}
         )
         user_search.index(tx, "SELECT :id", {"id": older})
-        told = {"email": "older@example.com", "group": None, "last_active": None, "name": None}
+        told = {"email": email, "group": None, "last_active": None, "name": None}
         tx.record("user", older, None, {**told, "status": "active"})
     assert ledger("ledger", "check").code == 0
     paths = ", ".join(f"'{path}'" for path in less)

@@ -107,9 +107,14 @@ def test_a_read_writes_nothing(ledger):
 
 def test_a_run_opened_before_keeps_its_own_command_in_the_audit(ledger):
     with ledger.journal() as journal:
-        run = journal.insert(
-            "INSERT INTO runs (command, actor, os_user, started_at) VALUES ('seatctl subs buy', 'a', 'b', ?)",
-            ("2026-11-21T11:00:00Z",),
+        run = journal.insert_row(
+            "runs",
+            {
+                "command": "seatctl subs buy",
+                "actor": "a",
+                "os_user": "b",
+                "started_at": "2026-11-21T11:00:00Z",
+            },
         )
     with ledger.change(call(command="seatctl sync", run=run)) as tx:
         users.add(tx, "a@example.com")

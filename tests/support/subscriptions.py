@@ -49,8 +49,7 @@ def add_subscription(ledger: Path, name: str = "design", *, seats: int = 2, **co
                 "created_at": TERM[0],
                 **columns,
             }
-            names, marks = ", ".join(row), ", ".join("?" * len(row))
-            number = tx.insert(f"INSERT INTO subscriptions ({names}) VALUES ({marks})", tuple(row.values()))
+            number = tx.insert_row("subscriptions", row)
             subscriptions.record_added(tx, subscriptions.by_id(tx, number))
     finally:
         opened.close()

@@ -1,6 +1,6 @@
 """Comparison of a file that describes the wanted seats with the ledger, by set-based SQL.
 
-The TEMP tables are `desired` (the rows), `desired_subscriptions` (the subscriptions that they name) and
+The staged tables are `desired` (the rows), `desired_subscriptions` (the subscriptions that they name) and
 `leaving` (seats to revoke). `load` fills them without a lock. `set_verdicts` sets the verdict of every row,
 in a transaction or in a snapshot that is rolled back (`ledger.scratch`). `differences.py` reads the result,
 `rules/desired_state.py` decides on it, and `write.py` writes it.
@@ -16,6 +16,7 @@ from seatctl.ledger import groups, subscriptions
 from seatctl.ledger.bulk_users import REMOVED_BY_UNDO
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.row_values import record
+from seatctl.ledger.schema.staged import DESIRED, DESIRED_SUBSCRIPTIONS, LEAVING
 from seatctl.ledger.subscription_handles import UnknownSubscription
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import parse_time
@@ -47,31 +48,18 @@ class DesiredVerdict(StrEnum):
 WANTS = "d.verdict IN ('assign', 'unknown', 'back')"
 """The condition for rows of `desired AS d` that are to get a seat."""
 
-_TABLES = (
-    """CREATE TEMP TABLE desired (
-        n INTEGER PRIMARY KEY,
-        line INTEGER NOT NULL,
-        email TEXT NOT NULL,
-        email_key TEXT,
-        name TEXT,
-        group_name TEXT,
-        until TEXT,
-        subscription INTEGER NOT NULL,
-        problem TEXT,
-        verdict TEXT NOT NULL,
-        user_id INTEGER,
-        seat_id INTEGER,
-        differs INTEGER
-    )""",
-    """CREATE TEMP TABLE desired_subscriptions (
-        n INTEGER PRIMARY KEY, handle TEXT NOT NULL, subscription_id INTEGER, problem TEXT
-    )""",
-    "CREATE TEMP TABLE leaving (seat_id INTEGER PRIMARY KEY, subscription INTEGER NOT NULL, line INTEGER)",
+_COLUMNS = (
+    "n",
+    "line",
+    "email",
+    "email_key",
+    "name",
+    "group_name",
+    "until",
+    "subscription",
+    "problem",
+    "verdict",
 )
-
-_LOAD = """INSERT INTO desired
-    (line, email, email_key, name, group_name, until, subscription, problem, verdict)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, CASE WHEN ?8 IS NULL THEN 'unknown' ELSE 'bad' END)"""
 
 _REPEATED = """SELECT 1 FROM desired WHERE problem IS NULL AND verdict = 'unknown'
     GROUP BY email_key HAVING count(*) > 1 LIMIT 1"""
@@ -125,26 +113,23 @@ _ENDED = """INSERT INTO leaving (seat_id, subscription, line)
 
 def load(journal: Journal, rows: Iterable[DesiredRow], names: Iterable[str] = ()) -> int:
     """Load the rows of a file and further subscriptions that it names; return the number of rows."""
-    for table in ("desired", "desired_subscriptions", "leaving"):
-        journal.execute(f"DROP TABLE IF EXISTS temp.{table}")
-    for statement in _TABLES:
-        journal.execute(statement)
+    for table in (DESIRED, DESIRED_SUBSCRIPTIONS, LEAVING):
+        journal.stage(table)
     numbers = {name: n for n, name in enumerate(dict.fromkeys(names), start=1)}
 
     def numbered() -> Iterator[tuple[SqlValue, ...]]:
-        for row in rows:
+        for n, row in enumerate(rows, start=1):
             line, email, key, name, group, until, handle, problem = row
             # A bad row does not count as naming its subscription, which would allow pruning it.
             subscription = 0 if problem else numbers.setdefault(handle, len(numbers) + 1)
-            yield line, email, key, name, group, until, subscription, problem
+            verdict = (DesiredVerdict.BAD if problem else DesiredVerdict.UNKNOWN).value
+            yield n, line, email, key, name, group, until, subscription, problem, verdict
 
-    loaded = journal.execute_many(_LOAD, numbered())
-    journal.execute_many(
-        "INSERT INTO desired_subscriptions (n, handle) VALUES (?, ?)",
-        ((n, name) for name, n in numbers.items()),
-    )
-    # After the rows: sorting once takes half the time of keeping the index sorted.
-    journal.execute("CREATE INDEX desired_by_key ON desired (email_key, subscription) WHERE problem IS NULL")
+    loaded = journal.load("desired", _COLUMNS, numbered())
+    named = ((n, name) for name, n in numbers.items())
+    journal.load("desired_subscriptions", ("n", "handle"), named)
+    for table in (DESIRED, DESIRED_SUBSCRIPTIONS, LEAVING):
+        journal.index_staged(table)
     return loaded
 
 

@@ -1,4 +1,4 @@
-"""The result of a comparison, read from the TEMP tables of `compare.py`."""
+"""The result of a comparison, read from the staged tables of `compare.py`."""
 
 from __future__ import annotations
 

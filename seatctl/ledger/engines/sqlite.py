@@ -12,12 +12,15 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self, cast
 
 from seatctl.errors import Code, refuse
-from seatctl.ledger.engines.port import Hasher, Params, Row, Scope, SqlValue
+from seatctl.ledger.engines.port import EntryValues, Params, Row, Scope, SqlValue, StagedTable
 from seatctl.ledger.engines.sqlite_files import fingerprint, has_log, is_shared, may_write
 from seatctl.ledger.failures import LedgerBusy, LedgerCorrupt
+
+if TYPE_CHECKING:
+    from seatctl.ledger.engines.sqlite_audit import EntryInProgress
 
 OLDEST_SQLITE = (3, 37, 0)
 """The first version with STRICT tables. RETURNING (3.35) and FTS5's trigram tokenizer (3.34) are older."""
@@ -59,6 +62,8 @@ class SqliteEngine:
         self.may_write = may_write(path)
         self._frozen: tuple[int, ...] | None = None
         """The fingerprint of a file that was opened without log and locks; None for other files."""
+        self._entry: EntryInProgress | None = None
+        """The audit entry of the open transaction, once it is reserved."""
         try:
             self.connection = _connect(path, "mode=rw") if self.may_write else self._connect_reading()
         except sqlite3.Error as error:
@@ -172,49 +177,64 @@ class SqliteEngine:
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
 
-    def execute(self, sql: str, params: Params = ()) -> int:
+    stream = rows
+
+    def execute(self, sql: str, params: Params = ()) -> None:
+        """Run a statement whose result is not needed."""
+        self.changed(sql, params)
+
+    def changed(self, sql: str, params: Params = ()) -> int:
         """Run a statement and return the number of rows it changed."""
         try:
             return self.connection.execute(sql, params).rowcount
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
 
+    def ask(self, sql: str, params: Params, receive: Callable[[Row | None], None]) -> None:
+        """Run a query and pass its first row to `receive`."""
+        receive(next(self.rows(sql, params), None))
+
     def columns(self, sql: str) -> list[str]:
         """Return the column names of a query without parameters."""
         return [str(column[0]) for column in self.connection.execute(f"{sql} LIMIT 0").description]
 
-    def insert(self, sql: str, params: Params = ()) -> int:
+    def insert(self, table: str, values: Mapping[str, SqlValue]) -> int:
         """Insert one row and return its integer key."""
+        marks = ", ".join(f":{column}" for column in values)
+        sql = f"INSERT INTO {table} ({', '.join(values)}) VALUES ({marks})"
         try:
-            return self.connection.execute(sql, params).lastrowid or 0
+            return self.connection.execute(sql, values).lastrowid or 0
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
 
-    def execute_many(self, sql: str, rows: Iterable[Sequence[SqlValue]]) -> int:
-        """Run a statement once per row of parameters and return the number of rows changed."""
+    def insert_later(
+        self, table: str, values: Mapping[str, SqlValue], receive: Callable[[int], None]
+    ) -> None:
+        """Insert one row and pass its integer key to `receive`."""
+        receive(self.insert(table, values))
+
+    def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[SqlValue]]) -> int:
+        """Insert many rows, read one at a time, and return how many."""
+        marks = ", ".join("?" * len(columns))
+        sql = f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({marks})"
         try:
-            return self.connection.executemany(sql, rows).rowcount
+            # -1 if there were no rows: then no statement was run.
+            return max(0, self.connection.executemany(sql, rows).rowcount)
         except sqlite3.Error as error:
             raise translated(error, self.path) from error
 
-    def insert_changes(
-        self, hasher: Hasher, place: tuple[int, int, str], select: str, params: Mapping[str, SqlValue]
-    ) -> int:
-        """Insert a change row with a new salt for every (entity_id, before, after) of `select`.
-
-        The window function keeps SQLite from merging the inner query into the outer one: `randomblob` would
-        be called twice, and the stored salt would not be the one that was hashed.
-        """
-        entry, last, entity = place
-        self.connection.create_function("hash_of_change", 6, hasher)
-        return self.execute(
-            "INSERT INTO changes (entry, n, entity, entity_id, before, after, salt, hash)"
-            " SELECT :change_entry, n, :change_entity, entity_id, before, after, salt,"
-            " hash_of_change(n, :change_entity, entity_id, before, after, salt)"
-            " FROM (SELECT :change_last + row_number() OVER () AS n, entity_id, before, after,"
-            f" lower(hex(randomblob(16))) AS salt FROM ({select}))",
-            {**params, "change_entry": entry, "change_last": last, "change_entity": entity},
+    def stage(self, table: StagedTable) -> None:
+        """Create a TEMP table; one of an earlier transaction is replaced."""
+        columns = (
+            f"{name} {kind}{' PRIMARY KEY' * (name == table.key)}" for name, kind in table.columns.items()
         )
+        self.execute(f"DROP TABLE IF EXISTS temp.{table.name}")
+        self.execute(f"CREATE TEMP TABLE {table.name} ({', '.join(columns)})")
+
+    def index_staged(self, table: StagedTable) -> None:
+        """Create the indexes of a TEMP table after its rows were inserted."""
+        for name, columns in table.indexes.items():
+            self.execute(f"CREATE INDEX temp.{name} ON {table.name} {columns}")
 
     def define(self, name: str, function: Callable[[str | None], str | None]) -> None:
         """Define a deterministic function of one text for use in statements."""
@@ -250,19 +270,59 @@ class SqliteEngine:
             else:
                 return
 
+    def lock_subscriptions(self, ids: Iterable[int]) -> None:
+        """Do nothing: the transaction has locked the whole file."""
+
     def begin_staging(self) -> None:
         """Open a transaction for TEMP tables. It is deferred and locks nothing in the file."""
         self.execute("BEGIN")
 
+    begin_scratch = begin_staging
+
     def commit(self) -> None:
         """Make the open transaction durable."""
         self.execute("COMMIT")
+        self._entry = None
         self.committed = True
 
     def rollback(self) -> None:
         """Roll back the open transaction, unless SQLite has done so already (disk full)."""
+        self._entry = None
         if self.in_transaction:
             self.execute("ROLLBACK")
+
+    def reserve_entry(self) -> None:
+        """Reserve the id after the last entry: nobody else can append one meanwhile."""
+        from seatctl.ledger.engines.sqlite_audit import EntryInProgress  # hashlib takes 5 ms to import
+
+        if self._entry is None:
+            self._entry = EntryInProgress(self, self.connection)
+
+    @property
+    def entry(self) -> int:
+        """The id of this transaction's audit entry."""
+        return self._in_progress.seq
+
+    @property
+    def _in_progress(self) -> EntryInProgress:
+        self.reserve_entry()
+        if self._entry is None:
+            raise RuntimeError("no audit entry is reserved")
+        return self._entry
+
+    def insert_change(
+        self, n: int, entity: str, entity_id: int, before: str | None, after: str | None
+    ) -> None:
+        """Insert change row `n` of the entry, with a new salt and its hash."""
+        self._in_progress.insert_change(n, entity, entity_id, before, after)
+
+    def insert_changes(self, last: int, entity: str, select: str, params: Mapping[str, SqlValue]) -> int:
+        """Insert a change row for every (entity_id, before, after) of `select`; return how many."""
+        return self._in_progress.insert_changes(last, entity, select, params)
+
+    def append_entry(self, values: EntryValues) -> None:
+        """Append the audit entry of this transaction to the chain."""
+        self._in_progress.append(values)
 
     def overwrite_deleted(self) -> None:
         """From now on, overwrite deleted content in the file."""

@@ -38,7 +38,7 @@ _OF_INCOMING = (
 
 def mark_seated(tx: Journal, subscription_id: int) -> int:
     """Mark the rows of `incoming` whose user has an active seat, suspended or not; return how many."""
-    return tx.execute(
+    return tx.changed(
         "UPDATE incoming SET result = :already, verdict = 'known'"
         f" WHERE verdict IN ('known', 'suspended') AND {_HAS_SEAT.format(name='subscription')}",
         {"already": ALREADY, "subscription": subscription_id},
@@ -62,7 +62,7 @@ def rows_without_seat(reader: Reader, room: int) -> list[dict[str, JsonValue]]:
 
 def mark_without_seat(tx: Journal, room: int) -> int:
     """Mark the rows beyond the first `room` in file order as without a seat; return how many."""
-    return tx.execute(
+    return tx.changed(
         f"UPDATE incoming SET result = :result WHERE line IN (SELECT line FROM incoming WHERE {_WANTS_SEAT}"
         " ORDER BY line LIMIT -1 OFFSET :room)",
         {"result": NO_SEAT_FREE, "room": room},

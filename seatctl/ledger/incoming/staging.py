@@ -1,4 +1,4 @@
-"""A file of people in the TEMP table `incoming`: read first, then judged and applied by set-based SQL.
+"""A file of people in the staged table `incoming`: read first, then judged and applied by set-based SQL.
 
 How the bulk commands use it:
 
@@ -23,36 +23,31 @@ from enum import StrEnum
 
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import groups
+from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.row_values import record
+from seatctl.ledger.schema.staged import INCOMING, REPEATED
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.report import Record
 from seatctl.rules.people import PersonRow
 
-_TABLE = """CREATE TEMP TABLE incoming (
-    line INTEGER PRIMARY KEY,
-    email TEXT NOT NULL,
-    email_key TEXT,
-    name TEXT,
-    group_name TEXT,
-    last_active TEXT,
-    until TEXT,
-    problem TEXT,
-    verdict TEXT NOT NULL,
-    user_id INTEGER,
-    other_line INTEGER,
-    result TEXT
-)"""
+_COLUMNS = (
+    "line",
+    "email",
+    "email_key",
+    "name",
+    "group_name",
+    "last_active",
+    "until",
+    "problem",
+    "verdict",
+)
 
-_LOAD = """INSERT INTO incoming
-    (line, email, email_key, name, group_name, last_active, until, problem, verdict)
-    VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, CASE WHEN ?8 IS NULL THEN 'unknown' ELSE 'bad' END)"""
-
-_FIND_REPEATED = """CREATE TEMP TABLE repeated AS
-    SELECT email_key, min(line) AS line,
+_FIND_REPEATED = """INSERT INTO repeated (email_key, line, same)
+    SELECT email_key, min(line),
         min(coalesce(name, '')) = max(coalesce(name, ''))
         AND min(coalesce(group_key(group_name), '')) = max(coalesce(group_key(group_name), ''))
         AND min(coalesce(last_active, '')) = max(coalesce(last_active, ''))
-        AND min(coalesce(until, '')) = max(coalesce(until, '')) AS same
+        AND min(coalesce(until, '')) = max(coalesce(until, ''))
     FROM incoming WHERE problem IS NULL AND email_key IN (SELECT email_key FROM incoming
         WHERE problem IS NULL GROUP BY email_key HAVING count(*) > 1) GROUP BY email_key"""
 
@@ -98,13 +93,15 @@ class RowVerdict(StrEnum):
 
 def load(journal: Journal, rows: Iterable[PersonRow]) -> int:
     """Fill `incoming` with the rows of a file, one at a time; return how many."""
-    journal.execute("DROP TABLE IF EXISTS incoming")
-    journal.execute(_TABLE)
-    # Plain tuples: sqlite3 takes a quarter more time to bind the values of a named tuple.
-    loaded = journal.execute_many(_LOAD, map(tuple, rows))
-    # After the rows: sorting once takes half the time of keeping the index sorted.
-    journal.execute("CREATE INDEX incoming_by_key ON incoming (email_key, line) WHERE problem IS NULL")
+    journal.stage(INCOMING)
+    loaded = journal.load("incoming", _COLUMNS, map(_values, rows))
+    journal.index_staged(INCOMING)
     return loaded
+
+
+def _values(row: PersonRow) -> tuple[SqlValue, ...]:
+    """Return the values of a row as a plain tuple, which sqlite3 binds faster than a named one."""
+    return (*row, RowVerdict.UNKNOWN.value if row.problem is None else RowVerdict.BAD.value)
 
 
 def set_verdicts(tx: Journal) -> None:
@@ -116,7 +113,7 @@ def set_verdicts(tx: Journal) -> None:
     if tx.value(
         "SELECT 1 FROM incoming WHERE problem IS NULL GROUP BY email_key HAVING count(*) > 1 LIMIT 1"
     ):
-        tx.execute("DROP TABLE IF EXISTS repeated")
+        tx.stage(REPEATED)
         for statement in (_FIND_REPEATED, _MERGE, _NAME_THE_OTHER, _REFUSE_CONFLICTS):
             tx.execute(statement)
     tx.execute(_KNOW)
@@ -124,7 +121,7 @@ def set_verdicts(tx: Journal) -> None:
 
 def refuse_bad_rows(tx: Journal, verdict: RowVerdict, problem: str) -> int:
     """Turn the rows with a verdict into bad rows with this problem; return how many."""
-    return tx.execute(
+    return tx.changed(
         "UPDATE incoming SET verdict = 'bad', problem = :problem WHERE verdict = :verdict",
         {"problem": problem, "verdict": verdict.value},
     )
@@ -132,7 +129,7 @@ def refuse_bad_rows(tx: Journal, verdict: RowVerdict, problem: str) -> int:
 
 def refuse_past(tx: Journal, now: str) -> int:
     """Turn rows whose `until` is not after `now` (in the written form) into bad rows; return how many."""
-    return tx.execute(
+    return tx.changed(
         "UPDATE incoming SET verdict = 'bad', problem = 'until is in the past'"
         " WHERE until <= :now AND verdict <> 'bad'",
         {"now": now},

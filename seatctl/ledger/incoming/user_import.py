@@ -1,4 +1,4 @@
-"""Creation and update of users from the TEMP table `incoming` (staging.py), by set-based SQL.
+"""Creation and update of users from the staged table `incoming` (staging.py), by set-based SQL.
 
 Each good row with the verdict `unknown` becomes a user. Known users get the name, group and last activity of
 their row, but never another status. Users removed by a person stay removed and unchanged.
@@ -48,7 +48,7 @@ def create_from_incoming(tx: Transaction) -> int:
 
 def mark_undone(tx: Transaction) -> int:
     """Mark users removed only by undos as added, after `staging.set_verdicts`; return how many."""
-    return tx.execute(
+    return tx.changed(
         "UPDATE incoming SET verdict = 'known', result = 'added' WHERE verdict = 'removed'"
         f" AND EXISTS (SELECT 1 FROM users u WHERE u.id = incoming.user_id AND {REMOVED_BY_UNDO})"
     )

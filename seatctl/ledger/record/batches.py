@@ -36,10 +36,8 @@ class Tally:
 def begin(journal: Journal, call: Call, lines: Iterable[Line]) -> int:
     """Open the run of a batch, store all its lines, and return the run's number."""
     run = journal.insert_run(call)
-    journal.execute_many(
-        "INSERT INTO batch_rows (run, n, command) VALUES (?, ?, ?)",
-        ((run, line.n, line.command) for line in lines),
-    )
+    rows = ((run, line.n, line.command) for line in lines)
+    journal.load("batch_rows", ("run", "n", "command"), rows)
     return run
 
 

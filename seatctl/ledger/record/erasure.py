@@ -87,8 +87,8 @@ def _facts(tx: Transaction, user_id: int) -> Iterator[dict[str, object]]:
 
 def _blank_changes(tx: Transaction, user: User, emails: set[str]) -> int:
     params: dict[str, SqlValue] = {"now": tx.now, "user": user.id}
-    blanked = tx.execute(f"{_BLANK} entity = 'user' AND entity_id = :user", params)
-    blanked += tx.execute(  # they have the note and the reason of the request
+    blanked = tx.changed(f"{_BLANK} entity = 'user' AND entity_id = :user", params)
+    blanked += tx.changed(  # they have the note and the reason of the request
         f"{_BLANK} entity = 'request' AND entity_id IN (SELECT number FROM requests WHERE user_id = :user)",
         params,
     )
@@ -97,7 +97,7 @@ def _blank_changes(tx: Transaction, user: User, emails: set[str]) -> int:
     for email in emails:
         # Roles and decisions name an actor rather than a user.
         key, former = actor_key(email), email_keys.former_actor_key(email)
-        blanked += tx.execute(
+        blanked += tx.changed(
             f"{_BLANK} entity IN ('role', 'request') AND ("
             " :key IN (actor_key(json_extract(before, '$.actor')), actor_key(json_extract(after, '$.actor')))"
             " OR entry <= :last AND :former IN"

@@ -84,10 +84,8 @@ def create(engine: SqliteEngine, meta: dict[str, str]) -> None:
     engine.begin_writing()
     try:
         migrate(engine)
-        engine.execute_many(
-            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING",
-            [] if _has_meta(engine) else list(meta.items()),
-        )
+        if not _has_meta(engine):
+            engine.load("meta", ("key", "value"), meta.items())
         engine.commit()
     finally:
         engine.rollback()

@@ -1,4 +1,4 @@
-"""The inverse of a run, computed from its change rows into the TEMP table `undoing`, and its conflicts.
+"""The inverse of a run, computed from its change rows into the staged table `undoing`, and its conflicts.
 
 Only changes of users, seats, requests and roles can be undone; changes in Stripe have commands of their own.
 `restore.py` writes the inverse; services/runs/undo.py decides who may undo.
@@ -11,11 +11,13 @@ from dataclasses import dataclass
 
 from seatctl.ledger.requests import IS_OPEN, OPEN
 from seatctl.ledger.row_values import record
+from seatctl.ledger.schema.staged import UNDOING
 from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.report import Record
 
-_STAGE = """CREATE TEMP TABLE undoing AS
+_STAGE = """INSERT INTO undoing
+    (entity, entity_id, before, after, last_entry, erased_at, kind)
     WITH mine AS (
         SELECT c.entity, c.entity_id, c.before, c.after, c.entry, c.erased_at,
             row_number() OVER (PARTITION BY c.entity, c.entity_id ORDER BY c.entry, c.n) AS up,
@@ -24,8 +26,7 @@ _STAGE = """CREATE TEMP TABLE undoing AS
     )
     SELECT entity, entity_id, max(CASE WHEN up = 1 THEN before END) AS before,
         max(CASE WHEN down = 1 THEN after END) AS after, max(entry) AS last_entry,
-        max(erased_at) AS erased_at,
-        '' AS kind, NULL AS subscription_id, NULL AS user_id, NULL AS until, NULL AS seat_id
+        max(erased_at) AS erased_at, ''
     FROM mine GROUP BY entity, entity_id"""
 
 _KINDS = """UPDATE undoing SET subscription_id = json_extract(before, '$.subscription_id'),
@@ -95,12 +96,11 @@ role by now."""
 _USERS_TO_REMOVE = """(SELECT entity_id FROM undoing WHERE kind = 'made'
         OR kind IN ('changed', 'status') AND json_extract(before, '$.status') = 'removed')"""
 
-# `+t.id` has no type affinity, like the TEMP column: otherwise its index is not used, which is quadratic.
 _DEPENDENTS = (
     f"""SELECT 'seat' AS entity, t.id AS entity_id, a.run FROM seats t
         JOIN audit a ON a.seq = t.assigned_entry
         WHERE t.revoked_at IS NULL AND t.user_id IN {_USERS_TO_REMOVE} AND a.run <> :run
-        AND NOT EXISTS (SELECT 1 FROM undoing u WHERE u.seat_id = +t.id) LIMIT 1""",
+        AND NOT EXISTS (SELECT 1 FROM undoing u WHERE u.seat_id = t.id) LIMIT 1""",
     f"""SELECT 'request' AS entity, r.number AS entity_id, a.run FROM requests r
         JOIN changes c ON c.entity = 'request' AND c.entity_id = r.number AND c.before IS NULL
         JOIN audit a ON a.seq = c.entry WHERE r.{IS_OPEN}
@@ -139,12 +139,12 @@ class UndoConflict:
 
 
 def stage(tx: Transaction, run: int) -> set[str]:
-    """Fill the TEMP table `undoing` with the inverse of a run, a row per entity; return kinds of change."""
-    tx.execute("DROP TABLE IF EXISTS temp.undoing")
+    """Fill the staged table `undoing` with the inverse of a run, a row per entity; return kinds of change."""
+    tx.stage(UNDOING)
     tx.execute(_STAGE, {"run": run})
     tx.execute(_KINDS)
     tx.execute(_FIND_SEATS)
-    tx.execute("CREATE INDEX temp.undoing_by_seat ON undoing (seat_id)")
+    tx.index_staged(UNDOING)
     return {row[0] for row in tx.rows("SELECT DISTINCT kind FROM undoing")}
 
 

@@ -1,4 +1,4 @@
-"""Restoring what a run changed, from the TEMP table `undoing` that `inverse.py` fills.
+"""Restoring what a run changed, from the staged table `undoing` that `inverse.py` fills.
 
 Seats and new users are restored by set-based SQL, since a run may have changed a hundred thousand of them;
 changed users, requests and roles are restored one by one.

@@ -63,11 +63,11 @@ class Comparison:
 
 
 ComparisonCheck = Callable[[Journal, Changes], None]
-"""Receives a comparison while its TEMP tables can be read: saves it, or raises if a saved one is stale."""
+"""Receives a comparison while its staged tables can be read: saves it, or raises if a saved one is stale."""
 
 
 def stage(ledger: Ledger, rows: Iterable[DesiredRow], subscriptions: Iterable[str] = ()) -> int:
-    """Load the rows of a file into TEMP tables, without a lock, and return their number.
+    """Load the rows of a file into staged tables, without a lock, and return their number.
 
     `subscriptions` are those that are named besides the rows.
     """
