@@ -118,6 +118,8 @@ def _called(wanted: ExpectedAnswer) -> str:
     return f"a list of {wanted.object} objects" if wanted.is_list else f"an object of type {wanted.object}"
 
 
+# Failures -------------------------------------------------------------------------------------------
+
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 20.0
 _AUTHENTICATION = frozenset(
@@ -272,6 +274,8 @@ def _data(failure: Failure) -> dict[str, JsonValue]:
     }
     return {name: value for name, value in fields.items() if value is not None}
 
+
+# Lists inside of objects ----------------------------------------------------------------------------
 
 _PAGE: Final = 100
 _PREVIEW: Final = "upcoming"

@@ -13,6 +13,7 @@ from seatctl.rules.people import parse_moment
 
 _SPAN = re.compile(r"([0-9]{1,5})([hdw])")
 _UNITS = {"h": "hours", "d": "days", "w": "weeks"}
+_MONTHS = {Interval.MONTH: 1, Interval.YEAR: 12}
 
 
 def span(text: str) -> timedelta:
@@ -67,9 +68,6 @@ def _day(text: str) -> datetime:
         raise refuse(
             Code.BAD_DATE, f"{text!r} is not a day", hint="write a day as YYYY-MM-DD", data={"date": text}
         ) from None
-
-
-_MONTHS = {Interval.MONTH: 1, Interval.YEAR: 12}
 
 
 def next_end(end: datetime, begun: datetime, interval: Interval, count: int) -> datetime:

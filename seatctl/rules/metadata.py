@@ -33,6 +33,10 @@ COVERS_UNTIL: Final = "seatctl_covers_until"
 """On an invoice of our own: the term that it pays for."""
 AUTO_APPROVAL: Final = "seatctl_auto_approval"
 
+OURS: Final = "seatctl_"
+"""The prefix of the keys of our metadata."""
+_OF_ALL: Final = frozenset((LEDGER, OPERATION, REQUEST))
+
 _LONGEST_VALUE: Final = 500
 
 
@@ -87,12 +91,6 @@ def made_by(holder: Mapping[str, JsonValue], reference: str) -> bool:
     """Return whether a Stripe object was made by this operation."""
     metadata = holder.get("metadata")
     return isinstance(metadata, dict) and metadata.get(OPERATION) == reference
-
-
-OURS: Final = "seatctl_"
-"""The prefix of the keys of our metadata."""
-
-_OF_ALL: Final = frozenset((LEDGER, OPERATION, REQUEST))
 
 
 def metadata_of(subscription: StripeSubscription, item: StripeItem) -> Mapping[str, str]:

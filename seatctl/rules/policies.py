@@ -319,6 +319,8 @@ def typed_form(value: object) -> str:
     return "none" if value is None else str(value)
 
 
+# The wording ----------------------------------------------------------------------------------------
+
 _INCREASE = {
     Increase.PRORATE_NOW: "Added seats are charged at once, for the rest of the period.",
     Increase.PRORATE_NEXT_INVOICE: "Added seats are charged with the next invoice.",

@@ -1,4 +1,4 @@
-"""What may be bought, and whether Stripe charged what was shown before. Pure.
+"""What may be bought: quantities, limits, payment methods; and whether Stripe charged what was shown. Pure.
 
 The preview and the change are two calls: if a price, a balance, a discount or a line changes in between, the
 invoice differs, and an update charges inside the call.

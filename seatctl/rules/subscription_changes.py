@@ -280,6 +280,111 @@ def bills_by_own_invoice(state: SubscriptionState) -> bool:
     return state.policy.increase is Increase.FULL_PRICE or state.by_hand or state.renewed
 
 
+def check_room(state: SubscriptionState, seats: int, leaving: int) -> None:
+    """Raise `below_assigned` unless the people who stay fit into `seats`."""
+    short = state.assigned - leaving - seats
+    if short > 0:
+        people = "1 person" if state.assigned == 1 else f"{state.assigned} people"
+        raise refuse(
+            Code.BELOW_ASSIGNED,
+            f"{state.name} has {people} assigned; with {seats} seats, {short} of them would lose a seat",
+            hint="say whose: --revoke newest (or oldest, suspended, unclaimed), or --revoke-from FILE",
+            data={
+                "subscription": state.name,
+                "assigned": state.assigned,
+                "seats": seats,
+                "too_many": short,
+            },
+        )
+
+
+def check_currency(state: SubscriptionState, plan: Plan, currency: str) -> None:
+    """Raise `other_currency`: the price would be paid, but could not be set on the subscription."""
+    if plan.currency != currency:
+        raise refuse(
+            Code.OTHER_CURRENCY,
+            f"{state.name} is paid in {currency.upper()}; {plan.slug} is sold in {plan.currency.upper()}",
+            hint=_instead(plan),
+            data={"subscription": state.name, "plan": plan.slug, "currency": currency},
+        )
+
+
+def check_plan_change(state: SubscriptionState, plan: Plan, interval: Interval | None, count: int) -> None:
+    """Return if a running subscription may change to `plan`.
+
+    Raises `interval_change`, `plan_sold_otherwise`.
+    """
+    data: dict[str, JsonValue] = {"subscription": state.name, "plan": plan.slug}
+    if (plan.interval, plan.interval_count) != (interval, count):
+        raise refuse(
+            Code.INTERVAL_CHANGE,
+            f"{plan.slug} has another billing interval; Stripe would end the period at once",
+            hint=f"{hints.command('subs', 'cancel', state.name)}, then buy the other plan:"
+            f" {hints.buy(plan.slug)}",
+            data={**data, "allowed_from": None},
+        )
+    policy = state.policy
+    assert plan.policy is not None
+    full = Increase.FULL_PRICE
+    if plan.policy.renewal is policy.renewal and (plan.policy.increase is full) == (policy.increase is full):
+        return
+    raise refuse(
+        Code.PLAN_SOLD_OTHERWISE,
+        f"{plan.slug} has other terms than {state.name}: {_terms(plan)}",
+        hint=_instead(plan),
+        data=data,
+    )
+
+
+def check_next_term(state: SubscriptionState, plan: Plan) -> None:
+    """Raise `plan_sold_otherwise` if a manually renewed contract would change to an automatic renewal."""
+    assert plan.policy is not None
+    if plan.policy.renewal is not Renewal.MANUAL:
+        raise refuse(
+            Code.PLAN_SOLD_OTHERWISE,
+            f"{plan.slug} renews automatically; {state.name} is renewed by hand",
+            hint=_instead(plan),
+            data={"subscription": state.name, "plan": plan.slug},
+        )
+
+
+def check_next_price(state: SubscriptionState, price: StripePrice) -> None:
+    """Raise `price_archived` if, after a charge now, Stripe would not accept the next term's price again."""
+    if price.active:
+        return
+    name = state.name
+    raise refuse(
+        Code.PRICE_ARCHIVED,
+        f"{name}: {state.next.plan} begins at the renewal with a price that is archived in Stripe and"
+        " could not be set again after this change; nothing was charged",
+        hint=hints.either(
+            "activate the price in Stripe's dashboard and run the same command again",
+            hints.to(
+                "stay on the current plan",
+                hints.command("subs", "change-plan", name, state.now.plan, "--at-renewal"),
+            ),
+        ),
+        data={"subscription": name, "price": price.id},
+    )
+
+
+def end_command(name: str) -> str:
+    """Return the command that ends a subscription and refunds what is unused."""
+    return hints.command("subs", "cancel", name, "--now", "--refund")
+
+
+def reverse_command(state: SubscriptionState, now: TermContent) -> str:
+    """Return the command that reverses a change to `now`, as far as the policy allows it."""
+    policy, before = state.policy, state.now
+    by_hand = policy.renewal is Renewal.MANUAL  # then plan and seats are changed only by renewing
+    if now.plan != before.plan and policy.plan_change is PlanChange.ANYTIME and not by_hand:
+        return hints.command("subs", "change-plan", state.name, before.plan)
+    gives_back = policy.decrease is not Decrease.RENEWAL_WINDOW and not by_hand
+    if now.seats < before.seats or (now.seats > before.seats and gives_back):
+        return hints.command("subs", "set-seats", state.name, before.seats)
+    return end_command(state.name)
+
+
 def _window_closed(state: SubscriptionState, seats: int, at: datetime) -> SeatctlError:
     """Return the refusal of added seats near the term's end; a renewal can have more seats."""
     policy = state.policy
@@ -363,74 +468,6 @@ def _day(moment: datetime) -> str:
     return moment.strftime("%Y-%m-%d")
 
 
-def check_room(state: SubscriptionState, seats: int, leaving: int) -> None:
-    """Raise `below_assigned` unless the people who stay fit into `seats`."""
-    short = state.assigned - leaving - seats
-    if short > 0:
-        people = "1 person" if state.assigned == 1 else f"{state.assigned} people"
-        raise refuse(
-            Code.BELOW_ASSIGNED,
-            f"{state.name} has {people} assigned; with {seats} seats, {short} of them would lose a seat",
-            hint="say whose: --revoke newest (or oldest, suspended, unclaimed), or --revoke-from FILE",
-            data={
-                "subscription": state.name,
-                "assigned": state.assigned,
-                "seats": seats,
-                "too_many": short,
-            },
-        )
-
-
-def check_currency(state: SubscriptionState, plan: Plan, currency: str) -> None:
-    """Raise `other_currency`: the price would be paid, but could not be set on the subscription."""
-    if plan.currency != currency:
-        raise refuse(
-            Code.OTHER_CURRENCY,
-            f"{state.name} is paid in {currency.upper()}; {plan.slug} is sold in {plan.currency.upper()}",
-            hint=_instead(plan),
-            data={"subscription": state.name, "plan": plan.slug, "currency": currency},
-        )
-
-
-def check_plan_change(state: SubscriptionState, plan: Plan, interval: Interval | None, count: int) -> None:
-    """Return if a running subscription may change to `plan`.
-
-    Raises `interval_change`, `plan_sold_otherwise`.
-    """
-    data: dict[str, JsonValue] = {"subscription": state.name, "plan": plan.slug}
-    if (plan.interval, plan.interval_count) != (interval, count):
-        raise refuse(
-            Code.INTERVAL_CHANGE,
-            f"{plan.slug} has another billing interval; Stripe would end the period at once",
-            hint=f"{hints.command('subs', 'cancel', state.name)}, then buy the other plan:"
-            f" {hints.buy(plan.slug)}",
-            data={**data, "allowed_from": None},
-        )
-    policy = state.policy
-    assert plan.policy is not None
-    full = Increase.FULL_PRICE
-    if plan.policy.renewal is policy.renewal and (plan.policy.increase is full) == (policy.increase is full):
-        return
-    raise refuse(
-        Code.PLAN_SOLD_OTHERWISE,
-        f"{plan.slug} has other terms than {state.name}: {_terms(plan)}",
-        hint=_instead(plan),
-        data=data,
-    )
-
-
-def check_next_term(state: SubscriptionState, plan: Plan) -> None:
-    """Raise `plan_sold_otherwise` if a manually renewed contract would change to an automatic renewal."""
-    assert plan.policy is not None
-    if plan.policy.renewal is not Renewal.MANUAL:
-        raise refuse(
-            Code.PLAN_SOLD_OTHERWISE,
-            f"{plan.slug} renews automatically; {state.name} is renewed by hand",
-            hint=_instead(plan),
-            data={"subscription": state.name, "plan": plan.slug},
-        )
-
-
 def _terms(plan: Plan) -> str:
     assert plan.policy is not None
     renewal = "it is renewed by hand" if plan.policy.renewal is Renewal.MANUAL else "it renews automatically"
@@ -440,40 +477,3 @@ def _terms(plan: Plan) -> str:
 
 def _instead(plan: Plan) -> str:
     return hints.to("to buy a separate subscription", hints.buy(plan.slug))
-
-
-def check_next_price(state: SubscriptionState, price: StripePrice) -> None:
-    """Raise `price_archived` if, after a charge now, Stripe would not accept the next term's price again."""
-    if price.active:
-        return
-    name = state.name
-    raise refuse(
-        Code.PRICE_ARCHIVED,
-        f"{name}: {state.next.plan} begins at the renewal with a price that is archived in Stripe and"
-        " could not be set again after this change; nothing was charged",
-        hint=hints.either(
-            "activate the price in Stripe's dashboard and run the same command again",
-            hints.to(
-                "stay on the current plan",
-                hints.command("subs", "change-plan", name, state.now.plan, "--at-renewal"),
-            ),
-        ),
-        data={"subscription": name, "price": price.id},
-    )
-
-
-def end_command(name: str) -> str:
-    """Return the command that ends a subscription and refunds what is unused."""
-    return hints.command("subs", "cancel", name, "--now", "--refund")
-
-
-def reverse_command(state: SubscriptionState, now: TermContent) -> str:
-    """Return the command that reverses a change to `now`, as far as the policy allows it."""
-    policy, before = state.policy, state.now
-    by_hand = policy.renewal is Renewal.MANUAL  # then plan and seats are changed only by renewing
-    if now.plan != before.plan and policy.plan_change is PlanChange.ANYTIME and not by_hand:
-        return hints.command("subs", "change-plan", state.name, before.plan)
-    gives_back = policy.decrease is not Decrease.RENEWAL_WINDOW and not by_hand
-    if now.seats < before.seats or (now.seats > before.seats and gives_back):
-        return hints.command("subs", "set-seats", state.name, before.seats)
-    return end_command(state.name)
