@@ -84,14 +84,6 @@ def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice)
     return draft
 
 
-def send_if_draft(running: OperationRun[Payload], invoice: str) -> None:
-    """Send an invoice on account made by Stripe, which otherwise stays a draft for an hour."""
-
-    sent = unless(running, invoice, InvoiceStatus.DRAFT)
-    if sent() is None:
-        running.step_must_succeed("send-invoice", endpoints.send_invoice(invoice), sent)
-
-
 def _draft(running: OperationRun[Payload], own_invoice: OwnInvoice) -> Write:
     form: dict[str, JsonValue] = {
         "customer": own_invoice.customer,

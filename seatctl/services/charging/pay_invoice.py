@@ -93,6 +93,13 @@ def unless(running: OperationRun[Payload], invoice: str, status: InvoiceStatus) 
     return running.when(endpoints.invoice(invoice), lambda raw: read_invoice(raw).status is not status)
 
 
+def send_if_draft(running: OperationRun[Payload], invoice: str) -> None:
+    """Send an invoice on account made by Stripe, which otherwise stays a draft for an hour."""
+    sent = unless(running, invoice, InvoiceStatus.DRAFT)
+    if sent() is None:
+        running.step_must_succeed("send-invoice", endpoints.send_invoice(invoice), sent)
+
+
 def void_if_open(running: OperationRun[Payload], invoice: str, step: str = "void") -> None:
     """Void an invoice that is open, in a step that must succeed; one that is paid meanwhile stays."""
     unless_open = unless(running, invoice, InvoiceStatus.OPEN)

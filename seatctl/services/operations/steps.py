@@ -208,18 +208,18 @@ class OperationRun(Generic[P_co]):
             others = {name: value for name, value in listing.form.items() if name != "customer"}
             yield from self.billing.every(Read(listing.path, {**others, "created": {"gte": self.earliest()}}))
 
-    def find_at(self, read: Read, mark: str | None = None) -> StripeJson | None:
-        """Return one object if this operation made it or changed it last (or marked it with `mark`)."""
-        raw = self.billing.read(read)
-        return raw if made_by(raw, mark or self.reference) else None
-
     def mine(self, listing: Read) -> Find:
         """A `Find` of the object of a list that this operation made."""
         return lambda: self.find_in(listing)
 
     def marked(self, read: Read, mark: str | None = None) -> Find:
         """A `Find` of one object, if this operation made it or changed it last."""
-        return lambda: self.find_at(read, mark)
+
+        def find() -> StripeJson | None:
+            raw = self.billing.read(read)
+            return raw if made_by(raw, mark or self.reference) else None
+
+        return find
 
     def changed(self: OperationRun[SubscriptionPayload], mark: str | None = None) -> Find:
         """`marked`, of the Stripe subscription that the operation changes."""
@@ -233,6 +233,10 @@ class OperationRun(Generic[P_co]):
             return raw if is_done(raw) else None
 
         return find
+
+    def gone_from(self, listing: Read, identifier: str) -> Callable[[], bool]:
+        """Return what tells whether a list no longer has an object."""
+        return lambda: all(raw.get("id") != identifier for raw in self.billing.every(listing))
 
     def is_missing(self, read: Read) -> bool:
         """Whether Stripe does not have an object, or has deleted it."""

@@ -292,7 +292,7 @@ def _abandon_editing(running: OperationRun[PlanEditPayload]) -> str | None:
     has_new_price = (
         payload.reprice and running.find_in(endpoints.prices_by_lookup_key(payload.spec.slug)) is not None
     )
-    changed = has_new_price or running.find_at(endpoints.product(payload.product)) is not None
+    changed = has_new_price or running.marked(endpoints.product(payload.product))() is not None
     return None if changed else "nothing had reached Stripe"
 
 

@@ -28,8 +28,12 @@ from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.metadata import subscription_metadata
 from seatctl.rules.policies import FLEXIBLE
 from seatctl.rules.purchases import cards_only
-from seatctl.services.charging.own_invoice import send_if_draft
-from seatctl.services.charging.pay_invoice import current_invoice, require_no_payment_processing, void_if_open
+from seatctl.services.charging.pay_invoice import (
+    current_invoice,
+    require_no_payment_processing,
+    send_if_draft,
+    void_if_open,
+)
 from seatctl.services.charging.payer import saved_method
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register

@@ -115,7 +115,8 @@ def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
         "billing_name": customer.name,
         "address": [part for name in ADDRESS_PARTS if (part := read_address(raw).get(name))],
         "tax_ids": [
-            f"{tax_id.get('type')}:{tax_id.get('value')}" for tax_id in _tax_ids(billing, customer_id)
+            f"{tax_id.get('type')}:{tax_id.get('value')}"
+            for tax_id in billing.every(endpoints.tax_ids(customer_id))
         ],
         "collection": "on account" if mirror.collection_method == "send_invoice" else "by card",
         "card": None if card is None else _card(billing, card),
@@ -131,10 +132,6 @@ def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
         "shared_with": [name for name in shared if name != subscription.name],
         "customer": customer_id,
     }
-
-
-def _tax_ids(billing: Billing, customer: str) -> list[StripeJson]:
-    return list(billing.every(endpoints.tax_ids(customer)))
 
 
 def _card(billing: Billing, payment_method: str) -> str | None:
@@ -176,9 +173,14 @@ def prepare_billing(
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger, `max_spend_exceeded`.
     """
-    change = ChangeRequest(
-        ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION, _requested(details), options
-    )
+    requested: dict[str, JsonValue] = {
+        "email": details.email,
+        "name": details.name,
+        "address": dict(details.address),
+        "tax_ids": [[kind, value] for kind, value in details.tax_ids],
+        "payment_method": details.payment_method,
+    }
+    change = ChangeRequest(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION, requested, options)
     if (repetition := repeated_proposal(change)) is not None:
         return repetition
     snapshot = read_snapshot(change)
@@ -227,16 +229,6 @@ def prepare_billing(
     )
 
 
-def _requested(details: Details) -> dict[str, JsonValue]:
-    return {
-        "email": details.email,
-        "name": details.name,
-        "address": dict(details.address),
-        "tax_ids": [[kind, value] for kind, value in details.tax_ids],
-        "payment_method": details.payment_method,
-    }
-
-
 def _form(details: Details, customer: StripeJson) -> dict[str, JsonValue]:
     """Return the details that differ from the customer's: nothing else is sent."""
     current, address = read_customer(customer), read_address(customer)
@@ -264,7 +256,9 @@ def _before(form: dict[str, JsonValue], customer: StripeJson) -> dict[str, JsonV
 
 def _new_tax_ids(billing: Billing, customer: str, details: Details) -> tuple[TaxId, ...]:
     """Return the tax ids that the customer does not have yet: Stripe would store a duplicate."""
-    current = {(tax_id.get("type"), tax_id.get("value")) for tax_id in _tax_ids(billing, customer)}
+    current = {
+        (tax_id.get("type"), tax_id.get("value")) for tax_id in billing.every(endpoints.tax_ids(customer))
+    }
     return tuple(TaxId(*given) for given in details.tax_ids if given not in current)
 
 
@@ -291,19 +285,13 @@ def _changes(
         f"which pays invoice {_owed(paid_invoice)}" if paid_invoice is not None else "",
         f"{len(unpaid) - 1} more unpaid" if paid_invoice is not None and len(unpaid) > 1 else "",
     ]
-    to_pay = _left_to_pay(snapshot, details, paid_invoice)
-    return f"{', '.join(part for part in parts if part)}{to_pay}"
-
-
-def _left_to_pay(snapshot: SubscriptionSnapshot, details: Details, paid_invoice: StripeInvoice | None) -> str:
-    """What the summary says of invoices that the new card does not pay, each with the command that does."""
-    if details.payment_method is None:
-        return ""
     paid = None if paid_invoice is None else paid_invoice.number
-    others = [
-        invoice for invoice in snapshot.subscription.owed if invoice.due is None and invoice.handle != paid
+    left_to_pay = [
+        f"; still to be paid: seatctl invoices pay {invoice.handle}"
+        for invoice in snapshot.subscription.owed
+        if details.payment_method is not None and invoice.due is None and invoice.handle != paid
     ]
-    return "".join(f"; still to be paid: seatctl invoices pay {invoice.handle}" for invoice in others[:3])
+    return ", ".join(part for part in parts if part) + "".join(left_to_pay[:3])
 
 
 def _run(running: OperationRun[BillingPayload]) -> Apply:
@@ -397,28 +385,18 @@ def _take_back(running: OperationRun[BillingPayload]) -> None:
     payload = running.payload
     attached = running.answered("attach")
     if attached is not None and not payload.was_attached:
-        _detach(running, str(attached["id"]))
+        card = str(attached["id"])
+        detached = running.when(endpoints.payment_method(card), lambda raw: raw.get("customer") is None)
+        running.step_must_succeed("detach", endpoints.detach_payment_method(card), detached)
     for number in range(len(payload.tax_ids), 0, -1):
         made = running.answered(f"tax-id-{number}")
         if made is not None:
-            _delete_tax_id(running, number, str(made["id"]))
+            tax_id, listing = str(made["id"]), endpoints.tax_ids(payload.customer)
+            write = endpoints.delete_tax_id(payload.customer, tax_id)
+            running.delete(f"delete-tax-id-{number}", write, running.gone_from(listing, tax_id))
     if payload.before is not None and running.answered("details") is not None:
         write = endpoints.update_customer(payload.customer, payload.before)
         running.step_must_succeed("restore-details", write, lambda: None)
-
-
-def _detach(running: OperationRun[BillingPayload], card: str) -> None:
-    detached = running.when(endpoints.payment_method(card), lambda raw: raw.get("customer") is None)
-    running.step_must_succeed("detach", endpoints.detach_payment_method(card), detached)
-
-
-def _delete_tax_id(running: OperationRun[BillingPayload], number: int, tax_id: str) -> None:
-    customer = running.payload.customer
-
-    def is_gone() -> bool:
-        return all(raw.get("id") != tax_id for raw in running.billing.every(endpoints.tax_ids(customer)))
-
-    running.delete(f"delete-tax-id-{number}", endpoints.delete_tax_id(customer, tax_id), is_gone)
 
 
 def _undo(running: OperationRun[BillingPayload]) -> str | None:

@@ -40,7 +40,6 @@ from seatctl.services.subscriptions.proposal import (
     unchanged_proposal,
 )
 from seatctl.services.subscriptions.refunds import (
-    SubscriptionInvoices,
     credit_note_form,
     credit_shares,
     final_invoice_total,
@@ -52,7 +51,8 @@ from seatctl.services.subscriptions.snapshot import (
     ChangeRequest,
     SubscriptionSnapshot,
     check_running,
-    read_changeable,
+    read_snapshot,
+    require_unscheduled,
     require_unshared,
 )
 
@@ -98,7 +98,8 @@ def prepare_cancel(
     change = ChangeRequest(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION, requested)
     if (repetition := repeated_proposal(change)) is not None:
         return repetition
-    snapshot = read_changeable(change)
+    snapshot = read_snapshot(change)
+    require_unscheduled(snapshot)
     if snapshot.state.status.is_over:
         row = {**_row(snapshot), "seats": snapshot.subscription.capacity}
         return unchanged_proposal(snapshot, CancelPayload.kind, f"{snapshot.name} has already ended", row)
@@ -121,7 +122,8 @@ def prepare_resume(
     )
     if (repetition := repeated_proposal(change)) is not None:
         return repetition
-    snapshot = read_changeable(change)
+    snapshot = read_snapshot(change)
+    require_unscheduled(snapshot)
     if snapshot.state.status is SubscriptionStatus.PAUSED:
         return prepare_restart(snapshot)
     if snapshot.mirror.pause is not None and not snapshot.state.status.is_over:
@@ -246,6 +248,9 @@ def _seats_note(state: SubscriptionState, seats_until: datetime, at: datetime) -
 
 
 def _cancel_now(snapshot: SubscriptionSnapshot, *, refund: bool) -> Proposal:
+    def money(amount: int) -> str:
+        return format_money(amount, snapshot.currency)
+
     invoices = read_invoices(snapshot)
     require_no_payment_processing(snapshot.billing, [invoice.id for invoice in invoices.open])
     billed_now = final_invoice_total(snapshot) if invoices.waiting and not refund else 0
@@ -255,7 +260,10 @@ def _cancel_now(snapshot: SubscriptionSnapshot, *, refund: bool) -> Proposal:
     owed_less = sum(share.less for share in shares)
     still_open = open_invoices.still_open(invoices.open, {share.invoice: share.less for share in shares})
     clause = open_invoices.summary_clause(still_open, at_once=True)
-    summary = f"canceled {snapshot.name} at once{clause}{_draft_remark(snapshot, invoices)}"
+    summary = f"canceled {snapshot.name} at once{clause}"
+    drafted = sum(draft.total for draft in invoices.drafts)
+    if drafted:  # a renewal not charged yet, which the cancellation does not stop
+        summary += f"; {money(drafted)} of its last renewal is still charged, within the hour"
     payload = replace(
         _payload(snapshot, summary),
         open_invoices=tuple(invoice.as_record() for invoice in still_open),
@@ -274,42 +282,12 @@ def _cancel_now(snapshot: SubscriptionSnapshot, *, refund: bool) -> Proposal:
         "owed": invoices.owed - owed_less,
         "open_invoices": [invoice.as_record() for invoice in still_open],
         "billed_now": billed_now,
-        "billed_within_the_hour": sum(draft.total for draft in invoices.drafts),
+        "billed_within_the_hour": drafted,
         "invoices": [dump(share) for share in shares],
     }
-    notes = _notes(snapshot, shares, invoices, still_open, billed_now, refund=refund)
-    return _proposal(snapshot, payload, row, f"Cancel {snapshot.name} now?", notes)
-
-
-def _draft_remark(snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices) -> str:
-    """What the summary says of a renewal not charged yet, which the cancellation does not stop."""
-    total = sum(draft.total for draft in invoices.drafts)
-    amount = format_money(total, snapshot.currency)
-    return f"; {amount} of its last renewal is still charged, within the hour" if total else ""
-
-
-def _notes(
-    snapshot: SubscriptionSnapshot,
-    shares: tuple[CreditShare, ...],
-    invoices: SubscriptionInvoices,
-    still_open: tuple[open_invoices.OpenInvoice, ...],
-    billed_now: int,
-    *,
-    refund: bool,
-) -> tuple[str, ...]:
-    """What to tell the user before the subscription ends."""
-
-    def money(amount: int) -> str:
-        return format_money(amount, snapshot.currency)
-
     notes = [f"{snapshot.name} ends at once: {snapshot.state.assigned} people lose their seats."]
     for share in shares:
-        if share.refund:
-            notes.append(f"{money(share.refund)} of invoice {share.number} goes back to the card.")
-        if share.credit:
-            notes.append(f"{money(share.credit)} of invoice {share.number} goes to the customer's balance.")
-        if share.less:
-            notes.append(f"{money(share.less)} of the open invoice {share.number} no longer has to be paid.")
+        notes += _given_back(share, snapshot.currency)
     if not shares:
         notes.append("Nothing is given back." if refund else "Nothing is given back without --refund.")
     notes += open_invoices.notes(still_open, at_once=True)
@@ -317,7 +295,17 @@ def _notes(
         notes.append(f"{money(draft.total)} of the draft {draft.id} is still charged, within the hour.")
     if billed_now:
         notes.append(f"{money(billed_now)} that waited for the next invoice is billed now.")
-    return tuple(notes)
+    return _proposal(snapshot, payload, row, f"Cancel {snapshot.name} now?", tuple(notes))
+
+
+def _given_back(share: CreditShare, currency: str) -> list[str]:
+    """What one invoice gives back, told before the subscription ends."""
+    parts = (
+        (share.refund, f"of invoice {share.number} goes back to the card"),
+        (share.credit, f"of invoice {share.number} goes to the customer's balance"),
+        (share.less, f"of the open invoice {share.number} no longer has to be paid"),
+    )
+    return [f"{format_money(amount, currency)} {what}." for amount, what in parts if amount]
 
 
 def _payload(snapshot: SubscriptionSnapshot, summary: str) -> CancelPayload:
@@ -365,7 +353,8 @@ def _run(running: OperationRun[CancelPayload]) -> Apply:
         )
     _delete(running)
     for number, item in enumerate(payload.waiting_items, 1):
-        _delete_item(running, number, item)
+        is_gone = running.gone_from(endpoints.pending_invoice_items(payload.customer), item)
+        running.delete(f"drop-{number}", endpoints.delete_invoice_item(item), is_gone)
     refused = [share for share in payload.shares if not _write_credit_note(running, share)]
     credited = [share for share in payload.shares if share not in refused]
     summary, fields = _outcome(running, credited, refused)
@@ -403,14 +392,6 @@ def _delete(running: OperationRun[CancelPayload]) -> None:
 
 def _is_over(running: OperationRun[CancelPayload]) -> bool:
     return running.subscription().status is SubscriptionStatus.CANCELED
-
-
-def _delete_item(running: OperationRun[CancelPayload], number: int, item: str) -> None:
-    def is_gone() -> bool:
-        lines = running.billing.every(endpoints.pending_invoice_items(running.payload.customer))
-        return all(line.get("id") != item for line in lines)
-
-    running.delete(f"drop-{number}", endpoints.delete_invoice_item(item), is_gone)
 
 
 def _write_credit_note(running: OperationRun[CancelPayload], share: CreditShare) -> bool:

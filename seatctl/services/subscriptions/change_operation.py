@@ -30,8 +30,12 @@ from seatctl.rules.purchases import check_quantity, check_spend, unused_discount
 from seatctl.rules.subscription_changes import Target, check_added_seats
 from seatctl.rules.subscription_state import TermPolicies, cleared_policy, items_changed, waiting_metadata
 from seatctl.rules.typed_json import stored_as
-from seatctl.services.charging.own_invoice import send_if_draft
-from seatctl.services.charging.pay_invoice import current_invoice, require_no_payment_processing, void_invoice
+from seatctl.services.charging.pay_invoice import (
+    current_invoice,
+    require_no_payment_processing,
+    send_if_draft,
+    void_invoice,
+)
 from seatctl.services.charging.payer import can_be_charged, discount_forms, find_discounts
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun
@@ -256,9 +260,9 @@ def prepare_change(
     costs = previews.due_now()
     due = costs.now
     check_spend(due, snapshot.currency, options.max_spend)
-    if due and snapshot.mirror.collection_method != "send_invoice":
-        can_be_charged(billing, snapshot.mirror, state.name)
     on_account = snapshot.mirror.collection_method == "send_invoice"
+    if due and not on_account:
+        can_be_charged(billing, snapshot.mirror, state.name)
     next_invoice = previews.next_total()
     warnings = tuple[str, ...]()
     if discounts:  # a proration does not show the discount by itself: compare with a preview without
@@ -319,10 +323,11 @@ def _bill(running: OperationRun[ChangePayload]) -> str | None:
         "proration_date": payload.proration_date,
         "off_session": True,
     }
-    metadata = {
-        **(_nothing_waits(running) if payload.now == payload.next else {}),
-        **(payload.agreed or {}),
-    }
+    metadata = payload.agreed or {}
+    if payload.now == payload.next:  # nothing waits for the renewal
+        now = running.call.now
+        same = waiting_metadata(payload.now, payload.next, payload.item, start=now, until=now)
+        metadata = {**same, **metadata}
     charging = {**form, **payload.discount_form, "payment_behavior": "error_if_incomplete"}
     try:
         # Only a refusal of this call itself ends the operation. After a lost answer, a refused key (which may
@@ -421,11 +426,6 @@ def _unless_gone(running: OperationRun[ChangePayload], step: str, write: Write, 
     except StripeRefused:
         if has_item(running.subscription(), running.payload.item):
             raise
-
-
-def _nothing_waits(running: OperationRun[ChangePayload]) -> dict[str, JsonValue]:
-    same, now = running.payload.now, running.call.now
-    return waiting_metadata(same, same, running.payload.item, start=now, until=now)
 
 
 def _undo(running: OperationRun[ChangePayload]) -> str | None:

@@ -5,10 +5,8 @@ In Stripe's classic billing mode a proration may credit something else than was 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from shlex import quote
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from seatctl.billing.objects import read_preview
@@ -30,7 +28,7 @@ if TYPE_CHECKING:
 _NOTHING_TO_COME = "invoice_upcoming_none"
 """Stripe's code if no invoice would follow because the subscription ends before."""
 
-_AT_ONCE, _LATER, _NOT_AT_ALL = "always_invoice", "create_prorations", "none"
+_AT_ONCE, _LATER = "always_invoice", "create_prorations"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +37,6 @@ class Proration:
 
     behavior: str
     moment: int
-
-
-_NO_PRORATION = Proration(_NOT_AT_ALL, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,18 +106,18 @@ class ChangePreviews:
     def preview(
         self,
         content: TermContent,
-        proration: Proration = _NO_PRORATION,
-        extra: Mapping[str, JsonValue] = MappingProxyType({}),
+        proration: Proration | None = None,
+        extra: dict[str, JsonValue] | None = None,
     ) -> StripeJson:
         """Return Stripe's preview of the item with this content."""
         details: dict[str, JsonValue] = {
             "items": [item_update(self.snapshot.item.id, self.snapshot.state.next, content)],
-            "proration_behavior": proration.behavior,
+            "proration_behavior": "none" if proration is None else proration.behavior,
         }
-        if proration.behavior != _NOT_AT_ALL:
+        if proration is not None:
             details["proration_date"] = proration.moment
         discounts: dict[str, JsonValue] = {"discounts": self.discounts} if self.discounts else {}
-        return self.snapshot.preview(details, **extra, **discounts)
+        return self.snapshot.preview(details, **(extra or {}), **discounts)
 
 
 def require_true_credit(

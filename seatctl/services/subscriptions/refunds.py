@@ -76,7 +76,8 @@ def read_invoices(snapshot: SubscriptionSnapshot) -> SubscriptionInvoices:
                 invoice.total, *(amount_of(raw, f"{which}_balance") for which in _BALANCES)
             )
             if created and invoice.status is InvoiceStatus.PAID:
-                debt = _balance_owed(billing, customer) if debt is None else debt
+                if debt is None:  # what the customer owes on its balance
+                    debt = max(0, amount_of(billing.read(endpoints.customer(customer)), "balance"))
                 paid = replace(paid, balance_debt=min(debt, created, paid.refundable - paid.by_card))
                 debt -= paid.balance_debt
             (result.own if is_own else result.by_stripe).append((invoice, paid))
@@ -240,11 +241,6 @@ def _objects(value: JsonValue | None) -> list[StripeJson]:
 def _covers_future(invoice: StripeInvoice, now: datetime) -> bool:
     """Whether the invoice billed time that is still to come."""
     return any(line.period_end > now for line in invoice.lines)
-
-
-def _balance_owed(billing: Billing, customer: str) -> int:
-    """Return what the customer owes on its balance, in minor units."""
-    return max(0, amount_of(billing.read(endpoints.customer(customer)), "balance"))
 
 
 def credit_note_form(share: CreditShare) -> dict[str, JsonValue]:

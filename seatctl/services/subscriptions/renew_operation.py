@@ -151,7 +151,8 @@ def prepare_renewal(
     due = preview.amount_due + waiting
     check_spend(due, plan.currency, options.max_spend)
     what = f"{state.name} with {counted(seats, 'seat')} of {plan.slug} until {end:%Y-%m-%d}"
-    what += _waiting_remark(waiting, plan.currency)
+    if waiting:
+        what += f", with {format_money(waiting, plan.currency)} that waited for its next invoice"
     payload = RenewPayload(
         **term_fields(snapshot, target),
         own_invoice=own_invoice,
@@ -175,12 +176,6 @@ def prepare_renewal(
     )
     row = {**proposal.row, "ends_at": format_time(end), **renewal.leaving.row_fields}
     return replace(proposal, row=row)
-
-
-def _waiting_remark(waiting: int, currency: str) -> str:
-    """What the summary says of waiting items that Stripe bills with the renewal; empty if none."""
-    amount = format_money(waiting, currency)
-    return f", with {amount} that waited for its next invoice" if waiting else ""
 
 
 def _waiting_total(snapshot: SubscriptionSnapshot, content: TermContent, new_end: int) -> int:

@@ -225,8 +225,9 @@ def require_unscheduled(snapshot: SubscriptionSnapshot) -> None:
 
 
 def read_running(change: ChangeRequest) -> SubscriptionSnapshot:
-    """Like `read_changeable`, for a subscription that must run. Raises what `check_running` raises too."""
-    snapshot = read_changeable(change)
+    """Like `read_snapshot`, for a subscription that must run. Raises what the checks raise too."""
+    snapshot = read_snapshot(change)
+    require_unscheduled(snapshot)
     check_running(snapshot)
     return snapshot
 
@@ -242,21 +243,10 @@ def check_running(snapshot: SubscriptionSnapshot) -> None:
     require_running(snapshot.state)
 
 
-def read_changeable(change: ChangeRequest) -> SubscriptionSnapshot:
+def read_snapshot(change: ChangeRequest) -> SubscriptionSnapshot:
     """Read a subscription before a change of it, and check that the actor may make the change.
 
-    Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's metadata decides),
-    `managed_by_schedule`.
-    """
-    snapshot = read_snapshot(change)
-    require_unscheduled(snapshot)
-    return snapshot
-
-
-def read_snapshot(change: ChangeRequest) -> SubscriptionSnapshot:
-    """Like `read_changeable`, but a schedule is allowed.
-
-    For a change of who pays: that does not touch the Stripe subscription.
+    Raises UnknownSubscription, RoleRequired, ForeignLedger (Stripe's metadata decides).
     """
     ledger = change.ledger
     with ledger.reading() as reader:
@@ -290,7 +280,7 @@ def read_home_subscription(
             missing.hint = _buy_again_hint(subscription)  # the ledger knows that it has ended
         raise
     try:
-        require_home(_with_home(subscription, mirror), ledger.id)
+        require_home(replace(subscription, home_ledger=mirror.metadata.get(LEDGER) or None), ledger.id)
     except ForeignLedger as error:
         # `ledger adopt` reads the mirror, which learns of the adoption only by a sync.
         take_back = f"seatctl ledger adopt {quote(subscription.name)}"
@@ -300,10 +290,6 @@ def read_home_subscription(
         raise
     with ledger.reading() as reader:
         return with_described_item(mirror, mirrored_subscriptions.of_stripe(reader, mirror.id))
-
-
-def _with_home(subscription: Subscription, mirror: StripeSubscription) -> Subscription:
-    return replace(subscription, home_ledger=mirror.metadata.get(LEDGER) or None)
 
 
 def item_and_state(
@@ -378,10 +364,10 @@ def _price(reader: Reader, price_id: str) -> StripePrice | None:
     return None if mirrored is None or mirrored.kind is not Kind.PRICE else read_price(mirrored.data)
 
 
-def plan_of(reader: Reader, product_id: str) -> Plan | None:
-    """Return the plan of a Stripe product, None if the ledger has none."""
+def plan_of(reader: Reader, handle: str) -> Plan | None:
+    """Return a plan by its name or its Stripe product, None if the ledger has none."""
     try:
-        return plans.find(reader, product_id)
+        return plans.find(reader, handle)
     except plans.UnknownPlan:
         return None
 
@@ -394,10 +380,8 @@ def mirror_update(
     state: SubscriptionState,
 ) -> MirrorUpdate:
     """Return the update that `ledger.mirror.refresh` stores."""
-    try:
-        plan_id = plans.find(reader, state.now.plan).id
-    except plans.UnknownPlan:
-        plan_id = subscription.plan_id
+    plan = plan_of(reader, state.now.plan)
+    plan_id = subscription.plan_id if plan is None else plan.id
     price = item.price if state.now.price_id == item.price.id else _price(reader, state.now.price_id)
     amount = subscription.unit_amount if price is None or price.unit_amount is None else price.unit_amount
     agreed = policy_of(mirror, item, subscription) is not None

@@ -209,20 +209,18 @@ def write_metadata(
 
 
 def _as_metadata(setting: Setting) -> dict[str, JsonValue]:
-    metadata: dict[str, JsonValue] = {}
-    if setting.name is not None:
-        metadata[NAME] = setting.name
-    if setting.owner is not None:
-        metadata[OWNER] = setting.owner
-    if setting.auto_approval is not None:
-        metadata[AUTO_APPROVAL] = auto_approval_text(read_auto_approval(setting.auto_approval))
-    return metadata
+    approval = setting.auto_approval
+    metadata: dict[str, JsonValue] = {
+        NAME: setting.name,
+        OWNER: setting.owner,
+        AUTO_APPROVAL: None if approval is None else auto_approval_text(read_auto_approval(approval)),
+    }
+    return {name: value for name, value in metadata.items() if value is not None}
 
 
 def not_reached(running: OperationRun[SubscriptionPayload]) -> str | None:
     """The `abandon` of an operation that only writes metadata."""
-    changed = running.find_at(endpoints.subscription(running.payload.stripe_id))
-    return None if changed is not None else "it had not reached Stripe"
+    return None if running.changed()() is not None else "it had not reached Stripe"
 
 
 register(
