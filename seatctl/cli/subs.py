@@ -331,7 +331,7 @@ def renew(
       seatctl subs renew design --on-account --due-in 30d --dry-run
     """
     from seatctl.services.charging.payer import find_discounts
-    from seatctl.services.subscriptions.renew_operation import RenewalOptions, prepare_renewal
+    from seatctl.services.subscriptions.own_invoice_operation import RenewalOptions, prepare_renewal
     from seatctl.services.subscriptions.snapshot import ChangeOptions
 
     renewal = RenewalOptions(

@@ -243,7 +243,7 @@ def _no_seats_paid(stack: ExitStack) -> None:
     calm=False,
 )
 def _item_gone(stack: ExitStack) -> None:
-    from seatctl.services.subscriptions import addon_operation, finish, snapshot  # noqa: F401 - they hold it
+    from seatctl.services.subscriptions import finish, own_invoice_operation, snapshot  # noqa: F401 - they hold it
 
     everywhere(stack, snapshot, "has_item", lambda *_: True)
 

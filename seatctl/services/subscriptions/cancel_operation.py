@@ -11,23 +11,32 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_preview
-from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe
+from seatctl.billing.objects import read_preview, read_subscription
+from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
 from seatctl.errors import Code, JsonValue, NotAllowed, SeatctlError, StripeRefused, refuse
 from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call, format_time
+from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import format_money
 from seatctl.models.plan import Renewal
 from seatctl.models.role import Action
+from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription, SubscriptionState
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints, open_invoices
+from seatctl.rules.purchases import address_hint, check_spend, check_tax
 from seatctl.rules.refunds import CreditShare
 from seatctl.rules.subscription_changes import window_opens
 from seatctl.rules.typed_json import dump, stored_as
-from seatctl.services.charging.pay_invoice import require_no_payment_processing
+from seatctl.services.charging.pay_invoice import (
+    current_invoice,
+    pay_invoice,
+    require_no_payment_processing,
+    void_invoice,
+)
+from seatctl.services.charging.payer import require_card
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun, SubscriptionPayload
 from seatctl.services.operations.submit import Proposal
@@ -45,7 +54,6 @@ from seatctl.services.subscriptions.refunds import (
     final_invoice_total,
     read_invoices,
 )
-from seatctl.services.subscriptions.resume_operation import prepare_restart
 from seatctl.services.subscriptions.snapshot import (
     ChangeOptions,
     ChangeRequest,
@@ -61,6 +69,7 @@ PREVIEW_COLUMNS = (
     *("open_invoices", "renews_at", "next_invoice", "currency"),
 )
 
+RESTART_COLUMNS = ("name", "plan", "seats", "due_now", "currency")
 
 _STILL_INVOICED = frozenset((SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED))
 """Nobody is entitled through these, but Stripe keeps making invoices until they are canceled."""
@@ -85,6 +94,15 @@ class CancelPayload(SubscriptionPayload):
     unpaid: tuple[str, ...] = field(default=(), metadata=stored_as("open"))
     """The open invoices of the subscription."""
     invoice_now: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumePayload(SubscriptionPayload):
+    """A new period of a paused subscription."""
+
+    kind = "resume"
+    latest_invoice: str | None = None
+    """The latest invoice before the new period."""
 
 
 def prepare_cancel(
@@ -125,7 +143,7 @@ def prepare_resume(
     snapshot = read_snapshot(change)
     require_unscheduled(snapshot)
     if snapshot.state.status is SubscriptionStatus.PAUSED:
-        return prepare_restart(snapshot)
+        return _restart(snapshot)
     if snapshot.mirror.pause is not None and not snapshot.state.status.is_over:
         return _resume_collection(snapshot)
     check_running(snapshot)
@@ -180,6 +198,35 @@ def _resume_collection(snapshot: SubscriptionSnapshot) -> Proposal:
         summary += f"; still to pay: {', '.join(to_pay)}"
     payload = replace(_payload(snapshot, summary), update={"pause_collection": ""})
     return _proposal(snapshot, payload, _row(snapshot), f"Resume the collection of {name}?")
+
+
+def _restart(snapshot: SubscriptionSnapshot) -> Proposal:
+    """Price the period that begins now. Raises `card_required`, `max_spend_exceeded`."""
+    if snapshot.mirror.collection_method != "send_invoice":
+        require_card(snapshot.billing, snapshot.mirror, snapshot.name)
+    preview = read_preview(snapshot.preview({"resume_at": "now"}))
+    check_tax(preview.tax_status, address_hint(snapshot.name))
+    check_spend(preview.amount_due, preview.currency, snapshot.change.options.max_spend)
+    price = format_money(preview.amount_due, preview.currency)
+    payload = ResumePayload(
+        subscription=snapshot.subscription.id,
+        stripe_id=snapshot.mirror.id,
+        latest_invoice=snapshot.mirror.latest_invoice,
+        due_now=preview.amount_due,
+        summary=f"resumed {snapshot.name} with a new period for {price}",
+    )
+    row: dict[str, JsonValue] = {
+        "name": snapshot.name,
+        "plan": snapshot.subscription.plan_slug,
+        "seats": snapshot.subscription.capacity,
+        "due_now": preview.amount_due,
+        "currency": preview.currency,
+    }
+    notes = (f"Stripe begins a new period and charges {price} now.",)
+    proposal = change_proposal(
+        snapshot, payload, row, f"Resume {snapshot.name}?", notes, RESTART_COLUMNS, preview.currency
+    )
+    return replace(proposal, limited=preview.amount_due > 0)
 
 
 def _total_after(snapshot: SubscriptionSnapshot, form: dict[str, JsonValue]) -> int | None:
@@ -461,4 +508,49 @@ def _undo(running: OperationRun[CancelPayload]) -> str | None:
     return None if reached else "it had not reached Stripe; the subscription is as it was"
 
 
+# A new period after a pause ---------------------------------------------------------------------------
+
+
+def _run_restart(running: OperationRun[ResumePayload]) -> Apply:
+    payload = running.payload
+    found = running.when(endpoints.subscription(payload.stripe_id), lambda raw: _is_resumed(payload, raw))
+    running.step_or_fail("resume", endpoints.resume_subscription(payload.stripe_id), found)
+    mirror = running.subscription()
+    invoice = _new_invoice(payload, mirror)
+    if mirror.status is SubscriptionStatus.PAUSED and invoice is not None:
+        # The card was declined or the bank asks: it stays paused, and its invoice can be paid for a day.
+        pay_invoice(running, invoice, None, lambda: _void_new_invoice(running, invoice))
+    return final_transaction(running, payload.subscription, [invoice], report_due=True)
+
+
+def _new_invoice(payload: ResumePayload, mirror: StripeSubscription) -> str | None:
+    """Return the invoice that resuming made, None if there is none."""
+    return None if mirror.latest_invoice == payload.latest_invoice else mirror.latest_invoice
+
+
+def _is_resumed(payload: ResumePayload, raw: StripeJson) -> bool:
+    """Whether Stripe has carried out the call: the subscription runs, or has a new invoice."""
+    mirror = read_subscription(raw)
+    return _new_invoice(payload, mirror) is not None or mirror.status is not SubscriptionStatus.PAUSED
+
+
+def _void_new_invoice(running: OperationRun[ResumePayload], invoice: str) -> None:
+    """Void the invoice of a period that did not begin."""
+    if current_invoice(running, invoice).status is InvoiceStatus.OPEN:
+        require_no_payment_processing(running.billing, [invoice])
+        void_invoice(running, invoice)
+
+
+def _undo_restart(running: OperationRun[ResumePayload]) -> str | None:
+    """Void an unpaid invoice after a day; return None if the subscription runs, so that it is finished."""
+    mirror = running.subscription()
+    if mirror.status is not SubscriptionStatus.PAUSED:
+        return None
+    invoice = _new_invoice(running.payload, mirror)
+    if invoice is not None:
+        _void_new_invoice(running, invoice)
+    return "it was not paid, so the subscription is still paused"
+
+
 register(OperationHandler(CancelPayload, _run, _undo, action=Action.MANAGE_SUBSCRIPTION))
+register(OperationHandler(ResumePayload, _run_restart, _undo_restart, action=Action.MANAGE_SUBSCRIPTION))

@@ -3,7 +3,7 @@
 The operation makes up to two updates. The first sets what is paid for from now on, and Stripe prorates it. If
 the next term differs, the second sets that without proration, and metadata says what is paid for until then.
 If it is killed between them, the next run finishes it; until then Stripe's item holds the right capacity.
-Seats at full price are added by `addon_operation.py`.
+Seats at full price are added by `own_invoice_operation.py`.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ def _increase(snapshot: SubscriptionSnapshot, seats: int) -> Proposal:
     check_added_seats(state, target, seats)
     what = f"{state.name} from {state.now.seats} to {target.now.seats} seats"
     if by_own_invoice:
-        from seatctl.services.subscriptions.addon_operation import prepare_addon
+        from seatctl.services.subscriptions.own_invoice_operation import prepare_addon
 
         return prepare_addon(snapshot, target, seats, what, _list_price(snapshot))
     subscription_changes.check_added_on_account(

@@ -1,6 +1,6 @@
 """What the proposals of all changes of a running subscription share, and who loses a seat by them.
 
-`change_operation.py`, `renew_operation.py` and `cancel_operation.py` check and price each change.
+`change_operation.py`, `own_invoice_operation.py` and `cancel_operation.py` check and price each change.
 """
 
 from __future__ import annotations
