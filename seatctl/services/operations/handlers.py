@@ -1,8 +1,8 @@
 """The kinds of operations: how each one is performed, and how it is undone.
 
 A kind is a `Payload`, and an `OperationHandler` that its module registers: that is
-`services/<noun>/<kind>_operation.py`, or the module of another kind with the same steps. Nothing else lists the
-kinds: a module that is not imported yet is found by its name, or by looking into each.
+`services/<noun>/<kind>_operation.py`, or the module of another kind with the same steps. Nothing else lists
+the kinds: a module that is not imported yet is found by its name, or by looking into each.
 """
 
 from __future__ import annotations

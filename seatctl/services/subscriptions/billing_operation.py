@@ -186,7 +186,8 @@ def prepare_billing(
     snapshot = read_snapshot(change)
     if details.payment_method is not None and snapshot.mirror.default_payment_method is not None:
         require_unscheduled(snapshot)  # a subscription's own card is part of the Stripe subscription
-    raw = require_customer(billing, snapshot.subscription, snapshot.mirror.customer_id)
+    customer = snapshot.mirror.customer_id
+    raw = require_customer(billing, snapshot.subscription, customer)
     require_given_card(billing, details.payment_method)
     unpaid = [invoice for invoice in _unpaid(billing, snapshot.mirror) if invoice.due_date is None]
     paid_invoice, due, currency = None, 0, snapshot.currency
@@ -196,16 +197,20 @@ def prepare_billing(
     if paid_invoice is not None:
         due, currency = paid_invoice.amount_remaining, paid_invoice.currency
     check_spend(due, currency, options.max_spend)
-    cards = _cards(billing, snapshot, details.payment_method)
+    # A declined card must not remove a card that the customer already has.
+    listed = billing.every(endpoints.payment_methods(customer)) if details.payment_method else ()
+    cards = tuple(str(card.get("id")) for card in listed)
+    # Stripe would store a tax id that the customer has a second time.
+    current = {(each.get("type"), each.get("value")) for each in billing.every(endpoints.tax_ids(customer))}
     form = _form(details, raw)
     name, changes = snapshot.name, _changes(snapshot, details, paid_invoice, unpaid)
     payload = BillingPayload(
         subscription=snapshot.subscription.id,
         stripe_id=snapshot.mirror.id,
-        customer=snapshot.mirror.customer_id,
+        customer=customer,
         details=form,
         before=_before(form, raw),
-        tax_ids=_new_tax_ids(billing, snapshot.mirror.customer_id, details),
+        tax_ids=tuple(TaxId(*given) for given in details.tax_ids if given not in current),
         payment_method=details.payment_method,
         was_attached=details.payment_method in cards,
         cards=cards,
@@ -252,22 +257,6 @@ def _before(form: dict[str, JsonValue], customer: StripeJson) -> dict[str, JsonV
         "address": dict(read_address(customer)) or "",
     }
     return {name: before[name] for name in form}
-
-
-def _new_tax_ids(billing: Billing, customer: str, details: Details) -> tuple[TaxId, ...]:
-    """Return the tax ids that the customer does not have yet: Stripe would store a duplicate."""
-    current = {
-        (tax_id.get("type"), tax_id.get("value")) for tax_id in billing.every(endpoints.tax_ids(customer))
-    }
-    return tuple(TaxId(*given) for given in details.tax_ids if given not in current)
-
-
-def _cards(billing: Billing, snapshot: SubscriptionSnapshot, payment_method: str | None) -> tuple[str, ...]:
-    """Return the cards that the customer already has: a declined card must not remove one of them."""
-    if payment_method is None:
-        return ()
-    saved = billing.every(endpoints.payment_methods(snapshot.mirror.customer_id))
-    return tuple(str(card.get("id")) for card in saved)
 
 
 def _changes(

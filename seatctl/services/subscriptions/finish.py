@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_subscription
@@ -14,7 +15,7 @@ from seatctl.ledger.mirror import mirrored_subscriptions, subscription_updates
 from seatctl.ledger.transaction import Transaction
 from seatctl.ledger.undo import held_seats
 from seatctl.models.call import format_time
-from seatctl.models.stripe_objects import StripeInvoice, StripeItem, StripeSubscription
+from seatctl.models.stripe_objects import StripeInvoice, StripeItem
 from seatctl.models.subscription import Subscription, SubscriptionState
 from seatctl.rules.metadata import with_described_item
 from seatctl.services.notifications.reminders import queue_receipts
@@ -64,7 +65,11 @@ def final_transaction(
     mirror = with_described_item(
         read_subscription(running.billing.read(endpoints.subscription(stripe_id_now))), siblings
     )
-    item, state = _item_and_state(running, decided_on, mirror)
+    item: StripeItem | None = None
+    state: SubscriptionState | None = None
+    with suppress(ItemGone):  # it was removed in Stripe
+        at = stripe_now(running.billing, running.call)
+        item, state = item_and_state(running.ledger, decided_on, mirror, at)
     text = running.payload.summary if summary is None else summary
     item_lost = stripe_id is None and term is not None and not has_item(mirror, term.item)
     if item_lost:
@@ -114,16 +119,6 @@ def final_transaction(
         )
 
     return apply
-
-
-def _item_and_state(
-    running: OperationRun[Payload], decided_on: Subscription, mirror: StripeSubscription
-) -> tuple[StripeItem, SubscriptionState] | tuple[None, None]:
-    """Return the subscription's item and its state; None and None if the item was removed in Stripe."""
-    try:
-        return item_and_state(running.ledger, decided_on, mirror, stripe_now(running.billing, running.call))
-    except ItemGone:
-        return None, None
 
 
 def _total_due(invoices: list[StripeInvoice], own: set[str | None]) -> int:

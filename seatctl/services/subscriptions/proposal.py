@@ -16,7 +16,7 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
 from seatctl.models.money import format_money
-from seatctl.models.operation import Operation, OperationState
+from seatctl.models.operation import OperationState
 from seatctl.models.report import Record
 from seatctl.models.subscription import Subscription
 from seatctl.rules.purchases import ShownCharge, amount_of, check_spend, too_little
@@ -177,7 +177,12 @@ def repeated_proposal(change: ChangeRequest) -> Proposal | None:
         subscription = find_subscription(reader, change)
         same = OperationRequest("", requested, None, subscription.id, request_id=options.request_id)
         known = reversed(earlier_operations(reader, same))  # first the unfinished one, of whatever kind
-    earlier = next((operation for operation in known if _asks(operation, subscription.id, requested)), None)
+    repeated = (
+        operation
+        for operation in known
+        if operation.subscription_id == subscription.id and operation.payload.get("asked") == requested
+    )
+    earlier = next(repeated, None)
     if earlier is None:
         return None
     request = OperationRequest(earlier.kind, requested, None, subscription.id, request_id=earlier.request_id)
@@ -205,10 +210,6 @@ def repeated_proposal(change: ChangeRequest) -> Proposal | None:
         limited=due > 0,
         unchanged=False,
     )
-
-
-def _asks(operation: Operation, subscription: int, requested: dict[str, JsonValue]) -> bool:
-    return operation.subscription_id == subscription and operation.payload.get("asked") == requested
 
 
 def change_proposal(

@@ -13,7 +13,7 @@ from shlex import quote
 from seatctl.billing import endpoints
 from seatctl.billing.objects import amount_of, named_id, read_invoice, read_preview
 from seatctl.billing.port import Billing, StripeJson
-from seatctl.errors import Code, JsonValue, SeatctlError, refuse
+from seatctl.errors import Code, JsonValue, SeatctlError, StripeRefused, refuse
 from seatctl.models.call import parse_time
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import format_money, step
@@ -268,8 +268,6 @@ def _final_invoice(snapshot: SubscriptionSnapshot, behavior: str) -> Preview:
 
 def _preview_credit_note(snapshot: SubscriptionSnapshot, share: CreditShare) -> None:
     """Let Stripe refuse the credit note now rather than after the subscription has ended."""
-    from seatctl.errors import StripeRefused
-
     try:
         snapshot.billing.read(endpoints.preview_credit_note(credit_note_form(share)))
     except StripeRefused as refusal:

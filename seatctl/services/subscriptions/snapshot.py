@@ -33,13 +33,6 @@ from seatctl.services.plans.spec import require_policy
 from seatctl.services.users.permissions import allow
 
 
-def metadata_item(mirror: StripeSubscription, item: StripeItem) -> str | None:
-    """Return the id of the item whose metadata describes this subscription, None if Stripe's subscription
-    does.
-    """
-    return item.id if is_on_item(mirror, item) else None
-
-
 @dataclass(frozen=True, slots=True)
 class ChangeOptions:
     """The options that all changes of a subscription have."""
@@ -180,7 +173,7 @@ def term_fields(snapshot: SubscriptionSnapshot, target: Target) -> TermFields:
         "stripe_id": snapshot.mirror.id,
         "customer": snapshot.mirror.customer_id,
         "item": snapshot.item.id,
-        "metadata_item": metadata_item(snapshot.mirror, snapshot.item),
+        "metadata_item": snapshot.item.id if is_on_item(snapshot.mirror, snapshot.item) else None,
         "held": snapshot.state.next,
         "now": target.now,
         "next": target.next,

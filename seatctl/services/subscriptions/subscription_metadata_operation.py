@@ -19,13 +19,21 @@ from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
 from seatctl.rules import hints
 from seatctl.rules.approval import read_auto_approval
-from seatctl.rules.metadata import AUTO_APPROVAL, NAME, OPERATION, OWNER, auto_approval_text, with_metadata
+from seatctl.rules.metadata import (
+    AUTO_APPROVAL,
+    NAME,
+    OPERATION,
+    OWNER,
+    auto_approval_text,
+    is_on_item,
+    with_metadata,
+)
 from seatctl.rules.names import check_name, name_key
 from seatctl.rules.typed_json import load, stored_as
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
 from seatctl.services.operations.steps import OperationRun, SubscriptionPayload
 from seatctl.services.operations.submit import OperationRequest, Proposal, submit_proposal
-from seatctl.services.subscriptions.snapshot import ItemGone, item_of, metadata_item, read_home_subscription
+from seatctl.services.subscriptions.snapshot import ItemGone, item_of, read_home_subscription
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, subscription_row
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import allow
@@ -142,7 +150,7 @@ def change_setting(
     except ItemGone:
         payload = replace(payload, in_stripe=False)
     else:
-        payload = replace(payload, metadata_item=metadata_item(mirror, item))
+        payload = replace(payload, metadata_item=item.id if is_on_item(mirror, item) else None)
     request = OperationRequest(
         payload.kind,
         setting,
