@@ -28,6 +28,7 @@ from seatctl.output.style import columns
 if TYPE_CHECKING:
     from seatctl.models.report import Report
     from seatctl.services.operations.submit import Proposal
+    from seatctl.services.subscriptions.snapshot import ChangeRequest
 
 app = Commands()
 
@@ -220,6 +221,23 @@ RevokeOpt = Annotated[
 RevokeFromOpt = Annotated[str | None, option("--revoke-from FILE|-", "The people whose seats to revoke.")]
 
 
+def _request(
+    ctx: Context,
+    subscription: str,
+    max_spend: str | None = None,
+    request_id: str | None = None,
+    promo: str | None = None,
+    coupon: str | None = None,
+    *,
+    on_account: bool = False,
+) -> ChangeRequest:
+    """Return the request to change a subscription, with the options that all changes have."""
+    from seatctl.services.subscriptions.snapshot import ChangeRequest
+
+    given = (max_spend, request_id, promo, coupon, on_account)
+    return ChangeRequest(ctx.ledger, ctx.billing, ctx.call, subscription, *given)
+
+
 @app.command("add-seats")
 def add_seats(
     ctx: Context,
@@ -241,11 +259,9 @@ def add_seats(
       seatctl subs add-seats design 5 --dry-run
     """
     from seatctl.services.subscriptions.change_operation import prepare_added_seats
-    from seatctl.services.subscriptions.snapshot import ChangeOptions
 
-    options = ChangeOptions(max_spend, request_id, promo, coupon, on_account)
-    proposal = prepare_added_seats(ctx.ledger, ctx.billing, ctx.call, subscription, seats, options)
-    confirm_and_submit(ctx, proposal, max_spend)
+    change = _request(ctx, subscription, max_spend, request_id, promo, coupon, on_account=on_account)
+    confirm_and_submit(ctx, prepare_added_seats(change, seats), max_spend)
 
 
 @app.command("set-seats")
@@ -269,12 +285,10 @@ def set_seats(
       seatctl subs set-seats design 10 --revoke-from leavers.csv --dry-run
     """
     from seatctl.services.subscriptions.change_operation import prepare_seat_total
-    from seatctl.services.subscriptions.snapshot import ChangeOptions
 
     departures = departures_of(ctx, subscription, seats, revoke, revoke_from)
-    options = ChangeOptions(max_spend, request_id)
-    proposal = prepare_seat_total(ctx.ledger, ctx.billing, ctx.call, subscription, seats, options, departures)
-    confirm_and_submit(ctx, proposal, max_spend)
+    change = _request(ctx, subscription, max_spend, request_id)
+    confirm_and_submit(ctx, prepare_seat_total(change, seats, departures), max_spend)
 
 
 @app.command("change-plan")
@@ -297,13 +311,9 @@ def change_plan(
       seatctl subs change-plan design pro --at-renewal
     """
     from seatctl.services.subscriptions.change_operation import prepare_plan_change
-    from seatctl.services.subscriptions.snapshot import ChangeOptions
 
-    options = ChangeOptions(max_spend, request_id, promo, coupon)
-    proposal = prepare_plan_change(
-        ctx.ledger, ctx.billing, ctx.call, subscription, plan, options, at_renewal=at_renewal
-    )
-    confirm_and_submit(ctx, proposal, max_spend)
+    change = _request(ctx, subscription, max_spend, request_id, promo, coupon)
+    confirm_and_submit(ctx, prepare_plan_change(change, plan, at_renewal=at_renewal), max_spend)
 
 
 @app.command()
@@ -332,7 +342,6 @@ def renew(
     """
     from seatctl.services.charging.payer import find_discounts
     from seatctl.services.subscriptions.own_invoice_operation import RenewalOptions, prepare_renewal
-    from seatctl.services.subscriptions.snapshot import ChangeOptions
 
     renewal = RenewalOptions(
         seats,
@@ -341,10 +350,8 @@ def renew(
         due_days(on_account, due_in),
         departures_of(ctx, subscription, seats, revoke, revoke_from),
     )
-    proposal = prepare_renewal(
-        ctx.ledger, ctx.billing, ctx.call, subscription, renewal, ChangeOptions(max_spend, request_id)
-    )
-    confirm_and_submit(ctx, proposal, max_spend)
+    change = _request(ctx, subscription, max_spend, request_id)
+    confirm_and_submit(ctx, prepare_renewal(change, renewal), max_spend)
 
 
 @app.command()
@@ -384,7 +391,6 @@ def billing(
     from seatctl.rules.billing_details import read_details
     from seatctl.services.subscriptions.billing_operation import open_portal, prepare_billing
     from seatctl.services.subscriptions.billing_operation import show as show_billing
-    from seatctl.services.subscriptions.snapshot import ChangeOptions
 
     details = read_details(email, name, address or [], tax_id or [], payment_method)
     if portal and details:
@@ -393,9 +399,8 @@ def billing(
         record = open_portal(ctx.ledger, ctx.billing, ctx.call, subscription)
         ctx.emit_one(record, PORTAL_COLUMNS, handle="url")
     elif details:
-        options = ChangeOptions(max_spend, request_id)
-        proposal = prepare_billing(ctx.ledger, ctx.billing, ctx.call, subscription, details, options)
-        confirm_and_submit(ctx, proposal, max_spend)
+        change = _request(ctx, subscription, max_spend, request_id)
+        confirm_and_submit(ctx, prepare_billing(change, details), max_spend)
     else:
         record = show_billing(ctx.ledger, ctx.billing, ctx.call, subscription)
         ctx.emit_one(record, BILLING_COLUMNS, handle="billing_email")
@@ -432,8 +437,7 @@ def cancel(
             "--refund needs --now: at the end of the period nothing is left to refund",
             hint="add --now, or leave out --refund",
         )
-    proposal = prepare_cancel(ctx.ledger, ctx.billing, ctx.call, subscription, now=now, refund=refund)
-    confirm_and_submit(ctx, proposal)
+    confirm_and_submit(ctx, prepare_cancel(_request(ctx, subscription), now=now, refund=refund))
 
 
 @app.command()
@@ -454,11 +458,9 @@ def resume(
       seatctl subs resume design --max-spend 60.00 --yes
     """
     from seatctl.services.subscriptions.cancel_operation import prepare_resume
-    from seatctl.services.subscriptions.snapshot import ChangeOptions
 
-    options = ChangeOptions(max_spend, request_id)
-    proposal = prepare_resume(ctx.ledger, ctx.billing, ctx.call, subscription, options)
-    confirm_and_submit(ctx, proposal, max_spend)
+    change = _request(ctx, subscription, max_spend, request_id)
+    confirm_and_submit(ctx, prepare_resume(change), max_spend)
 
 
 @app.command()

@@ -166,7 +166,7 @@ def _say_what_the_policy_allows(
     if argv[1:3] not in (["subs", "set-seats"], ["subs", "change-plan"]):
         return
     try:
-        snapshot = read_running(ChangeRequest(ledger, billing(), call, argv[3], Action.ADD_SEATS, {}))
+        snapshot = read_running(ChangeRequest(ledger, billing(), call, argv[3], action=Action.ADD_SEATS))
         state = snapshot.state
         if argv[2] == "change-plan":
             subscription_changes.change_plan(

@@ -16,7 +16,7 @@ from seatctl.rules.desired_state import Changes, SubscriptionComparison, sentenc
 from seatctl.rules.purchases import amount_of, check_spend
 from seatctl.services.operations.submit import Proposal, submit_proposal
 from seatctl.services.subscriptions.change_operation import prepare_added_seats
-from seatctl.services.subscriptions.snapshot import ChangeOptions, TermPayload
+from seatctl.services.subscriptions.snapshot import ChangeRequest, TermPayload
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +97,8 @@ def _price_one(
     ledger: Ledger, billing: Billing, call: Call, compared: SubscriptionComparison
 ) -> SeatPurchase:
     """Price the missing seats of one subscription; once bought, they are reserved for the file's people."""
-    proposal = prepare_added_seats(
-        ledger, billing, call, compared.subscription.name, compared.to_buy, ChangeOptions()
-    )
+    change = ChangeRequest(ledger, billing, call, compared.subscription.name)
+    proposal = prepare_added_seats(change, compared.to_buy)
     request = proposal.request
     # A purchase that has begun already has no payload here: it keeps what it reserved then.
     if request is not None and isinstance(request.payload, TermPayload):

@@ -54,7 +54,6 @@ from seatctl.services.operations.submit import Proposal, charge_note
 from seatctl.services.subscriptions.finish import After, final_transaction
 from seatctl.services.subscriptions.proposal import change_proposal, repeated_proposal
 from seatctl.services.subscriptions.snapshot import (
-    ChangeOptions,
     ChangeRequest,
     SubscriptionSnapshot,
     read_snapshot,
@@ -166,21 +165,21 @@ def _unpaid(billing: Billing, mirror: StripeSubscription) -> list[StripeInvoice]
 # Changing ---------------------------------------------------------------------------------------------
 
 
-def prepare_billing(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, details: Details, options: ChangeOptions
-) -> Proposal:
+def prepare_billing(change: ChangeRequest, details: Details) -> Proposal:
     """Check a change of billing details. A new card pays the oldest unpaid invoice at once.
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger, `max_spend_exceeded`.
     """
-    requested: dict[str, JsonValue] = {
-        "email": details.email,
-        "name": details.name,
-        "address": dict(details.address),
-        "tax_ids": [[kind, value] for kind, value in details.tax_ids],
-        "payment_method": details.payment_method,
-    }
-    change = ChangeRequest(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION, requested, options)
+    change = change.asking(
+        {
+            "email": details.email,
+            "name": details.name,
+            "address": dict(details.address),
+            "tax_ids": [[kind, value] for kind, value in details.tax_ids],
+            "payment_method": details.payment_method,
+        }
+    )
+    billing = change.billing
     if (repetition := repeated_proposal(change)) is not None:
         return repetition
     snapshot = read_snapshot(change)
@@ -196,7 +195,7 @@ def prepare_billing(
         paid_invoice = next(charged, None)
     if paid_invoice is not None:
         due, currency = paid_invoice.amount_remaining, paid_invoice.currency
-    check_spend(due, currency, options.max_spend)
+    check_spend(due, currency, change.max_spend)
     # A declined card must not remove a card that the customer already has.
     listed = billing.every(endpoints.payment_methods(customer)) if details.payment_method else ()
     cards = tuple(str(card.get("id")) for card in listed)

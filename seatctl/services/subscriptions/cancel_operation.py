@@ -12,12 +12,11 @@ from datetime import datetime
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_preview, read_subscription
-from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
+from seatctl.billing.port import InvalidRequest, MissingInStripe, StripeJson
 from seatctl.errors import Code, JsonValue, NotAllowed, SeatctlError, StripeRefused, refuse
 from seatctl.ledger import subscriptions
-from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
-from seatctl.models.call import Call, format_time
+from seatctl.models.call import format_time
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import format_money
 from seatctl.models.plan import Renewal
@@ -55,7 +54,6 @@ from seatctl.services.subscriptions.refunds import (
     read_invoices,
 )
 from seatctl.services.subscriptions.snapshot import (
-    ChangeOptions,
     ChangeRequest,
     SubscriptionSnapshot,
     check_running,
@@ -105,15 +103,12 @@ class ResumePayload(SubscriptionPayload):
     """The latest invoice before the new period."""
 
 
-def prepare_cancel(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, *, now: bool, refund: bool
-) -> Proposal:
+def prepare_cancel(change: ChangeRequest, *, now: bool, refund: bool) -> Proposal:
     """Check a cancellation, and show what it gives back and until when the seats hold.
 
     Raises UnknownSubscription, RoleRequired, ForeignLedger, `nothing_to_give_back`, `not_refundable`.
     """
-    requested: dict[str, JsonValue] = {"cancel": "now" if now else "at_period_end", "refund": refund}
-    change = ChangeRequest(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION, requested)
+    change = change.asking({"cancel": "now" if now else "at_period_end", "refund": refund})
     if (repetition := repeated_proposal(change)) is not None:
         return repetition
     snapshot = read_snapshot(change)
@@ -127,17 +122,13 @@ def prepare_cancel(
     return _cancel_now(snapshot, refund=refund) if now else _cancel_at_end(snapshot)
 
 
-def prepare_resume(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, options: ChangeOptions
-) -> Proposal:
+def prepare_resume(change: ChangeRequest) -> Proposal:
     """Check taking back a cancellation at the end of the period, or ending a pause.
 
     Raises `ends_by_itself`, NotRunning. A subscription that Stripe has paused also raises `card_required` and
     `max_spend_exceeded`.
     """
-    change = ChangeRequest(
-        ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION, {"resume": True}, options
-    )
+    change = change.asking({"resume": True})
     if (repetition := repeated_proposal(change)) is not None:
         return repetition
     snapshot = read_snapshot(change)
@@ -206,7 +197,7 @@ def _restart(snapshot: SubscriptionSnapshot) -> Proposal:
         require_card(snapshot.billing, snapshot.mirror, snapshot.name)
     preview = read_preview(snapshot.preview({"resume_at": "now"}))
     check_tax(preview.tax_status, address_hint(snapshot.name))
-    check_spend(preview.amount_due, preview.currency, snapshot.change.options.max_spend)
+    check_spend(preview.amount_due, preview.currency, snapshot.change.max_spend)
     price = format_money(preview.amount_due, preview.currency)
     payload = ResumePayload(
         subscription=snapshot.subscription.id,

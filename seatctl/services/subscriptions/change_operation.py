@@ -13,12 +13,11 @@ from shlex import quote
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price, read_subscription
-from seatctl.billing.port import AuthenticationRequired, Billing, StripeJson, Write
+from seatctl.billing.port import AuthenticationRequired, StripeJson, Write
 from seatctl.errors import JsonValue, StripeRefused
 from seatctl.ledger import plans
 from seatctl.ledger.departures import ending_between
-from seatctl.ledger.ledger import Ledger
-from seatctl.models.call import Call, format_time
+from seatctl.models.call import format_time
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.plan import Increase
 from seatctl.models.report import counted
@@ -52,7 +51,6 @@ from seatctl.services.subscriptions.proposal import (
     unchanged_proposal,
 )
 from seatctl.services.subscriptions.snapshot import (
-    ChangeOptions,
     ChangeRequest,
     ItemGone,
     SubscriptionSnapshot,
@@ -87,24 +85,21 @@ class ChangePayload(TermPayload):
         return {"discounts": [*self.discounts]} if self.discounts else {}
 
 
-def prepare_added_seats(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, seats: int, options: ChangeOptions
-) -> Proposal:
+def prepare_added_seats(change: ChangeRequest, seats: int) -> Proposal:
     """Check and price `seats` more.
 
     Raises `addon_window_closed`, `pack_size`, `discount_not_allowed`, `card_required`, …
     """
-    requested: dict[str, JsonValue] = {"add_seats": seats, **options.requested}
-    change = ChangeRequest(ledger, billing, call, handle, Action.ADD_SEATS, requested, options)
+    change = change.asking({"add_seats": seats, **change.repeated_options}, Action.ADD_SEATS)
     return repeated_proposal(change) or _increase(read_running(change), seats)
 
 
 def _increase(snapshot: SubscriptionSnapshot, seats: int) -> Proposal:
-    state, options = snapshot.state, snapshot.change.options
+    state, change = snapshot.state, snapshot.change
     subscription_changes.require_collecting(state, snapshot.stripe_time)
-    subscription_changes.check_discount(state, snapshot.stripe_time, given=options.discount)
+    subscription_changes.check_discount(state, snapshot.stripe_time, given=change.discount)
     by_own_invoice = subscription_changes.bills_by_own_invoice(state)
-    if by_own_invoice and options.on_account:
+    if by_own_invoice and change.on_account:
         subscription_changes.check_addon_on_account(state, snapshot.stripe_time)
     target = subscription_changes.increase(state, seats, snapshot.stripe_time)
     check_added_seats(state, target, seats)
@@ -114,7 +109,7 @@ def _increase(snapshot: SubscriptionSnapshot, seats: int) -> Proposal:
 
         return prepare_addon(snapshot, target, seats, what, _list_price(snapshot))
     subscription_changes.check_added_on_account(
-        state, wanted=options.on_account, invoiced=snapshot.mirror.collection_method == "send_invoice"
+        state, wanted=change.on_account, invoiced=snapshot.mirror.collection_method == "send_invoice"
     )
     return prepare_change(snapshot, target, what)
 
@@ -130,21 +125,12 @@ def _list_price(snapshot: SubscriptionSnapshot) -> int:
     return plan.unit_amount if plan is not None and same_currency else snapshot.subscription.unit_amount
 
 
-def prepare_seat_total(
-    ledger: Ledger,
-    billing: Billing,
-    call: Call,
-    handle: str,
-    seats: int,
-    options: ChangeOptions,
-    leaving: Departures = NO_DEPARTURES,
-) -> Proposal:
+def prepare_seat_total(change: ChangeRequest, seats: int, leaving: Departures = NO_DEPARTURES) -> Proposal:
     """Check and price a total of `seats`; `leaving` are the users who lose their seats.
 
     Raises what an increase or a decrease raises, and `below_assigned`.
     """
-    requested: dict[str, JsonValue] = {"set_seats": seats, "leaving": [*leaving.requested]}
-    change = ChangeRequest(ledger, billing, call, handle, Action.ADD_SEATS, requested, options)
+    change = change.asking({"set_seats": seats, "leaving": [*leaving.requested]}, Action.ADD_SEATS)
     if (repetition := repeated_proposal(change)) is not None:
         return repetition
     snapshot = read_running(change)
@@ -160,33 +146,25 @@ def prepare_seat_total(
     check_quantity(state.next.plan, state.upcoming, seats, use=command)
     leaving_users = {*leaving.users}
     if target.now == state.now:
-        with ledger.reading() as reader:  # some seats end before the renewal anyway
+        with change.ledger.reading() as reader:  # some seats end before the renewal anyway
             end = format_time(state.term_end)
-            leaving_users |= {*ending_between(reader, snapshot.subscription.id, format_time(call.now), end)}
+            leaving_users |= {
+                *ending_between(reader, snapshot.subscription.id, format_time(change.call.now), end)
+            }
     subscription_changes.check_room(state, seats, len(leaving_users))
     what = f"{state.name} from {state.now.seats} to {seats} seats {_when(state, target)}"
     return prepare_change(snapshot, target, what, leaving)
 
 
-def prepare_plan_change(
-    ledger: Ledger,
-    billing: Billing,
-    call: Call,
-    handle: str,
-    slug: str,
-    options: ChangeOptions,
-    *,
-    at_renewal: bool,
-) -> Proposal:
+def prepare_plan_change(change: ChangeRequest, slug: str, *, at_renewal: bool) -> Proposal:
     """Check and price another plan. Raises `plan_locked`, `interval_change`, `pack_size`, …"""
-    requested: dict[str, JsonValue] = {"change_plan": slug, "at_renewal": at_renewal, **options.requested}
-    change = ChangeRequest(ledger, billing, call, handle, Action.MANAGE_SUBSCRIPTION, requested, options)
+    change = change.asking({"change_plan": slug, "at_renewal": at_renewal, **change.repeated_options})
     if (repetition := repeated_proposal(change)) is not None:
         return repetition
     snapshot = read_running(change)
     state = snapshot.state
-    subscription_changes.check_discount(state, snapshot.stripe_time, given=options.discount)
-    with ledger.reading() as reader:
+    subscription_changes.check_discount(state, snapshot.stripe_time, given=change.discount)
+    with change.ledger.reading() as reader:
         plan = sellable(plans.find(reader, slug))
     if plan.slug == state.next.plan and (at_renewal or plan.slug == state.now.plan):
         return _unchanged(snapshot)
@@ -237,7 +215,7 @@ def prepare_change(
 
     `what` says it after "change"; `agreed` are the policies of a plan change.
     """
-    state, billing, options = snapshot.state, snapshot.billing, snapshot.change.options
+    state, billing, change = snapshot.state, snapshot.billing, snapshot.change
     is_billed = target.now != state.now
     at_once = state.policy.increase is not Increase.PRORATE_NEXT_INVOICE
     behavior = "always_invoice" if at_once else "create_prorations"
@@ -253,13 +231,13 @@ def prepare_change(
             )
         require_true_credit(snapshot, "this would be prorated")
     discounts = discount_forms(
-        find_discounts(billing, options.promo, options.coupon), snapshot.mirror.discounts
+        find_discounts(billing, change.promo, change.coupon), snapshot.mirror.discounts
     )
     proration = Proration(behavior, proration_date) if is_billed else None
     previews = ChangePreviews(snapshot, target, proration, discounts)
     costs = previews.due_now()
     due = costs.now
-    check_spend(due, snapshot.currency, options.max_spend)
+    check_spend(due, snapshot.currency, change.max_spend)
     on_account = snapshot.mirror.collection_method == "send_invoice"
     if due and not on_account:
         can_be_charged(billing, snapshot.mirror, state.name)

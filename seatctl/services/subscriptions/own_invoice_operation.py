@@ -12,12 +12,11 @@ from datetime import datetime
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price, read_subscription
-from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, StripeJson
+from seatctl.billing.port import InvalidRequest, MissingInStripe, StripeJson
 from seatctl.billing.previews import RECURRING, read_pending_amount, read_preview_without_pending
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger import plans
-from seatctl.ledger.ledger import Ledger
-from seatctl.models.call import Call, format_time
+from seatctl.models.call import format_time
 from seatctl.models.money import format_money, step
 from seatctl.models.plan import Increase, Interval, Plan, Policy
 from seatctl.models.report import counted
@@ -63,7 +62,6 @@ from seatctl.services.subscriptions.proposal import (
     spend_limit,
 )
 from seatctl.services.subscriptions.snapshot import (
-    ChangeOptions,
     ChangeRequest,
     ItemGone,
     SubscriptionSnapshot,
@@ -112,9 +110,9 @@ def prepare_addon(
 
     Raises `max_spend_exceeded`, `no_unit_price`, `card_required`.
     """
-    state, options = snapshot.state, snapshot.change.options
+    state, change = snapshot.state, snapshot.change
     line = _line(snapshot, seats, list_price)
-    discounts = discount_forms(find_discounts(snapshot.billing, options.promo, options.coupon))
+    discounts = discount_forms(find_discounts(snapshot.billing, change.promo, change.coupon))
     draft = _own_invoice_of(
         snapshot,
         snapshot.item.price.product_id,
@@ -122,14 +120,14 @@ def prepare_addon(
         line.quantity,
         f"{counted(seats, 'added seat')} of {snapshot.name} until {state.current_end:%Y-%m-%d}",
         discounts,
-        _DUE_DAYS if options.on_account else None,
+        _DUE_DAYS if change.on_account else None,
         line.covers_from,
         state.current_end,
     )
-    if not options.on_account:
+    if not change.on_account:
         require_card(snapshot.billing, snapshot.mirror, snapshot.name)
     own_invoice, preview = _price_own_invoice(snapshot, draft)
-    check_spend(preview.amount_due, snapshot.currency, options.max_spend)
+    check_spend(preview.amount_due, snapshot.currency, change.max_spend)
     payload = AddonPayload(
         **term_fields(snapshot, target),
         own_invoice=own_invoice,
@@ -144,7 +142,7 @@ def prepare_addon(
         payload,
         f"Change {what}?",
         carried_over=preview.carried_over,
-        on_account=options.on_account,
+        on_account=change.on_account,
     )
 
 
@@ -244,9 +242,7 @@ class RenewPayload(TermPayload):
     """What Stripe's metadata said about the subscription."""
 
 
-def prepare_renewal(
-    ledger: Ledger, billing: Billing, call: Call, handle: str, renewal: RenewalOptions, options: ChangeOptions
-) -> Proposal:
+def prepare_renewal(change: ChangeRequest, renewal: RenewalOptions) -> Proposal:
     """Check and price the next term.
 
     Raises `renews_by_itself`, `already_renewed`, `not_in_renewal_window`, `pack_size`.
@@ -258,14 +254,14 @@ def prepare_renewal(
         "due_days": renewal.due_days,
         "discounts": [list(pair) for pair in renewal.discounts],
     }
-    change = ChangeRequest(ledger, billing, call, handle, Action.ADD_SEATS, requested, options)
+    change = change.asking(requested, Action.ADD_SEATS)
     if (repetition := repeated_proposal(change)) is not None:
         return repetition
     snapshot = read_running(change)
     require_unshared(snapshot, "renewing it")
     state = snapshot.state
     subscription_changes.check_renewal(state, snapshot.stripe_time)
-    with ledger.reading() as reader:
+    with change.ledger.reading() as reader:
         plan = sellable(plans.find(reader, renewal.plan or state.now.plan))
     subscription_changes.check_currency(state, plan, snapshot.item.price.currency)
     subscription_changes.check_next_term(state, plan)
@@ -275,7 +271,7 @@ def prepare_renewal(
     if renewal.due_days is not None:
         subscription_changes.check_on_account(plan.policy, state.name)
     else:
-        require_card(billing, snapshot.mirror, snapshot.name)
+        require_card(snapshot.billing, snapshot.mirror, snapshot.name)
     subscription_changes.check_room(state, seats, len(renewal.leaving.users))
     target = Target(state.now, TermContent(plan.price_id, plan.slug, seats))
     end = _new_end(snapshot, plan)
@@ -296,7 +292,7 @@ def prepare_renewal(
     if waiting:  # the limit covers both invoices; our own may not exceed what is shown here
         own_invoice = replace(own_invoice, max_spend=None)
     due = preview.amount_due + waiting
-    check_spend(due, plan.currency, options.max_spend)
+    check_spend(due, plan.currency, change.max_spend)
     what = f"{state.name} with {counted(seats, 'seat')} of {plan.slug} until {end:%Y-%m-%d}"
     if waiting:
         what += f", with {format_money(waiting, plan.currency)} that waited for its next invoice"

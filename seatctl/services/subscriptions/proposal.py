@@ -172,10 +172,10 @@ def repeated_proposal(change: ChangeRequest) -> Proposal | None:
 
     Raises `max_spend_exceeded` if this request has a lower limit than the earlier operation charges.
     """
-    requested, options = change.requested, change.options
+    requested = change.requested
     with change.ledger.reading() as reader:
         subscription = find_subscription(reader, change)
-        same = OperationRequest("", requested, None, subscription.id, request_id=options.request_id)
+        same = OperationRequest("", requested, None, subscription.id, request_id=change.request_id)
         known = reversed(earlier_operations(reader, same))  # first the unfinished one, of whatever kind
     repeated = (
         operation
@@ -198,7 +198,7 @@ def repeated_proposal(change: ChangeRequest) -> Proposal | None:
     if earlier.state is OperationState.DONE:
         return replace(proposal, summary=f"run {run} has already done this: {payload.summary}")
     due, currency = payload.due_now, subscription.currency
-    check_spend(due, currency, options.max_spend)
+    check_spend(due, currency, change.max_spend)
     amount = format_money(due, currency)
     return replace(
         proposal,
@@ -229,7 +229,7 @@ def change_proposal(
             change.requested,
             payload,
             snapshot.subscription.id,
-            request_id=change.options.request_id,
+            request_id=change.request_id,
         ),
         row,
         payload.summary,
@@ -289,5 +289,5 @@ def priced_proposal(
 
 def spend_limit(snapshot: SubscriptionSnapshot) -> int | None:
     """Return `--max-spend` in minor units, None if not given. Raises `bad_amount`."""
-    limit = snapshot.change.options.max_spend
+    limit = snapshot.change.max_spend
     return None if limit is None else amount_of(limit, snapshot.currency)

@@ -34,14 +34,22 @@ from seatctl.services.users.permissions import allow
 
 
 @dataclass(frozen=True, slots=True)
-class ChangeOptions:
-    """The options that all changes of a subscription have."""
+class ChangeRequest:
+    """A request to change a subscription: the means to decide on it, and the options of all changes."""
 
+    ledger: Ledger
+    billing: Billing
+    call: Call
+    handle: str
     max_spend: str | None = None
     request_id: str | None = None
     promo: str | None = None
     coupon: str | None = None
     on_account: bool = False
+    requested: dict[str, JsonValue] = field(default_factory=dict)
+    """What was asked for, in the command's words: another request repeats it if it asks for the same."""
+    action: Action = Action.MANAGE_SUBSCRIPTION
+    """What the actor must be allowed to do."""
 
     @property
     def discount(self) -> bool:
@@ -49,26 +57,17 @@ class ChangeOptions:
         return bool(self.promo or self.coupon)
 
     @property
-    def requested(self) -> dict[str, JsonValue]:
+    def repeated_options(self) -> dict[str, JsonValue]:
         """The options that a repetition of the request must have too."""
         # `on_account` too: a request for an invoice must not be answered with a charge to the card.
         given = {"promo": self.promo, "coupon": self.coupon, "on_account": self.on_account}
         return {name: value for name, value in given.items() if value}
 
-
-@dataclass(frozen=True, slots=True)
-class ChangeRequest:
-    """A request to change a subscription, and the means to decide on it."""
-
-    ledger: Ledger
-    billing: Billing
-    call: Call
-    handle: str
-    action: Action
-    """What the actor must be allowed to do."""
-    requested: dict[str, JsonValue]
-    """What was asked for, in the command's words: another request repeats it if it asks for the same."""
-    options: ChangeOptions = ChangeOptions()
+    def asking(
+        self, requested: dict[str, JsonValue], action: Action = Action.MANAGE_SUBSCRIPTION
+    ) -> ChangeRequest:
+        """Return the request with what it asks for."""
+        return replace(self, requested=requested, action=action)
 
 
 @dataclass(frozen=True, slots=True)
