@@ -119,10 +119,6 @@ class NothingLeftInStripe(Exception):
         self.error = error
 
 
-def _nothing_to_undo() -> None:
-    """The undo of a first step."""
-
-
 @dataclass(frozen=True, slots=True)
 class OperationRun(Generic[P_co]):
     """An operation while its handler runs: the payload, and the means to take steps."""
@@ -270,7 +266,7 @@ class OperationRun(Generic[P_co]):
         name: str,
         write: Write,
         find: Find,
-        undo: Callable[[], None] = _nothing_to_undo,
+        undo: Callable[[], None] = lambda: None,
         but: tuple[type[StripeRefused], ...] = (),
     ) -> StripeJson:
         """Like `step`; if it is refused, the operation ends as failed after `undo` has cleaned up.

@@ -63,10 +63,6 @@ Guard = Callable[[Reader], None]
 """Raises if another process has meanwhile done what forbids the change."""
 
 
-def always_allowed(_: Reader) -> None:
-    """The guard of a change that nothing done meanwhile forbids."""
-
-
 @dataclass(frozen=True, slots=True)
 class Proposal:
     """A change that may be made: checked, and priced by Stripe if it costs something."""
@@ -94,7 +90,7 @@ class Proposal:
     """The `result` of the row, in a dry run as in the real run."""
     report_columns: tuple[str, ...] = ()
     """The columns of the real run's report; empty: those of its operation."""
-    guard: Guard = always_allowed
+    guard: Guard = lambda _: None
     undo: str | None = None
     """The command that takes the change back, if there is one."""
     unchanged: bool = False

@@ -97,7 +97,9 @@ def prepare_added_seats(change: ChangeRequest, seats: int) -> Proposal:
 def _increase(snapshot: SubscriptionSnapshot, seats: int) -> Proposal:
     state, change = snapshot.state, snapshot.change
     subscription_changes.require_collecting(state, snapshot.stripe_time)
-    subscription_changes.check_discount(state, snapshot.stripe_time, given=change.discount)
+    subscription_changes.check_discount(
+        state, snapshot.stripe_time, given=bool(change.promo or change.coupon)
+    )
     by_own_invoice = subscription_changes.bills_by_own_invoice(state)
     if by_own_invoice and change.on_account:
         subscription_changes.check_addon_on_account(state, snapshot.stripe_time)
@@ -163,7 +165,9 @@ def prepare_plan_change(change: ChangeRequest, slug: str, *, at_renewal: bool) -
         return repetition
     snapshot = read_running(change)
     state = snapshot.state
-    subscription_changes.check_discount(state, snapshot.stripe_time, given=change.discount)
+    subscription_changes.check_discount(
+        state, snapshot.stripe_time, given=bool(change.promo or change.coupon)
+    )
     with change.ledger.reading() as reader:
         plan = sellable(plans.find(reader, slug))
     if plan.slug == state.next.plan and (at_renewal or plan.slug == state.now.plan):
@@ -261,21 +265,18 @@ def prepare_change(
         on_account=on_account,
         due_now=due,
         agreed=agreed.metadata if agreed is not None else cleared_policy(state.policy, state.upcoming),
-        leaving=leaving.users,
-        not_seated=leaving.not_seated,
-        summary=f"changed {what}{leaving.remark}",
+        summary=f"changed {what}",
         warnings=warnings,
     )
-    proposal = priced_proposal(
+    return priced_proposal(
         snapshot,
         payload,
         f"Change {what}?",
-        notes=leaving.notes,
+        leaving,
         next_invoice=next_invoice,
         carried_over=costs.carried_over,
         on_account=on_account,
     )
-    return replace(proposal, row={**proposal.row, **leaving.row_fields})
 
 
 def _run(running: OperationRun[ChangePayload]) -> Apply:

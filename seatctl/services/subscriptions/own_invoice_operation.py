@@ -93,11 +93,14 @@ class AddonPayload(TermPayload):
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """The one line of the invoice for added seats, and the start of the time that it pays for."""
+    """The one line of an invoice of our own, in minor units, and the time that it pays for."""
 
+    product: str
     unit_amount: int
     quantity: int
+    description: str
     covers_from: datetime
+    covers_until: datetime
 
 
 def prepare_addon(
@@ -113,17 +116,7 @@ def prepare_addon(
     state, change = snapshot.state, snapshot.change
     line = _line(snapshot, seats, list_price)
     discounts = discount_forms(find_discounts(snapshot.billing, change.promo, change.coupon))
-    draft = _own_invoice_of(
-        snapshot,
-        snapshot.item.price.product_id,
-        line.unit_amount,
-        line.quantity,
-        f"{counted(seats, 'added seat')} of {snapshot.name} until {state.current_end:%Y-%m-%d}",
-        discounts,
-        _DUE_DAYS if change.on_account else None,
-        line.covers_from,
-        state.current_end,
-    )
+    draft = _own_invoice_of(snapshot, line, discounts, _DUE_DAYS if change.on_account else None)
     if not change.on_account:
         require_card(snapshot.billing, snapshot.mirror, snapshot.name)
     own_invoice, preview = _price_own_invoice(snapshot, draft)
@@ -153,17 +146,18 @@ def _line(snapshot: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
     running = upcoming if state.now.price_id == snapshot.item.price.id else subscription.unit_amount
     if state.policy.increase is Increase.FULL_PRICE:
         unit_amount = upcoming if state.renewed else running
+        unit_amount, quantity = unit_amount if state.policy.lock_price else list_price, seats
         covers_from = state.term_end if state.renewed else state.term_start
-        return _Line(unit_amount if state.policy.lock_price else list_price, seats, covers_from)
-    rest_of_term = remaining_charge(
-        running * seats,
-        state.term_start,
-        state.term_end,
-        snapshot.stripe_time,
-        step(subscription.currency),
-        state.ends_at,
-    )
-    return _Line(rest_of_term + (upcoming * seats if state.renewed else 0), 1, snapshot.stripe_time)
+    else:
+        covers_from, quantity = snapshot.stripe_time, 1
+        step_of_price = step(subscription.currency)
+        unit_amount = remaining_charge(
+            running * seats, state.term_start, state.term_end, covers_from, step_of_price, state.ends_at
+        )
+        unit_amount += upcoming * seats if state.renewed else 0
+    what = f"{counted(seats, 'added seat')} of {state.name} until {state.current_end:%Y-%m-%d}"
+    product = snapshot.item.price.product_id
+    return _Line(product, unit_amount, quantity, what, covers_from, state.current_end)
 
 
 def _add_seats(running: OperationRun[AddonPayload]) -> Apply:
@@ -276,17 +270,9 @@ def prepare_renewal(change: ChangeRequest, renewal: RenewalOptions) -> Proposal:
     target = Target(state.now, TermContent(plan.price_id, plan.slug, seats))
     end = _new_end(snapshot, plan)
     discounts = discount_forms(renewal.discounts)
-    draft = _own_invoice_of(
-        snapshot,
-        plan.product_id,
-        plan.unit_amount,
-        seats,
-        f"{counted(seats, 'seat')} of {plan.name} from {state.term_end:%Y-%m-%d}",
-        discounts,
-        renewal.due_days,
-        state.term_end,
-        end,
-    )
+    description = f"{counted(seats, 'seat')} of {plan.name} from {state.term_end:%Y-%m-%d}"
+    line = _Line(plan.product_id, plan.unit_amount, seats, description, state.term_end, end)
+    draft = _own_invoice_of(snapshot, line, discounts, renewal.due_days)
     own_invoice, preview = _price_own_invoice(snapshot, draft)
     waiting = _waiting_total(snapshot, target.next, int(end.timestamp()))
     if waiting:  # the limit covers both invoices; our own may not exceed what is shown here
@@ -304,21 +290,18 @@ def prepare_renewal(change: ChangeRequest, renewal: RenewalOptions) -> Proposal:
         new_end=int(end.timestamp()),
         agreed=TermPolicies(state.policy, plan.policy).metadata,
         metadata=dict(metadata_of(snapshot.mirror, snapshot.item)),
-        leaving=renewal.leaving.users,
-        not_seated=renewal.leaving.not_seated,
-        summary=f"renewed {what}{renewal.leaving.remark}",
+        summary=f"renewed {what}",
         warnings=unused_discount_warning(len(discounts), preview.discounts, preview.total),
     )
     proposal = priced_proposal(
         snapshot,
         payload,
         f"Renew {what}?",
-        notes=renewal.leaving.notes,
+        renewal.leaving,
         carried_over=preview.carried_over,
         on_account=renewal.due_days is not None,
     )
-    row = {**proposal.row, "ends_at": format_time(end), **renewal.leaving.row_fields}
-    return replace(proposal, row=row)
+    return replace(proposal, row={**proposal.row, "ends_at": format_time(end)})
 
 
 def _waiting_total(snapshot: SubscriptionSnapshot, content: TermContent, new_end: int) -> int:
@@ -432,31 +415,23 @@ def _term_metadata(payload: RenewPayload, invoice: str) -> dict[str, JsonValue]:
 
 
 def _own_invoice_of(
-    snapshot: SubscriptionSnapshot,
-    product: str,
-    unit_amount: int,
-    quantity: int,
-    description: str,
-    discounts: list[JsonValue],
-    due_days: int | None,
-    covers_from: datetime,
-    covers_until: datetime,
+    snapshot: SubscriptionSnapshot, line: _Line, discounts: list[JsonValue], due_days: int | None
 ) -> OwnInvoice:
     """Return an invoice of our own: its customer, card, currency and tax are those of the subscription."""
     return OwnInvoice(
         customer=snapshot.mirror.customer_id,
         stripe_subscription=snapshot.mirror.id,
         payment_method=snapshot.mirror.default_payment_method,
-        product=product,
+        product=line.product,
         currency=snapshot.currency,
-        unit_amount=unit_amount,
-        quantity=quantity,
-        description=description,
+        unit_amount=line.unit_amount,
+        quantity=line.quantity,
+        description=line.description,
         discounts=discounts or "",
         max_spend=spend_limit(snapshot),
         due_days=due_days,
-        covers_from=format_time(covers_from),
-        covers_until=format_time(covers_until),
+        covers_from=format_time(line.covers_from),
+        covers_until=format_time(line.covers_until),
         tax_behavior=snapshot.item.price.tax_behavior,
         automatic_tax=snapshot.mirror.automatic_tax,
         tax_rates=snapshot.item.tax_rates or snapshot.mirror.tax_rates,

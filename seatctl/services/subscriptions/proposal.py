@@ -247,13 +247,16 @@ def priced_proposal(
     snapshot: SubscriptionSnapshot,
     payload: TermPayload,
     question: str,
+    leaving: Departures = NO_DEPARTURES,
     *,
-    notes: tuple[str, ...] = (),
     next_invoice: int | None = None,
     carried_over: int = 0,
     on_account: bool = False,
 ) -> Proposal:
-    """Propose a change with its price now and on the next invoice, in minor units, and with its effect."""
+    """Propose a change with its price now and on the next invoice, in minor units, and with its effect.
+
+    `leaving` are the users who lose their seats.
+    """
     state, currency, due = snapshot.state, snapshot.currency, payload.due_now
     row: dict[str, JsonValue] = {
         **content_row(snapshot),
@@ -267,6 +270,7 @@ def priced_proposal(
         "next_invoice": next_invoice,
         "renews_at": None if state.ends else format_time(state.period_end),
         "ends_at": None if state.ends_at is None else format_time(state.ends_at),
+        **leaving.row_fields,
     }
     remarks: list[str] = []
     if state.ends_early and state.ends_at is not None:
@@ -276,11 +280,13 @@ def priced_proposal(
     reverse = reverse_command(state, payload.now) if payload.now != state.now else end_command(state.name)
     payload = replace(
         payload,
-        summary="; ".join((payload.summary, *remarks)),
+        summary="; ".join((f"{payload.summary}{leaving.remark}", *remarks)),
+        leaving=leaving.users,
+        not_seated=leaving.not_seated,
         shown=ShownCharge(due, currency, reverse, spend_limit(snapshot)),
     )
     told = (
-        *notes,
+        *leaving.notes,
         *(f"{remark[0].upper()}{remark[1:]}." for remark in remarks),
         charge_note(due, currency, on_account=on_account),
     )

@@ -52,11 +52,6 @@ class ChangeRequest:
     """What the actor must be allowed to do."""
 
     @property
-    def discount(self) -> bool:
-        """Whether a discount is requested."""
-        return bool(self.promo or self.coupon)
-
-    @property
     def repeated_options(self) -> dict[str, JsonValue]:
         """The options that a repetition of the request must have too."""
         # `on_account` too: a request for an invoice must not be answered with a charge to the card.
@@ -350,12 +345,6 @@ def policy_of(mirror: StripeSubscription, item: StripeItem, subscription: Subscr
         return subscription.policy
 
 
-def _price(reader: Reader, price_id: str) -> StripePrice | None:
-    """Return a price from the mirror, None if unknown. While a change waits, it is not the item's price."""
-    mirrored = stripe_objects.get(reader, price_id)
-    return None if mirrored is None or mirrored.kind is not Kind.PRICE else read_price(mirrored.data)
-
-
 def plan_of(reader: Reader, handle: str) -> Plan | None:
     """Return a plan by its name or its Stripe product, None if the ledger has none."""
     try:
@@ -374,7 +363,10 @@ def mirror_update(
     """Return the update that `ledger.mirror.refresh` stores."""
     plan = plan_of(reader, state.now.plan)
     plan_id = subscription.plan_id if plan is None else plan.id
-    price = item.price if state.now.price_id == item.price.id else _price(reader, state.now.price_id)
+    price: StripePrice | None = item.price
+    if state.now.price_id != item.price.id:  # a change waits; its price may be unknown
+        mirrored = stripe_objects.get(reader, state.now.price_id)
+        price = None if mirrored is None or mirrored.kind is not Kind.PRICE else read_price(mirrored.data)
     amount = subscription.unit_amount if price is None or price.unit_amount is None else price.unit_amount
     agreed = policy_of(mirror, item, subscription) is not None
     return MirrorUpdate(mirror, item, state, plan_id, amount, state.policy if agreed else None)
