@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import KW_ONLY, dataclass, field
 
 from seatctl.sandbox.objects import Obj
 
 
+@dataclass(eq=False)
 class ApiError(Exception):
     """A refusal in Stripe's words.
 
@@ -18,31 +20,20 @@ class ApiError(Exception):
     If `is_stored`, the answer is stored for the idempotency key; refusals of malformed parameters are not.
     """
 
-    def __init__(
-        self,
-        status: int,
-        message: str,
-        *,
-        code: str | None = None,
-        param: str | None = None,
-        kind: str = "invalid_request_error",
-        extra: Obj | None = None,
-        doc_url: bool = True,
-        logged: bool = True,
-        keeps_changes: bool = False,
-        is_stored: bool = True,
-    ) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
-        self.code = code
-        self.param = param
-        self.kind = kind
-        self.extra = extra or {}
-        self.doc_url = doc_url
-        self.logged = logged
-        self.keeps_changes = keeps_changes
-        self.is_stored = is_stored
+    status: int
+    message: str
+    _: KW_ONLY
+    code: str | None = None
+    param: str | None = None
+    kind: str = "invalid_request_error"
+    extra: Obj = field(default_factory=dict)
+    doc_url: bool = True
+    logged: bool = True
+    keeps_changes: bool = False
+    is_stored: bool = True
+
+    def __str__(self) -> str:
+        return self.message
 
     def body(self, request_id: str) -> Obj:
         """Return the JSON body of the answer."""

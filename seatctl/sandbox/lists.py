@@ -52,7 +52,7 @@ def page_of(
         oldest_first=oldest_first != backwards,
     )
     matching = (
-        obj for obj in objects if matches(obj, params, filters) and (is_match is None or is_match(obj))
+        obj for obj in objects if _matches(obj, params, filters) and (is_match is None or is_match(obj))
     )
     rows = list(islice(matching, limit + 1))
     shown = rows[:limit]
@@ -101,7 +101,7 @@ def in_range(moment: int | None, value: Any) -> bool:
     return (first is None or moment >= first) and (last is None or moment <= last)
 
 
-def matches(obj: Obj, params: Obj, filters: Sequence[str]) -> bool:
+def _matches(obj: Obj, params: Obj, filters: Sequence[str]) -> bool:
     """Whether the object's fields match the parameters that `filters` name, as far as those were sent."""
     for text in filters:
         name, _, path = text.lstrip("!~").partition("=")

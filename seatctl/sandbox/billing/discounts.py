@@ -59,17 +59,19 @@ def _create(session: Session, entry: Obj, customer: str, param: str, holder: dic
 
 
 def _check_promotion(session: Session, code: Obj, customer: str) -> None:
-    used_up = code["max_redemptions"] is not None and code["times_redeemed"] >= code["max_redemptions"]
-    expired = code["expires_at"] is not None and code["expires_at"] <= session.now
-    if not code["active"] or used_up or expired or code["customer"] not in (None, customer):
+    is_over = _is_used_up_or_over(session, code, "expires_at")
+    if not code["active"] or is_over or code["customer"] not in (None, customer):
         raise invalid("This promotion code cannot be redeemed because it is not active.", "promotion_code")
 
 
 def _check_coupon(session: Session, coupon: Obj) -> None:
-    used_up = coupon["max_redemptions"] is not None and coupon["times_redeemed"] >= coupon["max_redemptions"]
-    expired = coupon["redeem_by"] is not None and coupon["redeem_by"] <= session.now
-    if used_up or expired:
+    if _is_used_up_or_over(session, coupon, "redeem_by"):
         raise invalid(f"Coupon {coupon['id']} is used up or expired and cannot be applied.", "coupon")
+
+
+def _is_used_up_or_over(session: Session, obj: Obj, end: str) -> bool:
+    used_up = obj["max_redemptions"] is not None and obj["times_redeemed"] >= obj["max_redemptions"]
+    return used_up or (obj[end] is not None and obj[end] <= session.now)
 
 
 def running_terms(session: Session, ids: list[str], currency: str | None = None) -> list[tuple[str, Obj]]:

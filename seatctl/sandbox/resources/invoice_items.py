@@ -138,8 +138,8 @@ def _amount(params: Obj, price: Obj | None, quantity: int) -> int:
 def _pricing_of_amount(params: Obj) -> Any:
     decimal = params.get("unit_amount_decimal", params.get("amount"))
     # Without a price, Stripe makes a one-off price and product; the sandbox makes only their ids.
-    details = {"price": new_id("price"), "product": f"prod_{token(14)}"}
-    return {"price_details": details, "type": "price_details", "unit_amount_decimal": str(decimal)}
+    price = {"id": new_id("price"), "product": f"prod_{token(14)}"}
+    return pricing_of(price, unit=str(decimal))
 
 
 def items_to_add(
