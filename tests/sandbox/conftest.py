@@ -1,16 +1,13 @@
 """Fixtures of the sandbox's tests: calls in one line, answers as dicts, a clock that moves."""
 
-import http.client
 import json
-import threading
 from urllib.parse import urlencode
 
 import pytest
 
 from seatctl.sandbox.api import control
-from seatctl.sandbox.api.server import SandboxServer
 from seatctl.sandbox.api.twin import Twin
-from tests.sandbox.replay import flat, recordings
+from tests.sandbox.replay import flat, recordings, request, serving
 
 DAY = 86400
 
@@ -27,7 +24,10 @@ class Sandbox:
         url = f"{path}?{encoded}" if method != "POST" and encoded else path
         sent = {"Authorization": "Bearer sk_test_story"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        answer = self.twin.handle(method, url, sent, encoded if method == "POST" else None)
+        return self.exchange(method, url, sent, encoded if method == "POST" else None)
+
+    def exchange(self, *call):
+        answer = self.twin.handle(*call)
         return answer.status, json.loads(answer.body), answer.headers
 
     def card(self, token="tok_visa"):
@@ -114,6 +114,15 @@ class Sandbox:
         latest = self.get(f"subscriptions/{subscription}")["latest_invoice"]
         return self.get(f"invoices/{latest}")
 
+    def everything(self, path, params=None):
+        """Return the entries of all pages of a list."""
+        entries, has_more, after = [], True, {}
+        while has_more:
+            page = self.get(path, {"limit": 100, **(params or {}), **after})
+            entries, has_more = entries + page["data"], page["has_more"]
+            after = {"starting_after": entries[-1]["id"]} if entries else {}
+        return entries
+
     def events(self):
         return [event["type"] for event in reversed(self.get("events", {"limit": 100})["data"])]
 
@@ -133,6 +142,19 @@ def stripe(tmp_path):
 
 
 @pytest.fixture
+def customer(stripe):
+    """A customer whose card is the default."""
+    identifier = stripe.post("customers", {"email": "pay@example.com"})["id"]
+    stripe.replace_card(identifier, stripe.card())
+    return identifier
+
+
+@pytest.fixture
+def product(stripe):
+    return stripe.post("products", {"name": "Pro"})["id"]
+
+
+@pytest.fixture
 def draft(stripe):
     """A draft of 25.00 USD for a customer with a card."""
     return stripe.draft(stripe.customer())
@@ -144,26 +166,13 @@ class Served(Sandbox):
     def __init__(self, server):
         self.server = server
 
-    def send(self, method, path, params=None, **headers):
-        encoded = urlencode(list(flat(params or {})))
-        url = f"{path}?{encoded}" if method != "POST" and encoded else path
-        sent = {"Authorization": "Bearer sk_test_wire", "Content-Type": "application/x-www-form-urlencoded"}
-        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.port, timeout=30)
-        connection.request(method, url, body=encoded if method == "POST" else None, headers=sent)
-        answer = connection.getresponse()
-        body = json.loads(answer.read())
-        connection.close()
-        return answer.status, body, answer.headers
+    def exchange(self, *call):
+        return request(self.server, *call)
 
 
 @pytest.fixture
 def wire(tmp_path):
-    server = SandboxServer(tmp_path / "served.db", port=0, empty=True)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    served = Served(server)
-    served.at(1790000000)
-    yield served
-    server.stop()
-    thread.join(10)
+    with serving(tmp_path / "served.db", empty=True) as server:
+        served = Served(server)
+        served.at(1790000000)
+        yield served

@@ -1,13 +1,17 @@
 """Replays a recording of the real Stripe against the sandbox and compares every recorded fact."""
 
+import http.client
 import json
 import re
+import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 
+from seatctl.sandbox.api.server import SandboxServer
 from tests.sandbox.relations import MISSING, SENTENCES, at_path, evaluate, holds, is_expression
 
 FOLDER = Path(__file__).parents[3] / "shared" / "stripe-recordings"
@@ -167,6 +171,35 @@ class Replay:
             except (LookupError, TypeError, StopIteration) as error:
                 wrong.append(f"cannot be checked: {text} ({error!r})")
         return wrong
+
+
+@contextmanager
+def serving(path, **options):
+    """Serve a sandbox file while the block runs; yields the server."""
+    server = SandboxServer(path, port=0, **options)
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.stop()
+        thread.join(10)
+
+
+def request(server, method, url, headers, form=None):
+    """Send a request to a served sandbox. Return status, body and headers."""
+    kind = {"Content-Type": "application/x-www-form-urlencoded"} if form is not None else {}
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    connection.request(method, url, body=form, headers={**headers, **kind})
+    answer = connection.getresponse()
+    body = json.loads(answer.read())
+    connection.close()
+    return answer.status, body, answer.headers
+
+
+def over_http(server):
+    """Return a `send` that calls a served sandbox."""
+    return lambda *args: request(server, *args)[:2]
 
 
 def in_process(twin):

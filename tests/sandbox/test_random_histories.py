@@ -9,21 +9,11 @@ import pytest
 DAY = 86400
 
 
-def everything(stripe, path, params=None):
-    """Return all pages of a list."""
-    entries, has_more, after = [], True, {}
-    while has_more:
-        page = stripe.get(path, {"limit": 100, **(params or {}), **after})
-        entries, has_more = entries + page["data"], page["has_more"]
-        after = {"starting_after": entries[-1]["id"]} if entries else {}
-    return entries
-
-
 def billed(stripe):
     """Return every amount on an invoice or waiting for one, less the discounts."""
-    amounts = [item["amount"] for item in everything(stripe, "invoiceitems", {"pending": True})]
-    for invoice in everything(stripe, "invoices"):
-        for line in everything(stripe, f"invoices/{invoice['id']}/lines"):
+    amounts = [item["amount"] for item in stripe.everything("invoiceitems", {"pending": True})]
+    for invoice in stripe.everything("invoices"):
+        for line in stripe.everything(f"invoices/{invoice['id']}/lines"):
             amounts += [line["amount"], *(-part["amount"] for part in line["discount_amounts"])]
     return amounts
 
@@ -32,11 +22,7 @@ def billed(stripe):
 def test_seats_are_billed_by_time_whenever_they_change_or_end(stripe, seed):
     chance = random.Random(seed)
     percent = 25 * (seed % 2)
-    discounts = (
-        [{"coupon": stripe.post("coupons", {"percent_off": percent, "duration": "forever"})["id"]}]
-        if percent
-        else []
-    )
+    discounts = [{"coupon": stripe.coupon(percent_off=percent)}] if percent else []
     subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 2, discounts=discounts)
     item, path = subscription["items"]["data"][0], f"subscriptions/{subscription['id']}"
     now = start = item["current_period_start"]
@@ -102,13 +88,13 @@ def step(stripe, chance, customer, price):
 
 def check_books(stripe, customer):
     """Check the sums: of the balance's transactions, of each invoice; and that no item is billed twice."""
-    transactions = everything(stripe, f"customers/{customer}/balance_transactions")
+    transactions = stripe.everything(f"customers/{customer}/balance_transactions")
     holder = stripe.get(f"customers/{customer}")
     assert sum(transaction["amount"] for transaction in transactions) == holder["balance"]
     placed = Counter()
-    invoices = everything(stripe, "invoices", {"customer": customer})
+    invoices = stripe.everything("invoices", {"customer": customer})
     for invoice in invoices:
-        lines = everything(stripe, f"invoices/{invoice['id']}/lines")
+        lines = stripe.everything(f"invoices/{invoice['id']}/lines")
         assert invoice["subtotal"] == invoice["total"] == sum(line["amount"] for line in lines)
         for line in lines:
             parent = line["parent"]["invoice_item_details"] or line["parent"]["subscription_item_details"]
@@ -121,8 +107,8 @@ def check_books(stripe, customer):
     assert set(placed.values()) <= {1}
     final = [invoice for invoice in invoices if invoice["status"] != "draft"]
     assert holder["next_invoice_sequence"] == 1 + len(final)
-    paid = [payment["amount_paid"] or 0 for payment in everything(stripe, "invoice_payments")]
-    charged = [charge["amount"] for charge in everything(stripe, "charges") if charge["paid"]]
+    paid = [payment["amount_paid"] or 0 for payment in stripe.everything("invoice_payments")]
+    charged = [charge["amount"] for charge in stripe.everything("charges") if charge["paid"]]
     assert sum(charged) == sum(paid)
 
 
@@ -136,4 +122,4 @@ def test_a_customers_books_add_up_whatever_is_done(stripe, seed):
         else:
             step(stripe, chance, customer, price)
     check_books(stripe, customer)
-    assert len(everything(stripe, "invoices", {"status": "paid"})) > 3
+    assert len(stripe.everything("invoices", {"status": "paid"})) > 3

@@ -10,11 +10,6 @@ MONTHLY = {"recurring": {"interval": "month"}}
 
 
 @pytest.fixture
-def product(stripe):
-    return stripe.post("products", {"name": "Pro"})["id"]
-
-
-@pytest.fixture
 def monthly(stripe, product):
     """A monthly price with the lookup key `pro`."""
     params = {"currency": "usd", "unit_amount": 999, "product": product, "lookup_key": "pro"}

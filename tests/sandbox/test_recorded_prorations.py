@@ -17,18 +17,6 @@ FROZEN = ["pricing", "quantity", "discounts"]
 
 
 @pytest.fixture
-def product(stripe):
-    return stripe.post("products", {"name": "Pro"})["id"]
-
-
-@pytest.fixture
-def customer(stripe):
-    identifier = stripe.post("customers", {"email": "pay@example.com"})["id"]
-    stripe.replace_card(identifier, stripe.card())
-    return identifier
-
-
-@pytest.fixture
 def price(stripe, product):
     """A function that creates a monthly price of the product in USD."""
 

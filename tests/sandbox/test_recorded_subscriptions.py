@@ -14,14 +14,6 @@ def price(stripe):
 
 
 @pytest.fixture
-def customer(stripe):
-    """A customer whose card is the default."""
-    identifier = stripe.post("customers", {"email": "pay@example.com"})["id"]
-    stripe.replace_card(identifier, stripe.card())
-    return identifier
-
-
-@pytest.fixture
 def sub(stripe, customer, price):
     return stripe.subscribe(customer, price)
 

@@ -3,42 +3,28 @@
 import http.client
 import json
 import socket
-import threading
 
 import pytest
 
 from seatctl.sandbox.api import control
-from seatctl.sandbox.api.server import SandboxServer
 from seatctl.sandbox.api.twin import Twin
+from tests.sandbox.replay import request, serving
 
 KEY = {"Authorization": "Bearer sk_test_wire"}
 
 
 @pytest.fixture
 def served(tmp_path):
-    server = SandboxServer(tmp_path / "sandbox.db", port=0)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    yield server
-    server.stop()
-    thread.join(10)
-
-
-def request(server, method, path, form=None, **headers):
-    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)
-    connection.request(method, path, body=form, headers={**KEY, **headers})
-    answer = connection.getresponse()
-    body = json.loads(answer.read())
-    connection.close()
-    return answer.status, body, answer.headers
+    with serving(tmp_path / "sandbox.db") as server:
+        yield server
 
 
 def test_it_listens_on_loopback_only_and_answers_like_the_twin(served):
     assert served.url == f"http://127.0.0.1:{served.port}"
-    status, body, headers = request(served, "POST", "/v1/customers", "name=Wire&metadata[a]=1")
+    status, body, headers = request(served, "POST", "/v1/customers", KEY, "name=Wire&metadata[a]=1")
     assert (status, body["name"], body["metadata"]) == (200, "Wire", {"a": "1"})
     assert headers["Request-Id"].startswith("req_")
-    assert request(served, "GET", "/v1/nothing")[0] == 404
+    assert request(served, "GET", "/v1/nothing", KEY)[0] == 404
 
 
 def test_an_answer_on_an_open_connection_is_sent_in_one_piece(served, monkeypatch):
@@ -70,23 +56,19 @@ def test_an_armed_time_out_closes_the_connection_without_an_answer(served, tmp_p
     other = Twin(tmp_path / "sandbox.db")  # as if in another process
     control.fail(other, "lost", path="/v1/customers")
     with pytest.raises((http.client.RemoteDisconnected, ConnectionResetError)):
-        request(served, "POST", "/v1/customers", "name=Lost")
-    assert [obj["name"] for obj in request(served, "GET", "/v1/customers")[1]["data"]] == ["Lost"]
+        request(served, "POST", "/v1/customers", KEY, "name=Lost")
+    assert [obj["name"] for obj in request(served, "GET", "/v1/customers", KEY)[1]["data"]] == ["Lost"]
     other.close()
 
 
 def test_the_header_sets_the_clock_and_it_stays_there(served):
     for headers in ({"Sandbox-Time": "1790000000"}, {}):
-        assert request(served, "POST", "/v1/customers", **headers)[1]["created"] == 1790000000
+        assert request(served, "POST", "/v1/customers", {**KEY, **headers})[1]["created"] == 1790000000
 
 
 def test_empty_deletes_earlier_objects(tmp_path):
     twin = Twin(tmp_path / "sandbox.db")
     twin.handle("POST", "/v1/customers", KEY, "name=Old")
     twin.close()
-    server = SandboxServer(tmp_path / "sandbox.db", port=0, empty=True)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    assert request(server, "GET", "/v1/customers")[1]["data"] == []
-    server.stop()
-    thread.join(10)
+    with serving(tmp_path / "sandbox.db", empty=True) as server:
+        assert request(server, "GET", "/v1/customers", KEY)[1]["data"] == []

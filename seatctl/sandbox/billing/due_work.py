@@ -120,11 +120,10 @@ def _renew(session: Session, subscription: Obj) -> None:
     items = session.items_of(subscription["id"])
     is_trial_over = subscription["status"] == "trialing"
     if is_trial_over and end_trial_without_method(session, subscription):
-        session.save(subscription)
         if subscription["status"] == "canceled":
-            session.emit("customer.subscription.deleted", session.view(subscription))
+            session.save_and_emit(subscription, "customer.subscription.deleted")
         else:
-            session.emit("customer.subscription.paused", session.view(subscription))
+            session.save_and_emit(subscription, "customer.subscription.paused")
             session.emit_change(subscription, "customer.subscription.updated", before)
         return
     period = (period_start(items), period_end(items))
@@ -189,8 +188,7 @@ def _finalize(session: Session, invoice: Obj) -> None:
 def _mark_overdue(session: Session, invoice: Obj) -> None:
     """Mark an invoice that is sent as overdue: it was not paid by its due date."""
     invoice["_overdue"] = True
-    session.save(invoice)
-    session.emit("invoice.overdue", session.view(invoice))
+    session.save_and_emit(invoice, "invoice.overdue")
     set_delinquent(session, invoice, owing=True)
     subscription = session.store.get("subscription", subscription_of(invoice) or "")
     if subscription is not None and subscription["status"] == "active":

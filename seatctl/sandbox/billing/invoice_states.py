@@ -98,12 +98,9 @@ def open_intent(session: Session, invoice: str) -> Obj | None:
 def mark_paid(session: Session, invoice: Obj) -> None:
     """Mark an open invoice, with its open payment, as paid and write it."""
     close_payment(session, invoice, "paid")
-    invoice["attempted"] = True
     invoice["amount_paid"] += invoice["amount_remaining"]
     invoice["amount_remaining"] = invoice["amount_due"] - invoice["amount_paid"]
-    invoice["status"] = "paid"
-    invoice["auto_advance"] = False
-    invoice["next_payment_attempt"] = None
+    invoice.update(status="paid", attempted=True, auto_advance=False, next_payment_attempt=None)
     invoice["status_transitions"] = {**invoice["status_transitions"], "paid_at": session.now}
     session.save(invoice)
     set_delinquent(session, invoice, owing=False)
@@ -130,13 +127,13 @@ def close_payment(session: Session, invoice: Obj, status: str) -> None:
     payment["status"] = status
     payment["status_transitions"] = {**payment["status_transitions"], stamp: session.now}
     payment["amount_paid"] = payment["amount_requested"] if status == "paid" else payment["amount_paid"]
-    session.save(payment)
     if status == "paid":
-        session.emit("invoice_payment.paid", session.view(payment))
-    if status == "canceled":
-        intent = session.store.get("payment_intent", payment["payment"]["payment_intent"])
-        if intent and intent["status"] not in ("succeeded", "canceled"):
-            cancel_intent(session, intent, "void_invoice")
+        session.save_and_emit(payment, "invoice_payment.paid")
+        return
+    session.save(payment)
+    intent = session.store.get("payment_intent", payment["payment"]["payment_intent"])
+    if intent and intent["status"] not in ("succeeded", "canceled"):
+        cancel_intent(session, intent, "void_invoice")
 
 
 def void_invoice(session: Session, invoice: Obj) -> None:

@@ -151,10 +151,9 @@ def update_sums(session: Session, invoice: Obj) -> None:
 def save_draft(session: Session, invoice: Obj) -> None:
     """Write a new draft with its event; the customer gets its currency if it has none."""
     compute_sums(session, invoice)
-    session.save(invoice)
     if subscription_of(invoice):
         balance.set_currency(session, invoice["customer"], invoice["currency"])
-    session.emit("invoice.created", session.view(invoice))
+    session.save_and_emit(invoice, "invoice.created")
 
 
 def first_invoice(session: Session, subscription: Obj, reason: str) -> Obj:

@@ -150,9 +150,8 @@ def _set_up(session: Session, checkout: Obj, method: Obj, params: Obj) -> None:
     intent = new_setup_intent(session, checkout["customer"])
     data = params.get("setup_intent_data") or {}
     intent.update(status="succeeded", payment_method=method["id"], metadata=data.get("metadata") or {})
-    session.save(intent)
     session.save({**method, "_set_up": True})
-    session.emit("setup_intent.succeeded", session.view(intent))
+    session.save_and_emit(intent, "setup_intent.succeeded")
     checkout["setup_intent"] = intent["id"]
 
 

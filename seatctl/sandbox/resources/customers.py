@@ -9,7 +9,7 @@ from __future__ import annotations
 from seatctl.sandbox.billing.balance import change_balance, record_transaction
 from seatctl.sandbox.metadata import merge_metadata, update_metadata
 from seatctl.sandbox.objects import Obj, address, new_id, nulls, set_fields, shipping, token, unset
-from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create, own_method
+from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create, set_default_method
 from seatctl.sandbox.session import Session, deleted
 
 _PLAIN = ("address", "description", "email", "name", "phone", "preferred_locales", "shipping", "tax_exempt")
@@ -60,15 +60,10 @@ def _set_invoice_settings(session: Session, customer: Obj, params: Obj, test_ids
         options = unset(settings["rendering_options"])
         defaults = {"amount_tax_display": None, "template": None}
         customer["invoice_settings"]["rendering_options"] = options and {**defaults, **options}
-    if "default_payment_method" not in settings:
-        return
-    identifier = settings["default_payment_method"]
-    if identifier == "":
-        customer["invoice_settings"]["default_payment_method"] = None
-        return
-    param = "invoice_settings[default_payment_method]"
-    method = own_method(session, customer["id"], test_ids.get(identifier, identifier), param)
-    customer["invoice_settings"]["default_payment_method"] = method["id"]
+    name = "default_payment_method"
+    chosen = {name: test_ids.get(settings[name], settings[name])} if name in settings else {}
+    param = f"invoice_settings[{name}]"
+    set_default_method(session, customer["invoice_settings"], chosen, customer["id"], param)
 
 
 def _apply(customer: Obj, params: Obj) -> None:

@@ -40,11 +40,8 @@ def create(session: Session, params: Obj) -> Obj:
     if invoice is not None:
         add_pending_items(session, invoice, [item])
         update_sums(session, invoice)
-    session.save(item)
     set_currency(session, customer["id"], item["currency"])
-    shown = session.view(item)
-    session.emit("invoiceitem.created", shown)
-    return shown
+    return session.save_and_emit(item, "invoiceitem.created")
 
 
 def _draft(session: Session, identifier: str, customer: Obj) -> Obj:

@@ -98,7 +98,7 @@ def _apply(session: Session, customer: Obj, invoice: Obj, params: Obj) -> None:
         invoice["collection_method"] = params["collection_method"]
     update_metadata(invoice, params)
     _apply_nested(invoice, params)
-    set_default_method(session, invoice, params)
+    set_default_method(session, invoice, params, invoice["customer"])
     set_discounts(session, invoice, params, customer["id"], invoice=invoice["id"])
 
 

@@ -203,11 +203,13 @@ def retrieve_of_customer(session: Session, params: Obj, customer: Obj, identifie
     return session.view(method)
 
 
-def set_default_method(session: Session, obj: Obj, params: Obj) -> None:
-    """Set the default payment method of an invoice or a subscription, if a request sends one."""
+def set_default_method(
+    session: Session, obj: Obj, params: Obj, customer: str, param: str = "default_payment_method"
+) -> None:
+    """Set the default payment method of an invoice, a subscription or a customer, if a request sends one."""
     name = "default_payment_method"
     if name in params:
-        method = params[name] and own_method(session, obj["customer"], params[name], name)
+        method = params[name] and own_method(session, customer, params[name], param)
         obj[name] = method["id"] if method else None
 
 

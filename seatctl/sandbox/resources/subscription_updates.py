@@ -103,7 +103,7 @@ def _apply(session: Session, subscription: Obj, params: Obj) -> None:
     set_fields(subscription, params, "description", "days_until_due", "collection_method")
     if subscription["collection_method"] == "charge_automatically":
         subscription["days_until_due"] = None
-    set_default_method(session, subscription, params)
+    set_default_method(session, subscription, params, subscription["customer"])
     if "automatic_tax" in params:
         customer = session.find("customer", subscription["customer"], "customer")
         automatic_tax.require_location(session, customer, params)

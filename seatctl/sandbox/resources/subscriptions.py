@@ -183,7 +183,7 @@ def _new_subscription(session: Session, customer: Obj, params: Obj, currency: st
 
 
 def _apply(session: Session, subscription: Obj, params: Obj) -> None:
-    set_default_method(session, subscription, params)
+    set_default_method(session, subscription, params, subscription["customer"])
     settings = params.get("payment_settings") or {}
     for name in ("payment_method_options", "payment_method_types", "save_default_payment_method"):
         if settings.get(name):
