@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from seatctl.ledger.json_text import json_array, json_flag, json_rows
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.collection import OwedInvoice, Pause
 
@@ -11,11 +12,20 @@ UNSETTLED = "status IN ('draft', 'open', 'uncollectible')"
 """The condition that something may still be owed for an invoice. It repeats the condition of the partial
 indexes word for word, because SQLite uses them for no other wording."""
 
-OWED = f"""(SELECT json_group_array(json_array(coalesce(i.number, i.stripe_id), i.status = 'draft',
-        i.amount_remaining, i.currency, i.due_date, coalesce(i.finalized_at, i.created_at))) FROM invoices i
+_OWED_INVOICE = json_array(
+    "json_quote(coalesce(i.number, i.stripe_id))",
+    json_flag("i.status = 'draft'"),
+    "json_quote(i.amount_remaining)",
+    "json_quote(i.currency)",
+    "json_quote(i.due_date)",
+    "json_quote(coalesce(i.finalized_at, i.created_at))",
+)
+
+OWED = f"""(SELECT {json_rows(_OWED_INVOICE)} FROM invoices i
     WHERE (i.subscription_id = s.id OR i.stripe_subscription = s.stripe_subscription)
     AND i.{UNSETTLED} AND (i.amount_remaining > 0 OR i.status = 'draft' AND s.status = 'unpaid')
-    AND (i.status = 'open' OR i.status = 'draft' AND json_extract(i.data, '$.held') = 1))"""
+    AND (i.status = 'open'
+        OR i.status = 'draft' AND CAST(json_extract(i.data, '$.held') AS BIGINT) = 1))"""
 """An SQL expression for `read_owed`, for queries in which `s` is the subscription.
 
 For an unpaid subscription it includes drafts with nothing left to pay: paying the newest draft makes the
@@ -31,9 +41,9 @@ def read_owed(text: str | None) -> tuple[OwedInvoice, ...]:
     return tuple(sorted(invoices, key=lambda invoice: (invoice.since, invoice.handle), reverse=True))
 
 
-def _owed(handle: str, draft: int, amount: int, currency: str, due: str | None, since: str) -> OwedInvoice:
+def _owed(handle: str, draft: bool, amount: int, currency: str, due: str | None, since: str) -> OwedInvoice:
     return OwedInvoice(
-        handle, bool(draft), amount, currency, None if due is None else parse_time(due), parse_time(since)
+        handle, draft, amount, currency, None if due is None else parse_time(due), parse_time(since)
     )
 
 

@@ -37,7 +37,8 @@ def choose(reader: Reader, subscription_id: int, rule: DepartureRule, seats: int
 def emails(reader: Reader, users: Sequence[int]) -> tuple[str, ...]:
     """Return the e-mail addresses of these users, in the same order."""
     rows = reader.column(
-        "SELECT u.email FROM json_each(?) AS named JOIN users u ON u.id = named.value ORDER BY named.key",
+        "SELECT u.email FROM json_each(?) AS named JOIN users u ON u.id = CAST(named.value AS BIGINT)"
+        " ORDER BY CAST(named.key AS BIGINT)",
         (json.dumps([*users]),),
     )
     return tuple(rows)
@@ -59,14 +60,14 @@ def selected_by_decrease(reader: Reader, subscription_id: int, until: str) -> tu
     `until` is in the written form (UTC).
     """
     rows = reader.column(
-        "SELECT DISTINCT t.user_id FROM operations o, json_each(o.payload, '$.leaving') named"
-        " JOIN seats t ON t.user_id = named.value AND t.subscription_id = o.subscription_id"
+        "SELECT t.user_id FROM operations o CROSS JOIN json_each(o.payload, '$.leaving') AS named"
+        " JOIN seats t ON t.user_id = CAST(named.value AS BIGINT) AND t.subscription_id = o.subscription_id"
         " WHERE o.subscription_id = :subscription AND o.kind = 'change' AND o.state = 'done'"
         " AND json_extract(o.payload, '$.term_end') = :until AND t.revoked_at IS NULL AND t.until = :until"
-        " ORDER BY o.id, named.key",
+        " ORDER BY o.id, CAST(named.key AS BIGINT)",
         {"subscription": subscription_id, "until": until},
     )
-    return tuple(rows)
+    return tuple(dict.fromkeys(rows))
 
 
 def seated_in_file(reader: Reader, subscription_id: int) -> tuple[int, ...]:

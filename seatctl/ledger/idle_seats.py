@@ -23,7 +23,7 @@ class Idle(NamedTuple):
     suspended: bool = False
 
 
-_REASON = """CASE WHEN :suspended AND u.status = 'suspended' THEN 'suspended'
+_REASON = """CASE WHEN :suspended = 1 AND u.status = 'suspended' THEN 'suspended'
     WHEN t.claimed_at IS NULL AND t.assigned_at <= :unclaimed THEN 'never claimed'
     WHEN u.last_active <= :inactive THEN 'inactive' END"""
 
@@ -44,7 +44,7 @@ def stage(tx: Transaction, subscription_id: int, idle: Idle, void: str) -> None:
     tx.execute(
         f"INSERT INTO idle (seat_id, why, warned_at) SELECT t.id, {_REASON}, {_WARNED_AT}"
         " FROM seats t JOIN users u ON u.id = t.user_id WHERE t.subscription_id = :subscription"
-        f" AND t.revoked_at IS NULL AND NOT u.reclaim_exempt AND {_REASON} IS NOT NULL ORDER BY t.id",
+        f" AND t.revoked_at IS NULL AND u.reclaim_exempt = 0 AND {_REASON} IS NOT NULL ORDER BY t.id",
         {
             "subscription": subscription_id,
             "unclaimed": idle.unclaimed_since,

@@ -8,28 +8,50 @@ from datetime import datetime
 from operator import attrgetter
 
 from seatctl.errors import Code, NotFound
-from seatctl.ledger.conditions import one_of, where
+from seatctl.ledger.conditions import one_of, texts_in, where
 from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.json_text import json_array, json_rows
 from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import from_epoch, optional_text
 from seatctl.models.invoice import DECIDED_DISPUTES, Dispute, Invoice, InvoiceLine, InvoiceStatus, Refund
 from seatctl.rules.typed_values import did_you_mean
 
-REMAINING = f"iif(i.status IN {one_of(s for s in InvoiceStatus if not s.owes)}, 0, i.amount_remaining)"
+REMAINING = (
+    f"CASE WHEN i.status IN {one_of(s for s in InvoiceStatus if not s.owes)} THEN 0"
+    " ELSE i.amount_remaining END"
+)
 """What is still to be paid for an invoice of `invoices AS i`."""
+
+
+def _number(key: str) -> str:
+    """Return an expression for a number of `stripe_objects AS o`, as JSON."""
+    return f"json_quote(CAST(json_extract(o.data, '$.{key}') AS BIGINT))"
+
+
+def _text(key: str) -> str:
+    """Return an expression for a text of `stripe_objects AS o`, as JSON."""
+    return f"json_quote(json_extract(o.data, '$.{key}'))"
+
+
+_CREATED = "json_quote(o.created)"
+_REFUND = json_array(_number("amount"), _text("status"), _CREATED)
+_DISPUTE = json_array(
+    _number("amount"),
+    _text("currency"),
+    _text("status"),
+    _text("reason"),
+    _CREATED,
+    _number("evidence_details.due_by"),
+)
+_OF_PAYMENTS = """FROM json_each(i.data, '$.payments') AS p JOIN stripe_objects o
+        ON o.parent = json_extract(p.value, '$.reference')"""
 
 _SELECT = f"""SELECT i.id, i.stripe_id, i.number, s.name AS subscription, i.status, i.currency, i.total,
     i.amount_due, i.amount_paid, {REMAINING} AS amount_remaining, i.created_at, i.due_date, i.finalized_at,
-    i.billing_reason, i.hosted_url, i.data AS details, (SELECT json_group_array(json_array(
-        json_extract(o.data, '$.amount'), coalesce(json_extract(o.data, '$.status'), 'unknown'), o.created))
-        FROM json_each(i.data, '$.payments') p JOIN stripe_objects o
-        ON o.parent = json_extract(p.value, '$.reference') AND o.kind = 'refund') AS refunds,
-    (SELECT json_group_array(json_array(json_extract(o.data, '$.amount'), json_extract(o.data, '$.currency'),
-        json_extract(o.data, '$.status'), json_extract(o.data, '$.reason'), o.created,
-        json_extract(o.data, '$.evidence_details.due_by')))
-        FROM json_each(i.data, '$.payments') p JOIN stripe_objects o
-        ON o.parent = json_extract(p.value, '$.reference') AND o.kind = 'dispute') AS disputes
+    i.billing_reason, i.hosted_url, i.data AS details,
+    (SELECT {json_rows(_REFUND)} {_OF_PAYMENTS} AND o.kind = 'refund') AS refunds,
+    (SELECT {json_rows(_DISPUTE)} {_OF_PAYMENTS} AND o.kind = 'dispute') AS disputes
     FROM invoices i LEFT JOIN subscriptions s ON s.id = i.subscription_id"""
 
 
@@ -110,13 +132,16 @@ def listing(
         since="i.created_at >= :since",
         until="i.created_at < :until",
     )
-    newest_first = "ORDER BY i.created_at DESC, i.number DESC, i.id DESC"
+    newest_first = "ORDER BY i.created_at DESC, i.number DESC NULLS LAST, i.id DESC"
     for row in reader.rows(f"{_SELECT}{chosen} {newest_first}", filters):
         yield _invoice(row)
 
 
 def _refunds(text: str) -> tuple[Refund, ...]:
-    rows = [Refund(amount, status, from_epoch(created)) for amount, status, created in json.loads(text)]
+    rows = [
+        Refund(amount, status or "unknown", from_epoch(created))
+        for amount, status, created in json.loads(text)
+    ]
     return tuple(sorted(rows, key=attrgetter("at")))
 
 
@@ -145,8 +170,9 @@ def in_dispute(reader: Reader) -> list[Invoice]:
     if not payments:
         return []  # nearly always; the next query reads the payments of every invoice
     disputed = reader.rows(
-        f"{_SELECT} WHERE EXISTS (SELECT 1 FROM json_each(i.data, '$.payments') p JOIN json_each(:payments) w"
-        " ON w.value = json_extract(p.value, '$.reference')) ORDER BY i.created_at, i.id",
+        f"{_SELECT} WHERE EXISTS (SELECT 1 FROM json_each(i.data, '$.payments') AS p"
+        f" WHERE json_extract(p.value, '$.reference') IN {texts_in(':payments')})"
+        " ORDER BY i.created_at, i.id",
         {"payments": json.dumps(payments)},
     )
     return [_invoice(row) for row in disputed]

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import invoices, requests
+from seatctl.ledger.conditions import flag
 from seatctl.ledger.reminders import END_IS_OPEN
 from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Reader
@@ -27,11 +28,11 @@ _SEAT = """SELECT t.assigned_at, t.until, t.claimed_at, t.revoked_at, u.email, u
     FROM seats t JOIN users u ON u.id = t.user_id JOIN subscriptions s ON s.id = t.subscription_id
     JOIN plans p ON p.id = s.plan_id WHERE t.id = ?"""
 _SUBSCRIPTION = f"""SELECT s.name, p.name AS plan, s.status, s.capacity AS seats, s.currency, s.unit_amount,
-    s.term_end, s.cancel_at, s.unpaid_since, s.policy, u.email AS owner, {END_IS_OPEN} AS end_is_open
+    s.term_end, s.cancel_at, s.unpaid_since, s.policy, u.email AS owner, {flag(END_IS_OPEN)} AS end_is_open
     FROM subscriptions s JOIN plans p ON p.id = s.plan_id LEFT JOIN users u ON u.id = s.owner_id
     WHERE s.id = ?"""
 _UNPAID = """SELECT stripe_id FROM invoices WHERE subscription_id = ? AND status = 'open'
-    AND amount_remaining > 0 ORDER BY created_at LIMIT 1"""
+    AND amount_remaining > 0 ORDER BY created_at, id LIMIT 1"""
 
 
 def read_facts(reader: Reader, message: Message, now: datetime) -> Facts:

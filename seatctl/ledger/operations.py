@@ -138,7 +138,7 @@ def of_run(reader: Reader, run: int) -> Operation | None:
 
 def of_batch(reader: Reader, run: int) -> Iterator[tuple[int, Operation]]:
     """Yield (line number, operation) for the operations that a batch began, oldest first."""
-    query = f"{_SELECT} WHERE json_extract(o.payload, '$.batch[0]') = ? ORDER BY o.id"
+    query = f"{_SELECT} WHERE CAST(json_extract(o.payload, '$.batch[0]') AS BIGINT) = ? ORDER BY o.id"
     for operation in map(_operation, reader.rows(query, (run,))):
         batch = operation.payload["batch"]
         if isinstance(batch, list) and isinstance(batch[1], int):

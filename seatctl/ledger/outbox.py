@@ -6,18 +6,19 @@ about.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seatctl.errors import Code, refuse
 from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import Row, SqlValue
-from seatctl.ledger.row_values import mapper
+from seatctl.ledger.row_values import compact_json, mapper
 from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.message import Message, MessageState
 
-_MANY = "json_extract(o.ids, '$.from_change')"
-_RECIPIENTS = f"coalesce(json_extract(o.ids, '$.to_change') - {_MANY} + 1, 1)"
+_MANY = "CAST(json_extract(o.ids, '$.from_change') AS BIGINT)"
+_RECIPIENTS = f"coalesce(CAST(json_extract(o.ids, '$.to_change') AS BIGINT) - {_MANY} + 1, 1)"
 _IS_DUE = "o.state = 'waiting' AND (o.next_attempt IS NULL OR o.next_attempt <= :now)"
 
 _SELECT = f"""SELECT o.id, o.template, o.ids, o.state, o.attempts, a.at AS queued_at, o.next_attempt,
@@ -26,7 +27,7 @@ _SELECT = f"""SELECT o.id, o.template, o.ids, o.state, o.attempts, a.at AS queue
     FROM outbox o JOIN audit a ON a.seq = o.entry_id LEFT JOIN users u ON u.id = o.recipient_id"""
 
 _EXPAND = """INSERT INTO outbox (entry_id, n, template, ids, recipient_id)
-    SELECT :entry, :n + row_number() OVER (ORDER BY c.n), :template, json_object('seat', t.id), t.user_id
+    SELECT :entry, :n + row_number() OVER (ORDER BY c.n), :template, '{"seat":' || t.id || '}', t.user_id
     FROM changes c JOIN seats t ON t.id = c.entity_id
     WHERE c.entry = :entry AND c.entity = 'seat' AND c.n BETWEEN :first AND :last"""
 
@@ -47,8 +48,7 @@ def expand(journal: Journal, now: str, most: int = 1000, first_entry: int = 0) -
     created = 0
     while created < most:
         row = journal.row(
-            f"SELECT o.id, o.entry_id, o.template, {_MANY} AS first,"
-            " json_extract(o.ids, '$.to_change') AS last FROM outbox o"
+            f"SELECT o.id, o.entry_id, o.template, o.ids FROM outbox o"
             f" WHERE {_IS_DUE} AND {_MANY} IS NOT NULL"
             " ORDER BY o.entry_id >= :first DESC, o.id LIMIT 1",
             {"now": now, "first": first_entry},
@@ -60,7 +60,9 @@ def expand(journal: Journal, now: str, most: int = 1000, first_entry: int = 0) -
 
 
 def _expand_one(journal: Journal, row: Row, most: int) -> int:
-    first, last = row["first"], min(row["last"], row["first"] + most - 1)
+    ids = json.loads(row["ids"])
+    first = ids["from_change"]
+    last = min(ids["to_change"], first + most - 1)
     created = journal.changed(
         _EXPAND,
         {
@@ -71,12 +73,11 @@ def _expand_one(journal: Journal, row: Row, most: int) -> int:
             "last": last,
         },
     )
-    if last == row["last"]:
+    if last == ids["to_change"]:
         journal.execute("DELETE FROM outbox WHERE id = ?", (row["id"],))
     else:
-        journal.execute(
-            "UPDATE outbox SET ids = json_set(ids, '$.from_change', ?) WHERE id = ?", (last + 1, row["id"])
-        )
+        rest = compact_json({**ids, "from_change": last + 1})
+        journal.execute("UPDATE outbox SET ids = ? WHERE id = ?", (rest, row["id"]))
     return created
 
 
@@ -102,8 +103,9 @@ def server_is_down(reader: Reader, now: str) -> bool:
     """Return whether the mail server was recently unreachable; a command should not wait for it again."""
     return (
         reader.value(
-            "SELECT 1 FROM outbox WHERE state = 'waiting' AND next_attempt > ? AND last_error LIKE ? LIMIT 1",
-            (now, f"{NO_CONNECTION}%"),
+            "SELECT 1 FROM outbox WHERE state = 'waiting' AND next_attempt > ?"
+            " AND substr(last_error, 1, ?) = ? LIMIT 1",
+            (now, len(NO_CONNECTION), NO_CONNECTION),
         )
         is not None
     )

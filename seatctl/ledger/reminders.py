@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from seatctl.errors import JsonValue
+from seatctl.ledger.conditions import flag, numbers_in
 from seatctl.ledger.row_values import mapper
 from seatctl.ledger.subscription_handles import IS_RUNNING
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.rules.emails import email_key
+from seatctl.rules.permissions import is_address
 
 ENTITY = "notice"
 
@@ -25,6 +27,8 @@ END_IS_OPEN = f"""(coalesce(json_extract(s.metadata, '$.seatctl_renewed_by'), ''
 
 It does not hold if the subscription was canceled, or if the next term is already paid.
 """
+
+_RENEWS = "s.status <> 'trialing' AND coalesce(json_extract(s.policy, '$.renewal'), '') <> 'manual'"
 
 _OURS = f"""s.{IS_RUNNING}
     AND s.home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id')"""
@@ -50,9 +54,8 @@ _watched = mapper(WatchedSubscription)
 def watched(reader: Reader) -> Iterator[WatchedSubscription]:
     """Return the running subscriptions that belong to this ledger."""
     rows = reader.rows(
-        f"SELECT s.id, s.term_start, s.term_end, s.unpaid_since, {END_IS_OPEN} AS end_is_open,"
-        " s.status <> 'trialing' AND coalesce(json_extract(s.policy, '$.renewal'), '') <> 'manual'"
-        f" AS renews_automatically FROM subscriptions s WHERE {_OURS} ORDER BY s.id"
+        f"SELECT s.id, s.term_start, s.term_end, s.unpaid_since, {flag(END_IS_OPEN)} AS end_is_open,"
+        f" {flag(_RENEWS)} AS renews_automatically FROM subscriptions s WHERE {_OURS} ORDER BY s.id"
     )
     return map(_watched, rows)
 
@@ -78,7 +81,7 @@ def paid_renewals_without_receipt(reader: Reader, since: str) -> Iterator[tuple[
             " JOIN invoices i ON i.subscription_id = s.id AND i.created_at >= :since"
             f" WHERE {_OURS} AND i.billing_reason = 'subscription_cycle' AND i.status = 'paid'"
             " AND i.amount_paid > 0 AND NOT EXISTS (SELECT 1 FROM changes c WHERE c.entity = 'notice'"
-            " AND c.entity_id = s.id AND json_extract(c.after, '$.invoice') = i.id)"
+            " AND c.entity_id = s.id AND CAST(json_extract(c.after, '$.invoice') AS BIGINT) = i.id)"
             " AND i.created_at > coalesce((SELECT max(a.at) FROM changes c JOIN audit a ON a.seq = c.entry"
             " WHERE c.entity = 'subscription' AND c.entity_id = s.id AND c.erased_at IS NULL"
             " AND (c.before IS NULL OR json_extract(c.after, '$.home_ledger')"
@@ -93,12 +96,12 @@ def paid_renewals_without_receipt(reader: Reader, since: str) -> Iterator[tuple[
 
 def _with_receipt(reader: Reader, invoices: list[int]) -> set[int]:
     """Return the invoices that have a receipt in the outbox. They should be few: no index helps."""
-    rows = reader.rows(
-        "SELECT json_extract(ids, '$.invoice') AS invoice FROM outbox WHERE template = 'receipt'"
-        " AND json_extract(ids, '$.invoice') IN (SELECT value FROM json_each(?))",
+    invoice = "CAST(json_extract(ids, '$.invoice') AS BIGINT)"
+    found = reader.column(
+        f"SELECT {invoice} FROM outbox WHERE template = 'receipt' AND {invoice} IN {numbers_in('?')}",
         (json.dumps(invoices),),
     )
-    return {row["invoice"] for row in rows}
+    return set(found)
 
 
 def notify(
@@ -131,7 +134,7 @@ def notify(
 
 def _notify_admins(tx: Transaction, template: str, ids: dict[str, int]) -> int:
     admins = tx.rows(
-        "SELECT actor FROM roles WHERE role = 'admin' AND subscription_id IS NULL AND actor LIKE '%@%'"
-        " AND actor NOT LIKE '%:%'"
+        "SELECT actor FROM roles WHERE role = 'admin' AND subscription_id IS NULL ORDER BY actor"
     )
-    return sum(tx.mail(template, ids, recipient_actor=row["actor"]) is not None for row in list(admins))
+    addresses = [row["actor"] for row in admins if is_address(row["actor"])]
+    return sum(tx.mail(template, ids, recipient_actor=address) is not None for address in addresses)

@@ -18,8 +18,8 @@ SUBSCRIPTION_ENDED = "the subscription has ended"
 _HAS_SEAT = """EXISTS (SELECT 1 FROM seats t WHERE t.subscription_id = :subscription
     AND t.user_id = requests.user_id AND t.revoked_at IS NULL)"""
 _HAS_FEATURES = """NOT EXISTS (SELECT 1 FROM json_each(requests.features) AS wanted WHERE wanted.value NOT IN
-    (SELECT value FROM json_each((SELECT coalesce(json_extract(policy, '$.features'), '[]')
-        FROM subscriptions WHERE id = :subscription))))"""
+    (SELECT offered.value FROM json_each((SELECT coalesce(json_extract(policy, '$.features'), '[]')
+        FROM subscriptions WHERE id = :subscription)) AS offered))"""
 """The condition that the subscription has the features of a request for any subscription."""
 
 _NEW_VALUES = {

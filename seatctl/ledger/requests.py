@@ -5,7 +5,6 @@ Requests that are closed without a decision are in `request_closures.py`.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +13,7 @@ from seatctl.errors import Code, JsonValue, NotFound
 from seatctl.ledger import change_rows
 from seatctl.ledger.conditions import one_of, where
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.row_values import mapper, record
+from seatctl.ledger.row_values import json_list, mapper, record
 from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, optional_text
@@ -66,7 +65,7 @@ def add(tx: Transaction, new: NewRequest) -> SeatRequest:
         {
             "user_id": new.user_id,
             "subscription_id": new.subscription_id,
-            "features": json.dumps(list(new.features)),
+            "features": json_list(new.features),
             "status": RequestStatus.PENDING.value,
             "priority": new.priority,
             "note": new.note,
@@ -130,7 +129,7 @@ def decide(
         "UPDATE requests SET status = :status, decided_by = coalesce(:by, decided_by),"
         " decided_at = CASE WHEN :by IS NULL THEN coalesce(decided_at, :now) ELSE :now END,"
         " reason = coalesce(:reason, reason), subscription_id = coalesce(subscription_id, :subscription),"
-        " waitlisted_at = CASE WHEN :waiting THEN coalesce(waitlisted_at, :since) ELSE waitlisted_at END"
+        " waitlisted_at = CASE WHEN :waiting = 1 THEN coalesce(waitlisted_at, :since) ELSE waitlisted_at END"
         " WHERE number = :number",
         {
             "status": status.value,
@@ -175,7 +174,8 @@ def anybody_waits(reader: Reader) -> bool:
 def place(reader: Reader, request: SeatRequest, now: datetime) -> int | None:
     """Return the place of a request on its waitlist at `now` (UTC), from 1; None if it is not on one."""
     return reader.number(
-        f"SELECT place FROM ({_PLACES} AND subscription_id IS :subscription) WHERE number = :number",
+        f"SELECT place FROM ({_PLACES} AND subscription_id IS NOT DISTINCT FROM :subscription) AS waiting"
+        " WHERE number = :number",
         {"subscription": request.subscription_id, "number": request.number, "now": format_time(now)},
     )
 

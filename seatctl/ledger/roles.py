@@ -49,11 +49,12 @@ def holders(
 ) -> list[tuple[str, Role]]:
     """Return the actors with one of `roles`, globally or for the subscription: the owner, then by name."""
     rows = reader.rows(
-        "SELECT u.email AS actor, 'owner' AS role FROM subscriptions s JOIN users u ON u.id = s.owner_id"
-        " WHERE s.id = :subscription AND u.status = 'active'"
-        " UNION ALL SELECT * FROM (SELECT actor, role FROM roles"
-        " WHERE (subscription_id IS NULL OR subscription_id = :subscription) AND NOT EXISTS"
-        " (SELECT 1 FROM users p WHERE p.email_key = actor AND p.status <> 'active') ORDER BY role, actor)",
+        "SELECT actor, role FROM (SELECT 0 AS place, u.email AS actor, 'owner' AS role FROM subscriptions s"
+        " JOIN users u ON u.id = s.owner_id WHERE s.id = :subscription AND u.status = 'active'"
+        " UNION ALL SELECT 1, r.actor, r.role FROM roles r"
+        " WHERE (r.subscription_id IS NULL OR r.subscription_id = :subscription) AND NOT EXISTS"
+        " (SELECT 1 FROM users p WHERE p.email_key = r.actor AND p.status <> 'active')) AS held"
+        " ORDER BY place, role, actor",
         {"subscription": subscription_id},
     )
     wanted = {role.value for role in roles}
@@ -101,7 +102,12 @@ def rename_actor(tx: Transaction, before: str, after: str) -> None:
     """
     old_key, new_key = actor_key(before), actor_key(after)
     if old_key != new_key:
-        tx.execute("UPDATE OR IGNORE roles SET actor = ? WHERE actor = ?", (new_key, old_key))
+        tx.execute(
+            "UPDATE roles SET actor = :new WHERE actor = :old AND NOT EXISTS (SELECT 1 FROM roles o"
+            " WHERE o.actor = :new AND o.role = roles.role"
+            " AND coalesce(o.subscription_id, 0) = coalesce(roles.subscription_id, 0))",
+            {"new": new_key, "old": old_key},
+        )
         tx.execute("DELETE FROM roles WHERE actor = ?", (old_key,))  # roles that the new e-mail had already
 
 
@@ -114,10 +120,12 @@ def listing(reader: Reader, subscription_id: int | None = None) -> Iterator[tupl
     owners = where(params, f"NOT s.{HAS_ENDED}", subscription="s.id = :subscription")
     grants = where(params, subscription="(r.subscription_id IS NULL OR r.subscription_id = :subscription)")
     rows = reader.rows(
-        "SELECT * FROM (SELECT u.email AS actor, 'owner' AS role, s.name FROM subscriptions s"
-        f" JOIN users u ON u.id = s.owner_id{owners} ORDER BY s.name_key)"
-        " UNION ALL SELECT * FROM (SELECT r.actor, r.role, s.name FROM roles r"
-        f" LEFT JOIN subscriptions s ON s.id = r.subscription_id{grants} ORDER BY r.actor, r.role, r.id)",
+        "SELECT actor, role, name FROM (SELECT 0 AS place, s.name_key AS key, s.id AS id,"
+        " u.email AS actor, 'owner' AS role, s.name FROM subscriptions s"
+        f" JOIN users u ON u.id = s.owner_id{owners}"
+        " UNION ALL SELECT 1, r.actor, r.id, r.actor, r.role, s.name FROM roles r"
+        f" LEFT JOIN subscriptions s ON s.id = r.subscription_id{grants}) AS held"
+        " ORDER BY place, key, role, id",
         params,
     )
     for row in rows:

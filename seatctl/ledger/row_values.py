@@ -74,8 +74,8 @@ def record(row: Row) -> dict[str, JsonValue]:
 
 
 def json_list(values: Iterable[str]) -> str:
-    """Return texts as one parameter for `json_each`."""
-    return json.dumps(list(values))
+    """Return texts as a compact JSON array: a column, or one parameter for `json_each`."""
+    return json.dumps(list(values), separators=(",", ":"))
 
 
 class StoredObject(dict[str, JsonValue]):

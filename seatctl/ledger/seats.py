@@ -9,13 +9,11 @@ import json
 from collections.abc import Mapping, Sequence
 
 from seatctl.ledger import change_rows
+from seatctl.ledger.conditions import numbers_in
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 
-_OF_USERS = (
-    "subscription_id = :subscription AND revoked_at IS NULL"
-    " AND user_id IN (SELECT value FROM json_each(:users))"
-)
+_OF_USERS = f"subscription_id = :subscription AND revoked_at IS NULL AND user_id IN {numbers_in(':users')}"
 
 
 # -- assigning ----------------------------------------------------------------------------------
@@ -154,7 +152,8 @@ def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], momen
     is_revocation = moment == ":now"
     if is_revocation:
         moment = (
-            "max(:now, assigned_at)"  # a seat does not end before it begins, even if the clock was set back
+            # A seat does not end before it begins, even if the clock was set back.
+            "CASE WHEN assigned_at > :now THEN assigned_at ELSE :now END"
         )
     ended, before = change_rows.seat(revoked_at=moment), tx.recorded
     if is_revocation:

@@ -123,7 +123,8 @@ def _containing(words: list[str]) -> tuple[str, dict[str, SqlValue]]:
     """Return the condition that a name or e-mail contains each of these words, too short for the index."""
     where, params = "TRUE", dict[str, SqlValue]()
     for n, word in enumerate(words):
-        where += f" AND (u.name LIKE :word{n} ESCAPE '\\' OR u.email LIKE :word{n} ESCAPE '\\')"
+        where += f" AND (lower(u.name) LIKE lower(:word{n}) ESCAPE '\\'"
+        where += f" OR lower(u.email) LIKE lower(:word{n}) ESCAPE '\\')"
         params[f"word{n}"] = f"%{_literal(word)}%"
     return where, params
 

@@ -171,9 +171,9 @@ def test_a_ledger_keeps_its_mode_and_account(tmp_path):
 
 
 def test_an_old_sqlite_is_refused_before_anything_is_created():
-    with refuses(Code.SQLITE_TOO_OLD, match=r"3\.36\.0.*needs 3\.37\.0"):
-        require_sqlite((3, 36, 0))
-    require_sqlite((3, 37, 0))
+    with refuses(Code.SQLITE_TOO_OLD, match=r"3\.38\.5.*needs 3\.39\.0"):
+        require_sqlite((3, 38, 5))
+    require_sqlite((3, 39, 0))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -22,10 +22,11 @@ Problem = tuple[str, str, str]
 _RULES: Final = {
     "assigned": """SELECT s.name, s.assigned || ' counted, ' || count(t.id) || ' seats are active'
         FROM subscriptions s LEFT JOIN seats t ON t.subscription_id = s.id AND t.revoked_at IS NULL
-        GROUP BY s.id HAVING s.assigned <> count(t.id)""",
+        GROUP BY s.id, s.name, s.assigned HAVING s.assigned <> count(t.id)""",
     "one_seat_per_user": """SELECT s.name, u.email || ' has ' || count(*) || ' active seats' FROM seats t
         JOIN subscriptions s ON s.id = t.subscription_id JOIN users u ON u.id = t.user_id
-        WHERE t.revoked_at IS NULL GROUP BY t.subscription_id, t.user_id HAVING count(*) > 1""",
+        WHERE t.revoked_at IS NULL GROUP BY t.subscription_id, t.user_id, s.name, u.email
+        HAVING count(*) > 1""",
     "seat_entries": """SELECT 'seat ' || t.id, 'its audit entry is missing' FROM seats t
         WHERE NOT EXISTS (SELECT 1 FROM audit WHERE seq = t.assigned_entry)
         OR t.revoked_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM audit WHERE seq = t.revoked_entry)""",

@@ -60,38 +60,50 @@ _REQUIRED_META: Final = {
 _OPTIONAL_META: Final = {"applied": r"\[(\d{1,18}(, \d{1,18})*)?\]", LAST_FORMER_ENTRY: r"\d{1,18}"}
 """Further keys that `meta` may have: the subscriptions that files have described, an entry of the audit."""
 
-_KEY = {"changes": "entry || '.' || n", "sync_state": "key", "meta": "key"}
+_KEY = {
+    "audit": "seq",
+    "batch_rows": "run || '.' || n",
+    "changes": "entry || '.' || n",
+    "former_email_keys": "former_key",
+    "meta": "key",
+    "requests": "number",
+    "runs": "number",
+    "steps": "operation_id || '.' || name || '.' || attempt",
+    "stripe_objects": "stripe_id",
+    "sync_state": "key",
+}
+"""What names a row of a table whose key is not `id`."""
 
 
 def not_utf8(reader: Reader) -> Iterator[tuple[str, str]]:
     """Yield (table, detail) for every row with text that is not UTF-8."""
     for table in tables():
-        texts = " || char(10) || ".join(f"coalesce({column}, '')" for column in table.texts)
-        for key in reader.engine.undecodable(f"SELECT {_key(table.name)}, {texts} FROM {table.name}"):
+        for key in reader.engine.undecodable(table.name, _key(table.name), table.texts):
             yield table.name, f"row {key} has text that is not UTF-8"
 
 
 def bad_values(reader: Reader) -> Iterator[tuple[str, str]]:
     """Yield (table, detail) for every row with an invalid time, choice or JSON value."""
     for table in tables():
-        tests = list(_tests(table))
+        tests = [*_time_tests(reader, table), *_tests(table)]
         if not tests:
             continue
         cases = " ".join(f"WHEN {test} THEN '{column}'" for column, test in tests)
         rows = reader.rows(
             f"SELECT key, wrong FROM (SELECT {_key(table.name)} AS key, CASE {cases} END AS wrong"
-            f" FROM {table.name}) WHERE wrong IS NOT NULL"
+            f" FROM {table.name}) AS judged WHERE wrong IS NOT NULL"
         )
         for row in rows:
             yield table.name, f"column {row['wrong']} of row {row['key']} has an invalid value"
 
 
+def _time_tests(reader: Reader, table: TableContents) -> Iterator[tuple[str, str]]:
+    for column in table.times:
+        yield column, f"{column} IS NOT NULL AND {reader.engine.not_a_time(column)}"
+
+
 def _tests(table: TableContents) -> Iterator[tuple[str, str]]:
     """Yield (column, condition that is true for an invalid value)."""
-    for column in table.times:
-        # "+0 days" makes SQLite compute the date: the 30th of February becomes another day.
-        computed = f"strftime('%Y-%m-%dT%H:%M:%SZ', {column}, '+0 days')"
-        yield column, f"{column} IS NOT NULL AND {computed} IS NOT {column}"
     undeclared = {
         column: values for (name, column), values in _UNDECLARED_CHOICES.items() if name == table.name
     }
@@ -103,9 +115,10 @@ def _tests(table: TableContents) -> Iterator[tuple[str, str]]:
         kind_of = f"CASE WHEN json_valid({column}) THEN json_type({column}) ELSE 'none' END"
         yield column, f"{column} IS NOT NULL AND {kind_of} <> '{kind}'"
     if table.name == "operations":
-        yield "payload", "json_type(payload, '$.asked') IS NOT 'object'"
+        yield "payload", "json_type(payload, '$.asked') IS DISTINCT FROM 'object'"
     if table.name == "steps":
-        yield "form", "json_type(form, '$.path') IS NOT 'text' OR json_type(form, '$.form') IS NOT 'object'"
+        form, path = "json_type(form, '$.form')", "json_type(form, '$.path')"
+        yield "form", f"{path} IS DISTINCT FROM 'text' OR {form} IS DISTINCT FROM 'object'"
 
 
 def unreadable_lists(reader: Reader) -> Iterator[tuple[str, str]]:
@@ -203,4 +216,4 @@ def wrong_keys(reader: Reader) -> Iterator[tuple[str, str]]:
 
 
 def _key(table: str) -> str:
-    return _KEY.get(table, "rowid")
+    return _KEY.get(table, "id")

@@ -173,7 +173,8 @@ def _users(reader: Reader) -> Iterator[_CurrentFacts]:
 
 def _seats(reader: Reader) -> Iterator[_CurrentFacts]:
     # The change row of a seat has `revoked_at` only if the seat has ended.
-    text = f"iif(revoked_at IS NULL, {change_rows.seat()}, {change_rows.seat(revoked_at='revoked_at')})"
+    ended = change_rows.seat(revoked_at="revoked_at")
+    text = f"CASE WHEN revoked_at IS NULL THEN {change_rows.seat()} ELSE {ended} END"
     rows = reader.rows(f"SELECT id, assigned_entry, revoked_entry, {text} AS text FROM seats ORDER BY id")
     return (
         _CurrentFacts(row["id"], None, row["text"], (row["assigned_entry"], row["revoked_entry"]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
+from seatctl.ledger.conditions import flag
 from seatctl.ledger.transaction import Reader
 from seatctl.rules.typed_values import MOST, whole_number
 
@@ -20,31 +21,33 @@ _PLAIN = "r.number NOT IN (SELECT run FROM operations) AND r.number NOT IN (SELE
 _UNLIKE = """SELECT r.number, r.actor, r.os_user, min(a.actor) AS told, min(a.os_user) AS os_told
     FROM audit a JOIN runs r ON r.number = a.run
     WHERE r.number NOT IN (SELECT run FROM operations)
-    GROUP BY a.run HAVING NOT max(a.actor = r.actor AND a.os_user = r.os_user) ORDER BY r.number"""
+    GROUP BY r.number, r.actor, r.os_user
+    HAVING max(CASE WHEN a.actor = r.actor AND a.os_user = r.os_user THEN 1 ELSE 0 END) = 0
+    ORDER BY r.number"""
 """The lines of a batch may be done by several people; the run names the one who began it."""
 
-_OF_OPERATIONS = """SELECT r.number, r.actor, r.os_user, o.actor AS operator, c.after,
-    r.started_at IS o.created_at AND r.finished_at IS o.finished_at AND r.state
-        = CASE o.state WHEN 'waiting' THEN 'pending' ELSE o.state END
-        AND (o.state <> 'done' OR o.finished_at IS (SELECT at FROM audit WHERE seq = c.entry)) AS agrees
+_AGREES = """r.started_at = o.created_at AND r.finished_at IS NOT DISTINCT FROM o.finished_at
+    AND r.state = CASE o.state WHEN 'waiting' THEN 'pending' ELSE o.state END
+    AND (o.state <> 'done'
+        OR o.finished_at IS NOT DISTINCT FROM (SELECT at FROM audit WHERE seq = c.entry))"""
+
+_OF_OPERATIONS = f"""SELECT r.number, r.actor, r.os_user, o.actor AS operator, c.after,
+    {flag(_AGREES)} AS agrees
     FROM operations o JOIN runs r ON r.number = o.run
     LEFT JOIN changes c ON c.entity = 'operation' AND c.entity_id = o.id ORDER BY r.number"""
 
 _OTHER_TIMES = f"""SELECT r.number FROM audit a JOIN runs r ON r.number = a.run
-    WHERE (r.state <> 'done' OR r.started_at <> a.at OR r.finished_at IS NOT a.at) AND {_PLAIN}
+    WHERE (r.state <> 'done' OR r.started_at <> a.at OR r.finished_at IS DISTINCT FROM a.at) AND {_PLAIN}
     ORDER BY r.number"""
 
 _WITHOUT_ENTRY = f"""SELECT r.number FROM runs r WHERE {_PLAIN}
     AND r.number NOT IN (SELECT run FROM audit)"""
 
 _PLAIN_RUNS = f"""SELECT r.number, r.undo_of, r.command FROM runs r
-    WHERE (r.undo_of IS NOT NULL OR r.command LIKE '% undo %') AND r.command <> '' AND {_PLAIN}
+    WHERE (r.undo_of IS NOT NULL OR lower(r.command) LIKE '% undo %') AND r.command <> '' AND {_PLAIN}
     ORDER BY r.number"""
 
 _UNDOING = "SELECT undo_of, number FROM runs WHERE undo_of IS NOT NULL ORDER BY number"
-
-_LAST_NUMBER = """SELECT s.seq, (SELECT max(number) FROM runs) AS last FROM sqlite_sequence s
-    WHERE s.name = 'runs' AND s.seq <> coalesce((SELECT max(number) FROM runs), 0)"""
 
 
 def runs(reader: Reader) -> Iterator[Problem]:
@@ -65,8 +68,9 @@ def runs(reader: Reader) -> Iterator[Problem]:
             undone_by[undone_run] = run
         if row["undo_of"] != _run_in_effect(_undone(row["command"]), undone_by):
             yield _run(row["number"]), f"undoes run {row['undo_of']}, which its command does not name"
-    for row in reader.rows(_LAST_NUMBER):
-        yield "runs", f"the last run is {row['last']}, but the next one would come after {row['seq']}"
+    last, given = reader.number("SELECT max(number) FROM runs"), reader.engine.last_run_number()
+    if given is not None and given != (last or 0):
+        yield "runs", f"the last run is {last}, but the next one would come after {given}"
 
 
 def _of_operations(reader: Reader) -> Iterator[Problem]:

@@ -80,15 +80,16 @@ _SAME = """UPDATE desired SET verdict = 'duplicate' WHERE verdict = 'unknown' AN
     AND o.problem IS NULL AND o.n < desired.n)"""
 
 _KNOW = f"""UPDATE desired SET user_id = u.id, seat_id = t.id,
-    differs = coalesce(desired.name <> coalesce(u.name, ''), 0)
-        OR coalesce({groups.differ("desired.group_name", "coalesce(u.group_name, '')")}, 0),
+    differs = CASE WHEN desired.name <> coalesce(u.name, '')
+        OR {groups.differ("desired.group_name", "coalesce(u.group_name, '')")} THEN 1 ELSE 0 END,
     group_name = {groups.keep_spelling("desired.group_name", "u.group_name")},
     verdict = CASE
-        WHEN desired.until <= :now THEN iif(t.id IS NULL, 'over', 'revoke')
+        WHEN desired.until <= :now THEN CASE WHEN t.id IS NULL THEN 'over' ELSE 'revoke' END
         WHEN t.id IS NULL AND u.status = 'active' THEN 'assign'
-        WHEN t.id IS NULL AND :create_users AND u.status = 'removed' AND {REMOVED_BY_UNDO} THEN 'back'
+        WHEN t.id IS NULL AND :create_users = 1 AND u.status = 'removed' AND {REMOVED_BY_UNDO} THEN 'back'
         WHEN t.id IS NULL THEN u.status
-        WHEN desired.until IS NULL OR nullif(desired.until, 'never') IS t.until THEN 'seated'
+        WHEN desired.until IS NULL OR nullif(desired.until, 'never') IS NOT DISTINCT FROM t.until
+            THEN 'seated'
         ELSE 'ends' END
     FROM desired_subscriptions w CROSS JOIN users u LEFT JOIN seats t ON t.subscription_id = w.subscription_id
         AND t.user_id = u.id AND t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from seatctl.errors import JsonValue
+from seatctl.ledger.conditions import ALL_ROWS
 from seatctl.ledger.desired.compare import WANTS, DesiredVerdict
 from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Journal, Reader
@@ -71,7 +72,7 @@ def users_to_add(reader: Reader) -> int:
 
 def users_to_update(reader: Reader) -> int:
     """Return how many users have another name or group in the file."""
-    return reader.count("SELECT count(DISTINCT user_id) FROM desired WHERE differs AND verdict <> 'bad'")
+    return reader.count("SELECT count(DISTINCT user_id) FROM desired WHERE differs = 1 AND verdict <> 'bad'")
 
 
 def rows_without_seat(reader: Reader, short: Iterable[SubscriptionComparison]) -> list[dict[str, JsonValue]]:
@@ -80,7 +81,7 @@ def rows_without_seat(reader: Reader, short: Iterable[SubscriptionComparison]) -
     for comparison in short:
         good_rows = reader.rows(
             "SELECT d.line, d.email FROM desired d JOIN desired_subscriptions w ON w.n = d.subscription"
-            f" WHERE w.subscription_id = ? AND {WANTS} ORDER BY d.n LIMIT -1 OFFSET ?",
+            f" WHERE w.subscription_id = ? AND {WANTS} ORDER BY d.n LIMIT {ALL_ROWS} OFFSET ?",
             (comparison.subscription.id, max(0, comparison.room)),
         )
         result += [
@@ -101,7 +102,7 @@ def mark_without_seat(journal: Journal, short: Iterable[SubscriptionComparison])
         journal.execute(
             "UPDATE desired SET verdict = ? WHERE n IN (SELECT d.n FROM desired d"
             f" JOIN desired_subscriptions w ON w.n = d.subscription WHERE w.subscription_id = ? AND {WANTS}"
-            " ORDER BY d.n LIMIT -1 OFFSET ?)",
+            f" ORDER BY d.n LIMIT {ALL_ROWS} OFFSET ?)",
             (DesiredVerdict.NO_SEAT.value, comparison.subscription.id, max(0, comparison.room)),
         )
 
@@ -119,7 +120,7 @@ def records(reader: Reader) -> Iterator[Record]:
         " FROM desired d LEFT JOIN desired_subscriptions w ON w.n = d.subscription"
         " LEFT JOIN subscriptions s ON s.id = w.subscription_id"
         " WHERE d.verdict IN ('assign', 'unknown', 'back', 'ends', 'no seat free', 'bad')"
-        " OR d.differs AND d.verdict IN ('seated', 'over') ORDER BY d.n"
+        " OR d.differs = 1 AND d.verdict IN ('seated', 'over') ORDER BY d.n"
     )
     yield from ({**record(row), "result": RESULTS[row["result"]]} for row in changed)
 

@@ -18,17 +18,17 @@ _CREATED = """SELECT d.email, d.email_key,
     ORDER BY d.n"""
 
 _UPDATED = """(SELECT user_id, max(name) AS name, max(group_name) AS group_name
-    FROM desired WHERE differs AND verdict <> 'bad' GROUP BY user_id) r
+    FROM desired WHERE differs = 1 AND verdict <> 'bad' GROUP BY user_id) r
     JOIN users u ON u.id = r.user_id ORDER BY u.id"""
 
 
 def write(tx: Transaction, subscriptions: Iterable[Subscription]) -> None:
     """Revoke seats, create and update users, change ends, and assign seats; record and notify."""
     seats.revoke_where(tx, "id IN (SELECT seat_id FROM leaving)", {}, ":now")
-    if tx.value("SELECT 1 FROM desired WHERE verdict = 'unknown' LIMIT 1"):
+    if tx.exists("desired WHERE verdict = 'unknown'"):
         bulk_users.create(tx, _CREATED)
     bulk_users.bring_back(tx, "SELECT user_id FROM desired WHERE verdict = 'back'")
-    if tx.value("SELECT 1 FROM desired WHERE differs AND verdict <> 'bad' LIMIT 1"):
+    if tx.exists("desired WHERE differs = 1 AND verdict <> 'bad'"):
         bulk_users.update(
             tx, _UPDATED, name="coalesce(r.name, u.name)", group="coalesce(r.group_name, u.group_name)"
         )
@@ -39,7 +39,7 @@ def write(tx: Transaction, subscriptions: Iterable[Subscription]) -> None:
     )
     seats.assign_each(
         tx,
-        f"desired d CROSS JOIN desired_subscriptions w ON w.n = d.subscription WHERE {WANTS} ORDER BY d.n",
+        f"desired d JOIN desired_subscriptions w ON w.n = d.subscription WHERE {WANTS} ORDER BY d.n",
         subscription="w.subscription_id",
         user="coalesce(d.user_id, (SELECT id FROM users u WHERE u.email_key = d.email_key))",
         until="nullif(d.until, 'never')",

@@ -269,8 +269,16 @@ class Engine(Protocol):
         """Yield rows whose references have no target."""
         ...
 
-    def undecodable(self, query: str) -> list[str]:
-        """Return the key, as text, of each row (key, text) of a query whose text is not UTF-8."""
+    def undecodable(self, table: str, key: str, columns: Sequence[str]) -> list[str]:
+        """Return the key, as text, of each row with text in these columns that is not UTF-8."""
+        ...
+
+    def not_a_time(self, column: str) -> str:
+        """Return the condition that the text in a column is not a date and time in the written form."""
+        ...
+
+    def last_run_number(self) -> int | None:
+        """Return the number after which the next run is numbered; None if numbers may be skipped."""
         ...
 
     def search_problem(self) -> str | None:

@@ -22,8 +22,8 @@ from seatctl.ledger.failures import LedgerBusy, LedgerCorrupt
 if TYPE_CHECKING:
     from seatctl.ledger.engines.sqlite_audit import EntryInProgress
 
-OLDEST_SQLITE = (3, 37, 0)
-"""The first version with STRICT tables. RETURNING (3.35) and FTS5's trigram tokenizer (3.34) are older."""
+OLDEST_SQLITE = (3, 39, 0)
+"""The first version with IS DISTINCT FROM. STRICT tables (3.37) and RETURNING (3.35) are older."""
 
 WAIT_SECONDS = 30.0
 """How long a writer waits for another one. An import of a million rows holds the lock for about that long."""
@@ -341,11 +341,13 @@ class SqliteEngine:
         for row in self.rows("PRAGMA foreign_key_check"):
             yield f"row {row[1]} of {row[0]} refers to a missing row of {row[2]}"
 
-    def undecodable(self, query: str) -> list[str]:
-        """Return the key, as text, of each row (key, text) whose text is not UTF-8."""
+    def undecodable(self, table: str, key: str, columns: Sequence[str]) -> list[str]:
+        """Return the key, as text, of each row with text in these columns that is not UTF-8."""
+        texts = " || char(10) || ".join(f"coalesce({column}, '')" for column in columns)
         self.connection.text_factory = bytes
         try:
-            cursor, keys = self.connection.execute(query), list[str]()
+            cursor = self.connection.execute(f"SELECT {key}, {texts} FROM {table}")
+            keys = list[str]()
             while rows := cursor.fetchmany(_TEXTS_AT_ONCE):
                 # Joined with a line break, so that two halves of a character do not become a whole one.
                 if not _is_utf8(b"\n".join(row[1] for row in rows)):
@@ -355,6 +357,15 @@ class SqliteEngine:
         finally:
             self.connection.text_factory = str
         return keys
+
+    def not_a_time(self, column: str) -> str:
+        """Return the condition that a text is not a time: the 30th of February, when computed, is another."""
+        return f"strftime('%Y-%m-%dT%H:%M:%SZ', {column}, '+0 days') IS DISTINCT FROM {column}"
+
+    def last_run_number(self) -> int | None:
+        """Return the number after which the next run is numbered; None if there never was a run."""
+        number = self._scalar("SELECT seq FROM sqlite_sequence WHERE name = 'runs'")
+        return number if isinstance(number, int) else None
 
     def search_problem(self) -> str | None:
         """Return how the search index disagrees with the users; None if it agrees or cannot be checked.

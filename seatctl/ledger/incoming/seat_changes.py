@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import seats
+from seatctl.ledger.conditions import ALL_ROWS
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Journal, Reader, Transaction
@@ -54,7 +55,7 @@ def rows_without_seat(reader: Reader, room: int) -> list[dict[str, JsonValue]]:
     """Return the rows that are to get a seat, beyond the first `room` in file order."""
     rows = reader.rows(
         "SELECT line, email, :error AS error FROM incoming"
-        f" WHERE {_WANTS_SEAT} ORDER BY line LIMIT -1 OFFSET :room",
+        f" WHERE {_WANTS_SEAT} ORDER BY line LIMIT {ALL_ROWS} OFFSET :room",
         {"error": NO_SEAT_FREE, "room": room},
     )
     return [*map(record, rows)]
@@ -64,7 +65,7 @@ def mark_without_seat(tx: Journal, room: int) -> int:
     """Mark the rows beyond the first `room` in file order as without a seat; return how many."""
     return tx.changed(
         f"UPDATE incoming SET result = :result WHERE line IN (SELECT line FROM incoming WHERE {_WANTS_SEAT}"
-        " ORDER BY line LIMIT -1 OFFSET :room)",
+        f" ORDER BY line LIMIT {ALL_ROWS} OFFSET :room)",
         {"result": NO_SEAT_FREE, "room": room},
     )
 
@@ -88,8 +89,8 @@ def revoke(tx: Transaction, subscription_id: int) -> int:
     """Revoke the seats of the people in `incoming`, and set the result of each row; return how many."""
     params: dict[str, SqlValue] = {"subscription": subscription_id}
     tx.execute(
-        f"UPDATE incoming SET result = iif({_HAS_SEAT.format(name='subscription')},"
-        f" '{REVOKED}', '{NOT_SEATED}') WHERE user_id IS NOT NULL AND verdict <> 'bad'",
+        f"UPDATE incoming SET result = CASE WHEN {_HAS_SEAT.format(name='subscription')}"
+        f" THEN '{REVOKED}' ELSE '{NOT_SEATED}' END WHERE user_id IS NOT NULL AND verdict <> 'bad'",
         params,
     )
     return seats.revoke_where(tx, _OF_INCOMING, params, ":now")
@@ -103,7 +104,7 @@ def change_ends(tx: Transaction, subscription_id: int) -> int:
     params: dict[str, SqlValue] = {"subscription": subscription_id, "already": ALREADY}
     tx.execute(
         f"UPDATE incoming SET result = '{UNTIL_CHANGED}' WHERE result = :already AND until IS NOT NULL"
-        " AND until IS NOT (SELECT t.until FROM seats t WHERE t.subscription_id = :subscription"
+        " AND until IS DISTINCT FROM (SELECT t.until FROM seats t WHERE t.subscription_id = :subscription"
         " AND t.user_id = incoming.user_id AND t.revoked_at IS NULL)",
         params,
     )

@@ -44,16 +44,16 @@ _COLUMNS = (
 
 _FIND_REPEATED = """INSERT INTO repeated (email_key, line, same)
     SELECT email_key, min(line),
-        min(coalesce(name, '')) = max(coalesce(name, ''))
+        CASE WHEN min(coalesce(name, '')) = max(coalesce(name, ''))
         AND min(coalesce(group_key(group_name), '')) = max(coalesce(group_key(group_name), ''))
         AND min(coalesce(last_active, '')) = max(coalesce(last_active, ''))
-        AND min(coalesce(until, '')) = max(coalesce(until, ''))
+        AND min(coalesce(until, '')) = max(coalesce(until, '')) THEN 1 ELSE 0 END
     FROM incoming WHERE problem IS NULL AND email_key IN (SELECT email_key FROM incoming
         WHERE problem IS NULL GROUP BY email_key HAVING count(*) > 1) GROUP BY email_key"""
 
 _MERGE = """UPDATE incoming SET verdict = 'duplicate', other_line = repeated.line FROM repeated
     WHERE incoming.email_key = repeated.email_key AND incoming.problem IS NULL
-    AND repeated.same AND incoming.line > repeated.line"""
+    AND repeated.same = 1 AND incoming.line > repeated.line"""
 
 _NAME_THE_OTHER = """UPDATE incoming SET other_line = CASE
         WHEN incoming.line > repeated.line THEN repeated.line
@@ -64,7 +64,7 @@ _NAME_THE_OTHER = """UPDATE incoming SET other_line = CASE
              <> (coalesce(incoming.name, ''), coalesce(group_key(incoming.group_name), ''),
                  coalesce(incoming.last_active, ''), coalesce(incoming.until, ''))) END
     FROM repeated WHERE incoming.email_key = repeated.email_key AND incoming.problem IS NULL
-    AND NOT repeated.same"""
+    AND repeated.same = 0"""
 
 _REFUSE_CONFLICTS = """UPDATE incoming SET verdict = 'bad',
     problem = 'line ' || other_line || ' has the same address with other values'

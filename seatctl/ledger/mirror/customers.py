@@ -45,12 +45,12 @@ def store(journal: Journal, customer: StripeCustomer) -> int:
 
 def store_all(journal: Journal, customers: Iterable[StripeCustomer]) -> None:
     """Like `store`, for several; deleted customers that are not in the ledger are skipped."""
-    rows = [
-        _row(customer)
+    rows = {
+        customer.id: _row(customer)  # the last one of an id: a statement cannot refresh a row twice
         for customer in customers
         if not customer.deleted or find(journal, customer.id) is not None
-    ]
-    journal.insert_all(_INTO, "(?, ?, ?, ?, ?)", rows, _REFRESH)
+    }
+    journal.insert_all(_INTO, "(?, ?, ?, ?, ?)", [*rows.values()], _REFRESH)
 
 
 def find(reader: Reader, stripe_id: str) -> int | None:
@@ -64,7 +64,15 @@ def store_mentions(journal: Journal, mentions: Iterable[CustomerMention]) -> Non
     The objects may know a name and an e-mail, which Stripe no longer returns for a deleted customer. The
     first mention that has them counts.
     """
-    journal.insert_all(_INTO, "(?, ?, ?, 0, '{}')", list(dict.fromkeys(mentions)), _MENTION)
+    merged: dict[str, CustomerMention] = {}
+    for mention in mentions:
+        known = merged.get(mention.stripe_id, mention)
+        merged[mention.stripe_id] = CustomerMention(
+            mention.stripe_id,
+            mention.email if known.email is None else known.email,
+            mention.name if known.name is None else known.name,
+        )
+    journal.insert_all(_INTO, "(?, ?, ?, 0, '{}')", [*merged.values()], _MENTION)
 
 
 def never_read(reader: Reader) -> list[str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
+from seatctl.ledger.conditions import numbers_in, texts_in
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.mirror import customers
 from seatctl.ledger.mirror.customers import CustomerMention
@@ -80,14 +82,15 @@ def attach(journal: Journal, stripe_subscription: str, subscription_id: int) -> 
     )
 
 
-def attach_to_new(journal: Journal, after: int) -> None:
-    """Like `attach`, for every subscription with an id above `after`."""
+def attach_to_new(journal: Journal, added: Sequence[int]) -> None:
+    """Like `attach`, for the subscriptions with these ids."""
     # `+` keeps SQLite from scanning all invoices without a subscription instead.
     journal.execute(
-        "UPDATE invoices SET subscription_id = (SELECT min(s.id) FROM subscriptions s WHERE s.id > :after"
-        " AND s.stripe_subscription = invoices.stripe_subscription) WHERE +subscription_id IS NULL"
-        " AND stripe_subscription IN (SELECT stripe_subscription FROM subscriptions WHERE id > :after)",
-        {"after": after},
+        "UPDATE invoices SET subscription_id = (SELECT min(s.id) FROM subscriptions s"
+        f" WHERE s.id IN {numbers_in(':added')} AND s.stripe_subscription = invoices.stripe_subscription)"
+        " WHERE +subscription_id IS NULL AND stripe_subscription IN"
+        f" (SELECT stripe_subscription FROM subscriptions WHERE id IN {numbers_in(':added')})",
+        {"added": json.dumps([*added])},
     )
 
 
@@ -107,8 +110,8 @@ def _write(
     lines = [_line(invoice.id, n, line) for invoice in invoices for n, line in enumerate(invoice.lines, 1)]
     journal.insert_all(_INTO, _ROW, rows, _THEN)
     journal.execute(
-        "DELETE FROM invoice_lines WHERE invoice_id IN (SELECT id FROM invoices WHERE stripe_id IN"
-        " (SELECT value FROM json_each(?)))",
+        "DELETE FROM invoice_lines WHERE invoice_id IN (SELECT id FROM invoices"
+        f" WHERE stripe_id IN {texts_in('?')})",
         (json_list(invoice.id for invoice in invoices),),
     )
     journal.insert_all(_INTO_LINES, _LINE_ROW, lines)

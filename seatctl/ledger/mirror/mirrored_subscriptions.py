@@ -32,18 +32,13 @@ def stripe_ids(reader: Reader) -> set[str]:
     }
 
 
-def last_id(reader: Reader) -> int:
-    """Return the highest id of a subscription; 0 if there is none."""
-    return reader.count("SELECT max(id) FROM subscriptions")
-
-
 def with_due_change(reader: Reader, now: datetime) -> list[str]:
     """Return the Stripe subscriptions with a planned change that is due: Stripe sends no event for it."""
     return reader.column(
         "SELECT DISTINCT stripe_subscription FROM subscriptions WHERE term_end <= :now"
-        f" AND {IS_RUNNING} AND metadata LIKE :waiting"
+        f" AND {IS_RUNNING} AND json_extract(metadata, :paid_until) IS NOT NULL"
         " ORDER BY stripe_subscription",
-        {"now": format_time(now), "waiting": f'%"{PAID_UNTIL}"%'},
+        {"now": format_time(now), "paid_until": f"$.{PAID_UNTIL}"},
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
+from seatctl.ledger.conditions import texts_in
 from seatctl.ledger.row_values import compact_json, json_list, mapper
 from seatctl.ledger.subscription_handles import OVER
 from seatctl.ledger.transaction import Journal, Reader
@@ -28,18 +29,20 @@ _REFRESH = (
 def store_all(journal: Journal, objects: Iterable[MirroredObject], now: datetime) -> None:
     """Store objects as they were read from Stripe at `now` (UTC)."""
     read_at = format_time(now)
-    rows = [
-        (stored.id, stored.kind.value, stored.parent, stored.created, compact_json(stored.data), read_at)
+    rows = {
+        stored.id: (
+            *(stored.id, stored.kind.value, stored.parent, stored.created),
+            *(compact_json(stored.data), read_at),
+        )  # the last one of an id: a statement cannot refresh a row twice
         for stored in objects
-    ]
-    journal.insert_all(_INTO, "(?, ?, ?, ?, ?, ?)", rows, _REFRESH)
+    }
+    journal.insert_all(_INTO, "(?, ?, ?, ?, ?, ?)", [*rows.values()], _REFRESH)
 
 
 def delete(journal: Journal, identifiers: Iterable[str]) -> None:
     """Delete objects that were applied, or were deleted in Stripe."""
     journal.execute(
-        "DELETE FROM stripe_objects WHERE stripe_id IN (SELECT value FROM json_each(?))",
-        (json_list(identifiers),),
+        f"DELETE FROM stripe_objects WHERE stripe_id IN {texts_in('?')}", (json_list(identifiers),)
     )
 
 
@@ -107,7 +110,7 @@ def by_ids(reader: Reader, identifiers: Sequence[str]) -> Iterator[MirroredObjec
     for start in range(0, len(identifiers), _BATCH):
         rows = reader.rows(
             "SELECT o.stripe_id AS id, o.kind, o.parent, o.created, o.data FROM json_each(?) AS wanted"
-            " JOIN stripe_objects o ON o.stripe_id = wanted.value ORDER BY wanted.key",
+            " JOIN stripe_objects o ON o.stripe_id = wanted.value ORDER BY CAST(wanted.key AS BIGINT)",
             (json_list(identifiers[start : start + _BATCH]),),
         )
         for row in list(rows):

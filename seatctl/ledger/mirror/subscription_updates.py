@@ -6,11 +6,13 @@ Capacity, status, plan, policy and dates are facts and audited; the other column
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import subscriptions
 from seatctl.ledger.collection import UNSETTLED, pause_text
+from seatctl.ledger.conditions import numbers_in
 from seatctl.ledger.transaction import Journal, Transaction
 from seatctl.models.call import format_time, optional_text
 from seatctl.models.plan import Policy
@@ -28,15 +30,15 @@ from seatctl.rules.subscription_state import PAID_UNTIL, RENEWED
 _UNPAID = f"""UPDATE subscriptions SET unpaid_since = owed.since FROM (
         SELECT s.id, (SELECT min(CASE WHEN i.due_date IS NULL THEN i.finalized_at
             WHEN i.stripe_id = json_extract(s.metadata, :renewed_by)
-            THEN max(i.due_date, coalesce(json_extract(s.metadata, :paid_until), ''))
+                AND json_extract(s.metadata, :paid_until) > i.due_date
+            THEN json_extract(s.metadata, :paid_until)
             ELSE i.due_date END) FROM invoices i
             WHERE (i.subscription_id = s.id OR i.stripe_subscription = s.stripe_subscription)
             AND i.{UNSETTLED} AND i.amount_remaining > 0 AND (i.status = 'open' AND i.due_date IS NOT NULL
                 OR i.status IN ('open', 'uncollectible')
                 AND coalesce(:status, s.status) = 'past_due')) AS since
-        FROM subscriptions s WHERE s.id BETWEEN :first AND :last) AS owed
-    WHERE owed.id = subscriptions.id AND subscriptions.unpaid_since IS NOT owed.since"""
-_NO_LAST = 2**63 - 1
+        FROM subscriptions s WHERE {{chosen}}) AS owed
+    WHERE owed.id = subscriptions.id AND subscriptions.unpaid_since IS DISTINCT FROM owed.since"""
 _UNPAID_PATHS = {"renewed_by": f"$.{RENEWED}", "paid_until": f"$.{PAID_UNTIL}"}
 
 
@@ -122,21 +124,23 @@ def update_unpaid_since(journal: Journal, subscription_id: int, mirror: StripeSu
 
     Its invoices and metadata must have been stored before.
     """
-    _update_unpaid_since(journal, subscription_id, subscription_id, str(mirror.status))
+    journal.execute(
+        _UNPAID.format(chosen="s.id = :id"),
+        {"id": subscription_id, "status": str(mirror.status), **_UNPAID_PATHS},
+    )
 
 
 def update_unpaid_since_of_all(journal: Journal) -> None:
     """Like `update_unpaid_since`, for all: the invoices of operations change without their subscription."""
-    update_unpaid_since_of_new(journal, 0)
+    journal.execute(_UNPAID.format(chosen="TRUE"), {"status": None, **_UNPAID_PATHS})
 
 
-def update_unpaid_since_of_new(journal: Journal, after: int) -> None:
-    """Like `update_unpaid_since`, for every subscription with an id above `after`."""
-    _update_unpaid_since(journal, after + 1, _NO_LAST, None)
-
-
-def _update_unpaid_since(journal: Journal, first: int, last: int, status: str | None) -> None:
-    journal.execute(_UNPAID, {"first": first, "last": last, "status": status, **_UNPAID_PATHS})
+def update_unpaid_since_of_new(journal: Journal, added: Sequence[int]) -> None:
+    """Like `update_unpaid_since`, for the subscriptions with these ids."""
+    journal.execute(
+        _UNPAID.format(chosen=f"s.id IN {numbers_in(':added')}"),
+        {"added": json.dumps([*added]), "status": None, **_UNPAID_PATHS},
+    )
 
 
 def _facts(subscription: Subscription, planned: subscriptions.NextTerm) -> dict[str, JsonValue]:

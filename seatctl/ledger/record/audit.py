@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 
-from seatctl.ledger.conditions import where
+from seatctl.ledger.conditions import ALL_ROWS, where
 from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.hashes import NO_HASH, change_hash, entry_hash, sha256, text_hash
 from seatctl.ledger.row_values import mapper
@@ -51,7 +51,7 @@ def log(
         " (SELECT count(*) FROM changes c WHERE c.entry = a.seq) AS changes"
         f" FROM audit a LEFT JOIN runs r ON r.number = a.run{condition}"
         " ORDER BY a.seq DESC LIMIT :limit",
-        {**params, "limit": -1 if limit is None else limit},
+        {**params, "limit": ALL_ROWS if limit is None else limit},
     )
     for row in rows:
         yield LogLine(_entry(row), row["command"] or "", row["summary"], row["changes"])

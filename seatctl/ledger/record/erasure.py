@@ -13,7 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from seatctl.ledger import user_search
+from seatctl.ledger.conditions import texts_in
 from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.row_values import json_list
 from seatctl.ledger.schema import email_keys
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.user import User
@@ -24,12 +26,24 @@ _BLANK = """UPDATE changes SET before = NULL, after = NULL, salt = NULL, erased_
 
 _OF_MESSAGE = """SELECT 1 FROM changes c JOIN seats t ON t.id = c.entity_id WHERE c.entry = outbox.entry_id
     AND c.entity = 'seat'
-    AND c.n BETWEEN json_extract(ids, '$.from_change') AND json_extract(ids, '$.to_change')"""
+    AND c.n BETWEEN CAST(json_extract(ids, '$.from_change') AS BIGINT)
+        AND CAST(json_extract(ids, '$.to_change') AS BIGINT)"""
 
 _HOLD_MESSAGES = f"""UPDATE outbox SET state = 'held' WHERE state = 'waiting'
     AND json_extract(ids, '$.from_change') IS NOT NULL
     AND EXISTS ({_OF_MESSAGE} AND t.user_id = :user) AND NOT EXISTS ({_OF_MESSAGE} AND t.user_id <> :user)"""
 """Holds messages to many that are not expanded yet and have only this person as recipient."""
+
+_HELD = "state = CASE WHEN state = 'waiting' THEN 'held' ELSE state END, last_error = NULL"
+
+# Roles and decisions name an actor rather than a user.
+_BLANK_NAMED = f"""{_BLANK} entity IN ('role', 'request') AND (
+    json_extract(before, '$.actor') IN {texts_in(":spellings")}
+    OR json_extract(after, '$.actor') IN {texts_in(":spellings")}
+    OR entry <= :last AND (json_extract(before, '$.actor') IN {texts_in(":formers")}
+        OR json_extract(after, '$.actor') IN {texts_in(":formers")})
+    OR json_extract(before, '$.decided_by') IN {texts_in(":spellings")}
+    OR json_extract(after, '$.decided_by') IN {texts_in(":spellings")})"""
 
 _ERASED = "(erased)"
 
@@ -53,11 +67,9 @@ def erase(tx: Transaction, user: User) -> Erased:
     """Blank the data of a removed user, and record that as a change of the user's id."""
     tx.engine.overwrite_deleted()
     tx.open_run()  # so that the command of this run, which names the person, is blanked too
-    # SQLite folds the case of ASCII only, and actors are stored as they were typed.
-    tx.engine.define("actor_key", lambda actor: None if actor is None else actor_key(actor))
     emails, words = _known_as(tx, user)
-    keys = set(map(actor_key, emails))
-    acted = sum(tx.count("SELECT count(*) FROM audit WHERE actor_key(actor) = ?", (key,)) for key in keys)
+    spellings = _spellings(tx, "SELECT DISTINCT actor FROM audit", emails)
+    acted = tx.count(f"SELECT count(*) FROM audit WHERE actor IN {texts_in('?')}", (json_list(spellings),))
     changes = _blank_changes(tx, user, emails)
     runs, lines = _blank_runs(tx, words)
     tx.execute("UPDATE requests SET note = NULL, reason = NULL WHERE user_id = ?", (user.id,))
@@ -77,6 +89,12 @@ def _known_as(tx: Transaction, user: User) -> tuple[set[str], set[str]]:
     return emails, emails | names | set(map(actor_key, emails))
 
 
+def _spellings(tx: Transaction, query: str, emails: set[str]) -> list[str]:
+    """Return the texts of the query that name one of these people: actors are stored as they were typed."""
+    keys = set(map(actor_key, emails))
+    return [text for text in tx.column(query) if isinstance(text, str) and actor_key(text) in keys]
+
+
 def _facts(tx: Transaction, user_id: int) -> Iterator[dict[str, object]]:
     rows = tx.rows("SELECT before, after FROM changes WHERE entity = 'user' AND entity_id = ?", (user_id,))
     for row in rows:
@@ -92,25 +110,28 @@ def _blank_changes(tx: Transaction, user: User, emails: set[str]) -> int:
         f"{_BLANK} entity = 'request' AND entity_id IN (SELECT number FROM requests WHERE user_id = :user)",
         params,
     )
-    last = email_keys.last_former_entry(tx)
     tx.execute("DELETE FROM former_email_keys WHERE user_id = ?", (user.id,))
-    for email in emails:
-        # Roles and decisions name an actor rather than a user.
-        key, former = actor_key(email), email_keys.former_actor_key(email)
-        blanked += tx.changed(
-            f"{_BLANK} entity IN ('role', 'request') AND ("
-            " :key IN (actor_key(json_extract(before, '$.actor')), actor_key(json_extract(after, '$.actor')))"
-            " OR entry <= :last AND :former IN"
-            "   (json_extract(before, '$.actor'), json_extract(after, '$.actor'))"
-            " OR actor_key(json_extract(before, '$.decided_by')) = :key"
-            " OR actor_key(json_extract(after, '$.decided_by')) = :key)",
-            {"now": tx.now, "key": key, "last": last, "former": former},
-        )
-        tx.execute(
-            "UPDATE requests SET decided_by = :erased WHERE actor_key(decided_by) = :key",
-            {"erased": _ERASED, "key": key},
-        )
+    blanked += tx.changed(_BLANK_NAMED, {"now": tx.now, **_named_in_changes(tx, emails)})
+    decided = _spellings(tx, "SELECT DISTINCT decided_by FROM requests", emails)
+    tx.execute(
+        f"UPDATE requests SET decided_by = ? WHERE decided_by IN {texts_in('?')}",
+        (_ERASED, json_list(decided)),
+    )
     return blanked
+
+
+def _named_in_changes(tx: Transaction, emails: set[str]) -> dict[str, SqlValue]:
+    """Return the parameters of `_BLANK_NAMED` for a person: the texts by which change rows name them."""
+    named = " UNION ".join(
+        f"SELECT json_extract({column}, '$.{key}') FROM changes WHERE entity IN ('role', 'request')"
+        for column in ("before", "after")
+        for key in ("actor", "decided_by")
+    )
+    return {
+        "spellings": json_list(_spellings(tx, named, emails)),
+        "formers": json_list(map(email_keys.former_actor_key, emails)),
+        "last": email_keys.last_former_entry(tx),
+    }
 
 
 def _blank_runs(tx: Transaction, words: set[str]) -> tuple[int, int]:
@@ -127,30 +148,26 @@ def _blank_runs(tx: Transaction, words: set[str]) -> tuple[int, int]:
     ]
     for number, in_command, summary in named:
         tx.execute(
-            "UPDATE runs SET command = iif(?, '', command), summary = ? WHERE number = ?",
-            (int(in_command is not None), summary or None, number),
+            "UPDATE runs SET summary = :summary, command = CASE WHEN :named = 1 THEN '' ELSE command END"
+            " WHERE number = :number",
+            {"summary": summary or None, "named": int(in_command is not None), "number": number},
         )
-    batch = tx.rows("SELECT rowid, command FROM batch_rows")
-    rows = [row["rowid"] for row in batch if pattern.search(row["command"])]
-    for rowid in rows:
-        tx.execute("UPDATE batch_rows SET command = '', error = NULL WHERE rowid = ?", (rowid,))
-    return sum(1 for _, in_command, _ in named if in_command is not None), len(rows)
+    batch = tx.rows("SELECT run, n, command FROM batch_rows")
+    lines = [(row["run"], row["n"]) for row in batch if pattern.search(row["command"])]
+    for line in lines:
+        tx.execute("UPDATE batch_rows SET command = '', error = NULL WHERE run = ? AND n = ?", line)
+    return sum(1 for _, in_command, _ in named if in_command is not None), len(lines)
 
 
 def _blank_messages(tx: Transaction, user: User, emails: set[str]) -> None:
     """Hold the messages that wait for the person, and blank the address of those that were sent."""
-    tx.execute(
-        "UPDATE outbox SET state = iif(state = 'waiting', 'held', state), last_error = NULL"
-        " WHERE recipient_id = ?",
-        (user.id,),
-    )
+    tx.execute(f"UPDATE outbox SET {_HELD} WHERE recipient_id = ?", (user.id,))
     tx.execute(_HOLD_MESSAGES, {"user": user.id})
-    for email in emails:
-        tx.execute(
-            "UPDATE outbox SET state = iif(state = 'waiting', 'held', state), last_error = NULL,"
-            " recipient_actor = NULL WHERE actor_key(recipient_actor) = ?",
-            (actor_key(email),),
-        )
+    spellings = _spellings(tx, "SELECT DISTINCT recipient_actor FROM outbox", emails)
+    tx.execute(
+        f"UPDATE outbox SET {_HELD}, recipient_actor = NULL WHERE recipient_actor IN {texts_in('?')}",
+        (json_list(spellings),),
+    )
 
 
 def _blank_user(tx: Transaction, user: User) -> None:

@@ -122,8 +122,8 @@ def _limit(tx: Transaction, holds: Holds) -> None:
         subscriptions = hold["pools"]
         for subscription, seats in subscriptions.items():
             if subscription not in free_seats:
-                free = "SELECT max(0, capacity - assigned) FROM subscriptions WHERE id = ?"
-                free_seats[subscription] = tx.count(free, (int(subscription),))
+                free = "SELECT capacity - assigned FROM subscriptions WHERE id = ?"
+                free_seats[subscription] = max(0, tx.count(free, (int(subscription),)))
             subscriptions[subscription] = min(seats, free_seats[subscription])
             free_seats[subscription] -= subscriptions[subscription]
 

@@ -29,16 +29,20 @@ _STAGE = """INSERT INTO undoing
         max(erased_at) AS erased_at, ''
     FROM mine GROUP BY entity, entity_id"""
 
-_KINDS = """UPDATE undoing SET subscription_id = json_extract(before, '$.subscription_id'),
-    user_id = json_extract(before, '$.user_id'), until = json_extract(before, '$.until'), kind = CASE
+_KINDS = """UPDATE undoing SET
+    subscription_id = CAST(json_extract(before, '$.subscription_id') AS BIGINT),
+    user_id = CAST(json_extract(before, '$.user_id') AS BIGINT),
+    until = json_extract(before, '$.until'),
+    kind = CASE
     WHEN erased_at IS NOT NULL THEN 'erased'
     WHEN entity = 'user' AND json_extract(after, '$.erased') IS NOT NULL THEN 'erased'
-    WHEN before IS after THEN 'nothing'
+    WHEN before IS NOT DISTINCT FROM after THEN 'nothing'
     WHEN entity = 'seat' THEN CASE
         WHEN before IS NULL AND json_extract(after, '$.revoked_at') IS NOT NULL THEN 'nothing'
         WHEN before IS NULL THEN 'given'
         WHEN json_extract(before, '$.user_id') IS NULL
-            OR json_extract(before, '$.claimed_at') IS NOT json_extract(after, '$.claimed_at') THEN 'other'
+            OR json_extract(before, '$.claimed_at') IS DISTINCT FROM json_extract(after, '$.claimed_at')
+            THEN 'other'
         WHEN json_extract(after, '$.revoked_at') IS NULL THEN 'ends'
         WHEN json_extract(after, '$.revoked_at') = json_extract(after, '$.until') THEN 'nothing'
         ELSE 'taken' END
@@ -61,8 +65,10 @@ not made by the run and are not undone."""
 
 _FIND_SEATS = """UPDATE undoing SET seat_id = (SELECT t.id FROM seats t
         JOIN audit a ON a.seq = t.assigned_entry JOIN runs r ON r.number = a.run
-        WHERE t.revoked_at IS NULL AND t.subscription_id = json_extract(after, '$.subscription_id')
-        AND t.user_id = json_extract(after, '$.user_id') AND t.until IS json_extract(after, '$.until')
+        WHERE t.revoked_at IS NULL
+        AND t.subscription_id = CAST(json_extract(after, '$.subscription_id') AS BIGINT)
+        AND t.user_id = CAST(json_extract(after, '$.user_id') AS BIGINT)
+        AND t.until IS NOT DISTINCT FROM json_extract(after, '$.until')
         AND (t.id = undoing.entity_id OR r.undo_of IS NOT NULL))
     WHERE kind IN ('given', 'ends')"""
 """If a later run revoked a seat and was undone, the undo assigned a new seat, which replaces the first one
@@ -74,20 +80,22 @@ _LATER_CHANGE = """SELECT u.entity, u.entity_id, a.run FROM undoing u
     JOIN audit a ON a.seq = c.entry
     WHERE u.kind <> 'nothing' AND u.seat_id IS NULL AND NOT (u.kind = 'role' AND u.after IS NULL)
         AND NOT (u.entity = 'seat' AND (json_extract(c.after, '$.user_id') IS NULL
-            OR json_extract(c.before, '$.claimed_at') IS NOT json_extract(c.after, '$.claimed_at')
-            OR json_extract(c.after, '$.revoked_at') IS NOT NULL
-            AND json_extract(c.after, '$.revoked_at') IS json_extract(c.after, '$.until')))
+            OR json_extract(c.before, '$.claimed_at') IS DISTINCT FROM json_extract(c.after, '$.claimed_at')
+            OR json_extract(c.after, '$.revoked_at') IS NOT NULL AND json_extract(c.after, '$.revoked_at')
+                IS NOT DISTINCT FROM json_extract(c.after, '$.until')))
         AND NOT (u.entity = 'request' AND coalesce(json_extract(c.after, '$.status'), '') = 'expired')
         AND NOT (u.entity = 'user' AND EXISTS (SELECT 1 FROM users p WHERE p.id = u.entity_id
             AND p.email = json_extract(u.after, '$.email') AND p.status = json_extract(u.after, '$.status')
-            AND p.name IS json_extract(u.after, '$.name')
-            AND p.group_name IS json_extract(u.after, '$.group')
-            AND p.last_active IS json_extract(u.after, '$.last_active')
-            AND p.reclaim_exempt = coalesce(json_extract(u.after, '$.reclaim_exempt'),
-                iif(json_extract(u.before, '$.reclaim_exempt'), 0, p.reclaim_exempt))))
+            AND p.name IS NOT DISTINCT FROM json_extract(u.after, '$.name')
+            AND p.group_name IS NOT DISTINCT FROM json_extract(u.after, '$.group')
+            AND p.last_active IS NOT DISTINCT FROM json_extract(u.after, '$.last_active')
+            AND p.reclaim_exempt = coalesce(CAST(json_extract(u.after, '$.reclaim_exempt') AS BIGINT),
+                CASE WHEN CAST(json_extract(u.before, '$.reclaim_exempt') AS BIGINT) = 1 THEN 0 END,
+                p.reclaim_exempt)))
         AND NOT (u.entity = 'request' AND EXISTS (SELECT 1 FROM requests r WHERE r.number = u.entity_id
             AND r.status = json_extract(u.after, '$.status')
-            AND r.subscription_id IS json_extract(u.after, '$.subscription_id')))
+            AND r.subscription_id IS NOT DISTINCT FROM
+                CAST(json_extract(u.after, '$.subscription_id') AS BIGINT)))
     ORDER BY a.run DESC LIMIT 1"""
 """Later changes that do not conflict: a claim or expiry of a seat, changes of this transaction, and changes
 of a user or request that is again as the run left it. The number of a revoked role may be in use for another
@@ -171,7 +179,8 @@ def _subject(reader: Reader, entity: str, entity_id: int) -> str:
 def subscriptions(reader: Reader) -> list[int]:
     """Return the ids of subscriptions whose seats or requests would change."""
     rows = reader.rows(
-        "SELECT DISTINCT json_extract(coalesce(before, after), '$.subscription_id') AS id FROM undoing"
+        "SELECT DISTINCT CAST(json_extract(coalesce(before, after), '$.subscription_id') AS BIGINT) AS id"
+        " FROM undoing"
         " WHERE kind IN ('given', 'taken', 'ends', 'asked', 'decided')"
     )
     return [row["id"] for row in rows if row["id"] is not None]

@@ -92,7 +92,7 @@ def apply_changes(ledger: Ledger, call: Call, deleted: list[str], at: datetime) 
     with ledger.change(call) as tx:
         applied.plans = _apply_plans(tx, deleted, editing)
         context = _ApplyContext(ledger.id, mirrored_subscriptions.taken_name_keys(tx), at)
-        stored, last = mirrored_subscriptions.stripe_ids(tx), mirrored_subscriptions.last_id(tx)
+        stored = mirrored_subscriptions.stripe_ids(tx)
         for mirror in _read(tx, waiting):
             known = mirrored_subscriptions.of_stripe(tx, mirror.id) if mirror.id in stored else []
             if any(_has_open_operation(tx, subscription) for subscription in known):
@@ -105,9 +105,9 @@ def apply_changes(ledger: Ledger, call: Call, deleted: list[str], at: datetime) 
             except UnreadableObject as error:
                 applied.skipped.append(Unreadable(Kind.SUBSCRIPTION, mirror.id, error.message))
             applied.done.append(mirror.id)
-        # Of the subscriptions that were added, in two statements for all.
-        invoices.attach_to_new(tx, last)
-        subscription_updates.update_unpaid_since_of_new(tx, last)
+        if context.added:  # two statements for all
+            invoices.attach_to_new(tx, context.added)
+            subscription_updates.update_unpaid_since_of_new(tx, context.added)
         tx.summarise("applied what has changed in Stripe")
     with ledger.journal() as journal:
         subscription_updates.update_unpaid_since_of_all(journal)
@@ -172,6 +172,8 @@ class _ApplyContext:
     """The keys of the names that are taken."""
     at: datetime
     """When Stripe was read, by its own clock."""
+    added: list[int] = field(default_factory=list)
+    """The ids of the subscriptions that this transaction has added."""
     plans: dict[str, Plan] = field(default_factory=dict)
     """By product."""
 
@@ -298,6 +300,7 @@ def _add(
             home_ledger=mirror.metadata.get(LEDGER) or None,
         ),
     )
+    context.added.append(subscription.id)
     if any(key.startswith(OURS) for key in metadata):  # else the item tells everything
         state = state_of(tx, subscription, mirror, item, context.at)
         update = mirror_update(tx, subscription, mirror, item, state)
