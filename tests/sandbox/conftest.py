@@ -1,13 +1,12 @@
 """Fixtures of the sandbox's tests: calls in one line, answers as dicts, a clock that moves."""
 
 import json
-from urllib.parse import urlencode
 
 import pytest
 
 from seatctl.sandbox.api import control
 from seatctl.sandbox.api.twin import Twin
-from tests.sandbox.replay import flat, recordings, request, serving
+from tests.sandbox.replay import encode, recordings, request, serving
 
 DAY = 86400
 
@@ -20,11 +19,10 @@ class Sandbox:
 
     def send(self, method, path, params=None, **headers):
         """Send a request. Return status, body and headers."""
-        encoded = urlencode(list(flat(params or {})))
-        url = f"{path}?{encoded}" if method != "POST" and encoded else path
+        url, form = encode(method, path, params)
         sent = {"Authorization": "Bearer sk_test_story"}
         sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-        return self.exchange(method, url, sent, encoded if method == "POST" else None)
+        return self.exchange(method, url, sent, form)
 
     def exchange(self, *call):
         answer = self.twin.handle(*call)

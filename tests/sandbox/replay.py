@@ -79,6 +79,14 @@ def flat(value, prefix=""):
         yield prefix, str(value)
 
 
+def encode(method, path, params):
+    """Return the URL and the form of a request; only a POST has a form."""
+    encoded = urlencode(list(flat(params or {})))
+    if method == "POST":
+        return path, encoded
+    return f"{path}?{encoded}" if encoded else path, None
+
+
 def substituted(value, saved):
     """Return the value with each `$name` replaced by what was saved; `$end - 6480` is computed."""
     if isinstance(value, dict):
@@ -106,10 +114,9 @@ class Replay:
 
     def request(self, method, path, params, headers=None):
         """Send one request at the time of the recording."""
-        encoded = urlencode(list(flat(params)))
-        url = f"{path}?{encoded}" if method != "POST" and encoded else path
+        url, form = encode(method, path, params)
         sent = {"Authorization": "Bearer sk_test_replay", "Sandbox-Time": str(self.now), **(headers or {})}
-        return self.send(method, url, sent, encoded if method == "POST" else None)
+        return self.send(method, url, sent, form)
 
     def run(self, recording):
         """Run every step of a recording. Return the score."""

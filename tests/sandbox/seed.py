@@ -8,11 +8,10 @@ original's. With `events=True` the events are copied too.
 
 import json
 import re
-from urllib.parse import urlencode
 
 from seatctl.sandbox.api import control
 from seatctl.sandbox.session import Session
-from tests.sandbox.replay import flat
+from tests.sandbox.replay import encode
 
 DAY = 86400
 KINDS = ("customer", "payment_method", "subscription_item", "invoice", "payment_intent", "charge",
@@ -24,7 +23,8 @@ NAMES = ("seed-0", "Seed 0", "0@seed")  # texts with the number of the copy
 def send(twin, path, params):
     """Send a POST that must succeed. Return its body."""
     headers = {"Authorization": "Bearer sk_test_seed"}
-    answer = twin.handle("POST", f"/v1/{path}", headers, urlencode(list(flat(params))))
+    url, form = encode("POST", f"/v1/{path}", params)
+    answer = twin.handle("POST", url, headers, form)
     assert answer.status == 200, answer.body
     return json.loads(answer.body)
 

@@ -161,3 +161,33 @@ def test_a_parameter_that_endive_renamed_is_known_by_the_name_of_its_version(str
     assert stripe.post("payment_intents", {**base, **old})["payment_method_types"] == ["card"]
     assert stripe.post("payment_intents", {**base, **new}, **endive)["status"] == "requires_payment_method"
     assert stripe.refused("POST", "payment_intents", {**base, **old}, **endive)["code"] == "parameter_unknown"
+
+
+def test_lists_filter_by_nested_fields_several_values_ranges_and_in_any_case(stripe):
+    def listed(path, **params):
+        return [obj["id"] for obj in stripe.get(path, params)["data"]]
+
+    customer, month = stripe.customer(), stripe.price()
+    year = stripe.price(interval="year", lookup_key="yearly")
+    assert (
+        listed("prices", recurring={"interval": "year"}) == listed("prices", lookup_keys=["yearly"]) == [year]
+    )
+    code = stripe.post(
+        "promotion_codes",
+        {"promotion": {"type": "coupon", "coupon": stripe.coupon(percent_off=5)}, "code": "Abc"},
+    )
+    assert listed("promotion_codes", code="aBC", coupon=code["promotion"]["coupon"]) == [code["id"]]
+    assert listed("promotion_codes", coupon="other") == []
+    sent = {"collection_method": "send_invoice", "days_until_due": 5}
+    bought = stripe.subscribe(customer, month, **sent)
+    stripe.subscribe(customer, year)
+    due = stripe.invoice(bought["id"])
+    assert listed("invoices", due_date={"lte": due["due_date"]}) == [due["id"]]
+    assert listed("invoices", due_date={"lt": due["due_date"]}) == []
+    assert listed("invoices", subscription=bought["id"], status="draft") == [due["id"]]
+    assert stripe.refused("GET", "invoices", {"subscription": "sub_no"})["param"] == "subscription"
+    intent = stripe.get("payment_intents")["data"][0]["id"]
+    paying = {"type": "payment_intent", "payment_intent": intent}
+    assert (
+        len(listed("invoice_payments", payment=paying)) == len(listed("charges", payment_intent=intent)) == 1
+    )
