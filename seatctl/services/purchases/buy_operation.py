@@ -286,7 +286,7 @@ def take_back(running: OperationRun[PurchasePayload], customer: str) -> str | No
     return "the unpaid subscription is canceled; nothing was charged"
 
 
-register(OperationHandler(BuyPayload, _run, _undo, action=Action.BUY))
+# What was bought --------------------------------------------------------------------------------------
 
 
 def add_bought(running: OperationRun[PurchasePayload], subscription: StripeSubscription) -> Apply:
@@ -352,3 +352,6 @@ def _invoiced(invoice: StripeInvoice | None) -> dict[str, JsonValue]:
         "due_date": None if invoice.due_date is None else format_time(invoice.due_date),
         "invoice_url": invoice.hosted_url,
     }
+
+
+register(OperationHandler(BuyPayload, _run, _undo, action=Action.BUY))

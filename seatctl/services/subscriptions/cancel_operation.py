@@ -317,7 +317,7 @@ def _cancel_now(snapshot: SubscriptionSnapshot, *, refund: bool) -> Proposal:
         "given_back": sum(share.refund for share in shares),
         "to_balance": sum(share.credit for share in shares),
         "owed_less": owed_less,
-        "owed": invoices.owed - owed_less,
+        "owed": sum(invoice.amount_remaining for invoice in invoices.open) - owed_less,
         "open_invoices": [invoice.as_record() for invoice in still_open],
         "billed_now": billed_now,
         "billed_within_the_hour": drafted,

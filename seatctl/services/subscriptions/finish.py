@@ -78,11 +78,8 @@ def final_transaction(
     ids = dict.fromkeys(invoice for invoice in (*invoice_ids, mirror.latest_invoice) if invoice)
     latest = {mirror.latest_invoice} - {invoice_before} if include_latest else set[str | None]()
     invoices = [read_invoice(running.billing.read(endpoints.invoice(invoice))) for invoice in ids]
-    due = [
-        invoice
-        for invoice in invoices
-        if report_due and invoice.id in own and invoice.due_date and invoice.amount_remaining
-    ]
+    charged = [invoice for invoice in invoices if invoice.id in own]
+    due = [invoice for invoice in charged if report_due and invoice.due_date and invoice.amount_remaining]
 
     def apply(tx: Transaction) -> OperationResult:
         before = subscriptions.by_id(tx, decided_on.id)
@@ -92,7 +89,7 @@ def final_transaction(
             )
             for invoice in invoices
         }
-        paid = (mirrored[invoice.id] for invoice in invoices if invoice.amount_paid > 0 and invoice.id in own)
+        paid = (mirrored[invoice.id] for invoice in charged if invoice.amount_paid > 0)
         queue_receipts(tx, decided_on.id, paid)
         if item is None or state is None:
             now = mirrored_subscriptions.remove_item(tx, before, mirror)
@@ -105,7 +102,8 @@ def final_transaction(
         row = {
             **subscription_row(now),
             "next_seats": 0 if state is None else state.next.seats,
-            **_charged(invoices, own=own),
+            "amount_paid": sum(invoice.amount_paid for invoice in charged),
+            "invoice": charged[0].number if charged else None,
             **extra,
             "result": "partly" if partly else "done",
             **_due(due),
@@ -138,15 +136,6 @@ def _due(invoices: list[StripeInvoice]) -> dict[str, JsonValue]:
     }
 
 
-def _charged(invoices: list[StripeInvoice], own: set[str | None]) -> dict[str, JsonValue]:
-    """Return what this operation charged, in minor units, and the invoice that charged it."""
-    charged = [invoice for invoice in invoices if invoice.id in own]
-    return {
-        "amount_paid": sum(invoice.amount_paid for invoice in charged),
-        "invoice": charged[0].number if charged else None,
-    }
-
-
 def apply_departures(payload: TermPayload, *, at_once: bool) -> After:
     """Return the `after` of the final transaction that ends the seats of the users who leave.
 
@@ -157,14 +146,11 @@ def apply_departures(payload: TermPayload, *, at_once: bool) -> After:
     fields: dict[str, JsonValue] = {"not_seated": [*payload.not_seated]} if payload.not_seated else {}
 
     def apply(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
-        return {**fields, **revoke_or_end(tx, subscription)}
-
-    def revoke_or_end(tx: Transaction, subscription: Subscription) -> dict[str, JsonValue]:
         if not users:
-            return _keep_seats(tx, subscription, until)
+            return {**fields, **_keep_seats(tx, subscription, until)}
         if at_once:
-            return {"revoked": seats.revoke_users(tx, subscription.id, users)}
-        return {"leaving": seats.set_end(tx, subscription.id, users, until), "leaving_at": until}
+            return {**fields, "revoked": seats.revoke_users(tx, subscription.id, users)}
+        return {**fields, "leaving": seats.set_end(tx, subscription.id, users, until), "leaving_at": until}
 
     return apply
 

@@ -143,15 +143,13 @@ def _changed(subscription: Subscription) -> SeatctlError:
     )
 
 
-def unchanged_proposal(
-    snapshot: SubscriptionSnapshot, kind: str, summary: str, row: Record | None = None
-) -> Proposal:
+def unchanged_proposal(snapshot: SubscriptionSnapshot, kind: str, summary: str, row: Record) -> Proposal:
     """Propose nothing, except to finish an interrupted operation of the subscription."""
     subscription, change = snapshot.subscription, snapshot.change
     request = OperationRequest(kind, change.requested, None, subscription.id)
     return Proposal(
         only_to_finish(change.ledger, request),
-        row or content_row(snapshot),
+        row,
         summary,
         columns=CHANGE_COLUMNS,
         guard=unless_finished(subscription),
@@ -250,8 +248,8 @@ def priced_proposal(
     leaving: Departures = NO_DEPARTURES,
     *,
     next_invoice: int | None = None,
-    carried_over: int = 0,
-    on_account: bool = False,
+    carried_over: int,
+    on_account: bool,
 ) -> Proposal:
     """Propose a change with its price now and on the next invoice, in minor units, and with its effect.
 

@@ -51,11 +51,6 @@ class SubscriptionInvoices:
     given: int = 0
     """What its paid invoices have already given back, in minor units."""
 
-    @property
-    def owed(self) -> int:
-        """What its open invoices still ask for, in minor units."""
-        return sum(invoice.amount_remaining for invoice in self.open)
-
 
 def read_invoices(snapshot: SubscriptionSnapshot) -> SubscriptionInvoices:
     """Read every invoice that billed the subscription from Stripe."""

@@ -60,10 +60,9 @@ def with_troubles(row: Record, subscription: Subscription, at: datetime) -> Reco
 def shown_status(subscription: Subscription) -> str:
     """Return Stripe's status, but `paid` for a term renewed by hand, which is a trial to Stripe."""
     policy = subscription.policy
-    manual = policy is not None and policy.renewal is Renewal.MANUAL
-    return (
-        "paid" if manual and subscription.status is SubscriptionStatus.TRIALING else str(subscription.status)
-    )
+    if subscription.status is SubscriptionStatus.TRIALING and policy and policy.renewal is Renewal.MANUAL:
+        return "paid"
+    return str(subscription.status)
 
 
 def subscription_page(
