@@ -56,7 +56,6 @@ from seatctl.services.operations.submit import (
 )
 from seatctl.services.plans.spec import sellable
 from seatctl.services.purchases.buy_operation import BuyPayload, PurchasePayload
-from seatctl.services.purchases.checkout_operation import CheckoutPayload
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS
 from seatctl.services.users.permissions import allow
 
@@ -253,7 +252,12 @@ def _requested(order: Order) -> dict[str, JsonValue]:
 
 
 def _payload(plan: Plan, order: Order, customer: str | None) -> PurchasePayload:
-    return (CheckoutPayload if order.checkout else BuyPayload)(
+    payload: type[PurchasePayload] = BuyPayload
+    if order.checkout:
+        from seatctl.services.purchases.checkout_operation import CheckoutPayload
+
+        payload = CheckoutPayload
+    return payload(
         name=order.name,
         owner=order.owner,
         seats=order.seats,

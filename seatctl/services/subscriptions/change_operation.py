@@ -56,7 +56,6 @@ from seatctl.services.subscriptions.snapshot import (
     SubscriptionSnapshot,
     TermPayload,
     has_item,
-    plan_of,
     read_running,
     term_fields,
 )
@@ -109,22 +108,11 @@ def _increase(snapshot: SubscriptionSnapshot, seats: int) -> Proposal:
     if by_own_invoice:
         from seatctl.services.subscriptions.own_invoice_operation import prepare_addon
 
-        return prepare_addon(snapshot, target, seats, what, _list_price(snapshot))
+        return prepare_addon(snapshot, target, seats, what)
     subscription_changes.check_added_on_account(
         state, wanted=change.on_account, invoiced=snapshot.mirror.collection_method == "send_invoice"
     )
     return prepare_change(snapshot, target, what)
-
-
-def _list_price(snapshot: SubscriptionSnapshot) -> int:
-    """Return the plan's price per seat today, in minor units of the subscription's currency.
-
-    If the plan is unknown or has another currency, return what the subscription pays already.
-    """
-    with snapshot.change.ledger.reading() as reader:
-        plan = plan_of(reader, snapshot.item.price.product_id)
-    same_currency = plan is not None and plan.currency == snapshot.currency
-    return plan.unit_amount if plan is not None and same_currency else snapshot.subscription.unit_amount
 
 
 def prepare_seat_total(change: ChangeRequest, seats: int, leaving: Departures = NO_DEPARTURES) -> Proposal:

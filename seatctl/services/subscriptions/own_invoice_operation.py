@@ -67,6 +67,7 @@ from seatctl.services.subscriptions.snapshot import (
     SubscriptionSnapshot,
     TermPayload,
     has_item,
+    plan_of,
     read_running,
     require_unshared,
     term_fields,
@@ -103,18 +104,13 @@ class _Line:
     covers_until: datetime
 
 
-def prepare_addon(
-    snapshot: SubscriptionSnapshot, target: Target, seats: int, what: str, list_price: int
-) -> Proposal:
+def prepare_addon(snapshot: SubscriptionSnapshot, target: Target, seats: int, what: str) -> Proposal:
     """Price `seats` more: in full, or for the rest of the term if it was renewed by hand.
 
-    `what` says it after "change"; `list_price` is the plan's price today, in minor units, for a policy
-    without `lock_price`.
-
-    Raises `max_spend_exceeded`, `no_unit_price`, `card_required`.
+    `what` says it after "change". Raises `max_spend_exceeded`, `no_unit_price`, `card_required`.
     """
     state, change = snapshot.state, snapshot.change
-    line = _line(snapshot, seats, list_price)
+    line = _line(snapshot, seats)
     discounts = discount_forms(find_discounts(snapshot.billing, change.promo, change.coupon))
     draft = _own_invoice_of(snapshot, line, discounts, _DUE_DAYS if change.on_account else None)
     if not change.on_account:
@@ -139,14 +135,15 @@ def prepare_addon(
     )
 
 
-def _line(snapshot: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
+def _line(snapshot: SubscriptionSnapshot, seats: int) -> _Line:
     subscription, state, upcoming = snapshot.subscription, snapshot.state, snapshot.item.price.unit_amount
     if upcoming is None:
         raise _no_unit_price(state.name, state.now.plan)
     running = upcoming if state.now.price_id == snapshot.item.price.id else subscription.unit_amount
     if state.policy.increase is Increase.FULL_PRICE:
-        unit_amount = upcoming if state.renewed else running
-        unit_amount, quantity = unit_amount if state.policy.lock_price else list_price, seats
+        unit_amount, quantity = upcoming if state.renewed else running, seats
+        if not state.policy.lock_price:
+            unit_amount = _list_price(snapshot)
         covers_from = state.term_end if state.renewed else state.term_start
     else:
         covers_from, quantity = snapshot.stripe_time, 1
@@ -158,6 +155,17 @@ def _line(snapshot: SubscriptionSnapshot, seats: int, list_price: int) -> _Line:
     what = f"{counted(seats, 'added seat')} of {state.name} until {state.current_end:%Y-%m-%d}"
     product = snapshot.item.price.product_id
     return _Line(product, unit_amount, quantity, what, covers_from, state.current_end)
+
+
+def _list_price(snapshot: SubscriptionSnapshot) -> int:
+    """Return the plan's price per seat today, in minor units of the subscription's currency.
+
+    If the plan is unknown or has another currency, return what the subscription pays already.
+    """
+    with snapshot.change.ledger.reading() as reader:
+        plan = plan_of(reader, snapshot.item.price.product_id)
+    same_currency = plan is not None and plan.currency == snapshot.currency
+    return plan.unit_amount if plan is not None and same_currency else snapshot.subscription.unit_amount
 
 
 def _add_seats(running: OperationRun[AddonPayload]) -> Apply:

@@ -10,8 +10,6 @@ from shlex import quote
 
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.ledger import departures, operations, subscriptions
-from seatctl.ledger.incoming import staging
-from seatctl.ledger.incoming.staging import RowVerdict
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
@@ -37,7 +35,6 @@ from seatctl.services.subscriptions.snapshot import (
     TermPayload,
     find_subscription,
 )
-from seatctl.services.users.people import People, stage
 
 CHANGE_COLUMNS = (
     *("name", "plan", "seats", "seats_after", "next_plan", "next_seats", "due_now", "currency"),
@@ -98,10 +95,13 @@ def departures_from_file(ledger: Ledger, subscription_id: int, source: str) -> D
 
     Raises BadInput and `bad_rows`, also for a person whom the ledger does not know.
     """
+    from seatctl.ledger.incoming import staging
+    from seatctl.services.users.people import People, stage
+
     stage(ledger, People(source=source))
     with ledger.staging() as journal:
         staging.set_verdicts(journal)
-        staging.refuse_bad_rows(journal, RowVerdict.UNKNOWN, "there is no user of this e-mail")
+        staging.refuse_bad_rows(journal, staging.RowVerdict.UNKNOWN, "there is no user of this e-mail")
     with ledger.reading() as reader:
         staging.require_good(reader, skip_bad=False)
         users = departures.seated_in_file(reader, subscription_id)
