@@ -382,6 +382,16 @@ def test_a_cancellation_through_the_portal_is_resumed(office):
     assert subs_row(office, "lab")["ends"] is False
 
 
+def test_a_request_to_resume_is_not_done_twice(office):
+    """Its request id is stored with the operation, as for every other change."""
+    done(office, "subs cancel lab")
+    done(office, "subs resume lab --request-id X")
+    done(office, "subs cancel lab")
+    again = office("subs", "resume", "lab", "--request-id", "X", "--yes")
+    assert (again.code, again.err.startswith("already done: resumed lab")) == (0, True)
+    assert subs_row(office, "lab")["ends"] is True
+
+
 def test_transfer_makes_somebody_else_the_owner_here_and_in_stripe(office):
     unknown = office("subs", "transfer", "lab", "zoe@example.org", "-o", "json")
     assert (unknown.code, unknown.error["hint"]) == (9, "seatctl users add zoe@example.org")
