@@ -67,7 +67,7 @@ PREVIEW_COLUMNS = (
     *("open_invoices", "renews_at", "next_invoice", "currency"),
 )
 
-RESTART_COLUMNS = ("name", "plan", "seats", "due_now", "currency")
+_RESTART_COLUMNS = ("name", "plan", "seats", "due_now", "currency")
 
 _STILL_INVOICED = frozenset((SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED))
 """Nobody is entitled through these, but Stripe keeps making invoices until they are canceled."""
@@ -215,7 +215,7 @@ def _restart(snapshot: SubscriptionSnapshot) -> Proposal:
     }
     notes = (f"Stripe begins a new period and charges {price} now.",)
     proposal = change_proposal(
-        snapshot, payload, row, f"Resume {snapshot.name}?", notes, RESTART_COLUMNS, preview.currency
+        snapshot, payload, row, f"Resume {snapshot.name}?", notes, _RESTART_COLUMNS, preview.currency
     )
     return replace(proposal, limited=preview.amount_due > 0)
 
