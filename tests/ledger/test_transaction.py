@@ -47,6 +47,7 @@ def test_a_change_is_one_run_and_one_entry_with_a_row_per_entity(ledger):
         tx.mail("greeting", {"user": 1}, recipient_id=1)
         tx.summarise("two added")
         assert tx.run == 1
+    assert (tx.entry, ledger.first_entry_with_messages) == (1, 1)
     assert counts(ledger) == {"users": 2, "audit": 1, "changes": 2, "runs": 1, "outbox": 1}
     assert query(ledger.place, "SELECT state, summary, finished_at FROM runs") == [
         ("done", "two added", "2026-11-21T12:00:00Z")

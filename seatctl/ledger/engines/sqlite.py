@@ -63,7 +63,7 @@ class SqliteEngine:
         self._frozen: tuple[int, ...] | None = None
         """The fingerprint of a file that was opened without log and locks; None for other files."""
         self._entry: EntryInProgress | None = None
-        """The audit entry of the open transaction, once it is reserved."""
+        """The audit entry of the last writing transaction, once it is reserved."""
         try:
             self.connection = _connect(path, "mode=rw") if self.may_write else self._connect_reading()
         except sqlite3.Error as error:
@@ -260,6 +260,7 @@ class SqliteEngine:
         IMMEDIATE, because a transaction that reads first and writes later lets another process take the last
         seat in between. It then fails with SQLITE_BUSY, and waiting does not help.
         """
+        self._entry = None
         deadline = time.monotonic() + self._wait
         while True:
             try:
@@ -282,12 +283,10 @@ class SqliteEngine:
     def commit(self) -> None:
         """Make the open transaction durable."""
         self.execute("COMMIT")
-        self._entry = None
         self.committed = True
 
     def rollback(self) -> None:
         """Roll back the open transaction, unless SQLite has done so already (disk full)."""
-        self._entry = None
         if self.in_transaction:
             self.execute("ROLLBACK")
 
