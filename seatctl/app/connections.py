@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from seatctl.config.settings import Profile
-from seatctl.errors import Code, LedgerError, refuse
+from seatctl.errors import Code, LedgerError, SeatctlError, refuse
 
 if TYPE_CHECKING:
     import ssl
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
     from seatctl.billing.port import Billing
     from seatctl.ledger.ledger import Ledger
+
+
+SANDBOX_KEY = "sk_test_sandbox"  # a served sandbox accepts every test key
+MODE_VARIABLE = "SEATCTL_MODE"
 
 
 class SandboxUnusable(LedgerError):
@@ -129,6 +133,62 @@ def _repair(path: Path, why: str) -> str:
         another = hints.command("init", hints.Blank.PROFILE, "--mode", "sandbox")
         return hints.to("the file is left unchanged; to make another profile with a new sandbox", another)
     return f"give yourself write access to {path} and to its folder {path.parent}, then {hints.AGAIN}"
+
+
+def served_now(sandbox: Billing) -> datetime:
+    """Return the time of a served sandbox: it is in the head of every answer."""
+    from datetime import UTC, datetime
+
+    from seatctl.billing.answers import account_id
+
+    account_id(sandbox)
+    return sandbox.clock() or datetime.fromtimestamp(0, UTC)
+
+
+def sandbox_not_shared(*, is_set_up: bool) -> SeatctlError:
+    """Return the refusal for a sandbox that only this machine has, beside a ledger that others use too."""
+    serve = "serve one sandbox to all of them with seatctl sandbox serve, and name its URL"
+    if is_set_up:
+        named = "seatctl config set stripe.api_base URL; or name a file: seatctl config set sandbox FILE"
+    else:
+        named = "in SEATCTL_STRIPE_API_BASE; or name a file in SEATCTL_SANDBOX"
+    return refuse(
+        Code.SANDBOX_NOT_SHARED,
+        "the ledger is on a server, but the sandbox is a file of this machine, which others would not see",
+        hint=f"{serve}: {named}" if is_set_up else f"{serve} {named}",
+    )
+
+
+def clock_note(ahead: int) -> str:
+    """Return the note for a machine whose clock differs from the server's by this many seconds."""
+    minutes = max(1, round(abs(ahead) / 60))
+    side = "behind" if ahead > 0 else "ahead of"
+    return (
+        f"this machine's clock is {minutes} minute{'' if minutes == 1 else 's'} {side} the clock of the"
+        " ledger's server, which counts"
+    )
+
+
+def profile_of(ledger: Ledger) -> Profile:
+    """Return the profile of a machine without config.toml: the mode and the account of the ledger."""
+    from seatctl.config.settings import DEFAULT_PROFILE, Mode, Profile, Value
+
+    values: dict[str, Value] = {"mode": ledger.mode}
+    if ledger.stripe_account:
+        values["stripe_account"] = ledger.stripe_account
+    return Profile(DEFAULT_PROFILE, Mode(ledger.mode), values)
+
+
+def require_mode(ledger: Ledger, environment: Mapping[str, str]) -> None:
+    """Raise `mode_mismatch` unless SEATCTL_MODE, if it is set, is the mode of the ledger."""
+    wanted = environment.get(MODE_VARIABLE)
+    if wanted and wanted != ledger.mode:
+        raise refuse(
+            Code.MODE_MISMATCH,
+            f"the ledger {ledger.place} belongs to {ledger.mode}, but {MODE_VARIABLE} is {wanted}",
+            hint=f"correct {MODE_VARIABLE}, or name another ledger in SEATCTL_LEDGER",
+            data={"ledger_mode": ledger.mode, "wanted_mode": wanted},
+        )
 
 
 def require_same(ledger: Ledger, profile: Profile) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from seatctl.app import connections
-from seatctl.config.settings import Mode, Profile, Settings, load
+from seatctl.config.settings import DEFAULT_PROFILE, Mode, Profile, Settings, load
 from seatctl.errors import Code, ExitCode, SeatctlError, UsageError, refuse
 from seatctl.output import emit as output
 from seatctl.output.style import Column, Format, Style, use_color
@@ -25,8 +25,13 @@ if TYPE_CHECKING:
     from seatctl.ledger.ledger import Ledger
     from seatctl.mail.rendering import MailSetup
     from seatctl.models.call import Call
+    from seatctl.models.ledger_url import ServerUrl
     from seatctl.models.report import Record, Report
     from seatctl.system.files import ProtectedFile
+
+
+_CLOCK_SECONDS = 60
+"""How much the clock of this machine may differ from that of the ledger's server without a note."""
 
 
 class GlobalOptions(NamedTuple):
@@ -52,11 +57,21 @@ class Context:
 
     def __init__(self, argv: Sequence[str], environment: Mapping[str, str]) -> None:
         self.argv = tuple(argv)
+        """The arguments as typed. What is shown or stored of them is `shown_argv`."""
         self.environment = environment
         self.options = GlobalOptions()
         self.given: dict[str, str] = {}
         """The global options of this command line as typed, by name."""
         self.exit_code = ExitCode.DONE
+
+    @property
+    def shown_argv(self) -> tuple[str, ...]:
+        """The arguments as typed, without the password of a ledger's URL."""
+        if not any("://" in word for word in self.argv):
+            return self.argv
+        from seatctl.models.ledger_url import hidden
+
+        return tuple(map(hidden, self.argv))
 
     def close(self) -> None:
         """Close what was opened. Safe to call at any time."""
@@ -73,13 +88,33 @@ class Context:
 
     @cached_property
     def profile(self) -> Profile:
-        """The profile in use: from the flag, SEATCTL_PROFILE, config.toml. Raises `unknown_profile`."""
+        """The profile in use: from the flag, SEATCTL_PROFILE, config.toml. Raises `unknown_profile`.
+
+        Without config.toml, the mode and the account are those of the ledger, if it is on a server.
+        """
+        if not self._is_set_up:
+            return connections.profile_of(self.ledger)
+        return self._configured
+
+    @cached_property
+    def _configured(self) -> Profile:
+        """The profile as config.toml has it, else one without settings, of which nobody may read the mode."""
+        if not self._is_set_up:
+            return Profile(DEFAULT_PROFILE, Mode.SANDBOX, {})
         return self.settings.profile(self.options.profile or self.environment.get("SEATCTL_PROFILE"))
+
+    @cached_property
+    def _is_set_up(self) -> bool:
+        """Whether a profile is needed: false if there is no config.toml, but the URL of a ledger."""
+        named = self.options.ledger or self.environment.get("SEATCTL_LEDGER") or ""
+        if "://" not in named or self.options.profile or self.environment.get("SEATCTL_PROFILE"):
+            return True
+        return bool(self.settings.profiles)
 
     @cached_property
     def actor(self) -> str:
         """The actor: flag, SEATCTL_ACTOR, the profile, else `os:NAME`."""
-        return self.options.actor or self.profile.text("actor", self.environment) or f"os:{self.os_user}"
+        return self.options.actor or self._configured.text("actor", self.environment) or f"os:{self.os_user}"
 
     @cached_property
     def os_user(self) -> str:
@@ -91,27 +126,67 @@ class Context:
         except KeyError:
             return str(os.getuid())
 
+    @property
+    def has_ledger(self) -> bool:
+        """Whether there is a ledger that can store settings: a server, or a file that exists."""
+        place = self.ledger_place(self._configured)
+        return not isinstance(place, Path) or os.path.lexists(place)
+
+    @cached_property
+    def stored_settings(self) -> Mapping[str, str]:
+        """The settings that the ledger stores, by key; none if there is no ledger or it cannot be opened."""
+        if not self.has_ledger:
+            return {}
+        try:
+            return self.ledger.settings
+        except SeatctlError as error:
+            self.note(f"the settings in the ledger cannot be read: {error.message}")
+            return {}
+
+    @cached_property
+    def policy(self) -> Profile:
+        """The profile with the settings that are policy: the ledger's. Raises what opening the ledger raises.
+
+        If the ledger is a file, config.toml still counts for those that the ledger does not have.
+        """
+        profile = self.profile
+        if not isinstance(self.ledger_place(profile), Path):
+            profile = profile.without_policy()
+        return profile.with_stored(self.ledger.settings)
+
     # -- ledger and Stripe --------------------------------------------------------------------
 
-    def ledger_path(self, profile: Profile) -> Path:
-        """Return the ledger file of a profile: --ledger, SEATCTL_LEDGER, its setting, else its default."""
-        return self.settings.ledger_path(profile, self.environment, self.options.ledger)
+    def ledger_place(self, profile: Profile) -> Path | ServerUrl:
+        """Return where a profile's ledger is: --ledger, SEATCTL_LEDGER, its setting, else a default file."""
+        return self.settings.ledger_place(profile, self.environment, self.options.ledger)
 
     @cached_property
     def ledger(self) -> Ledger:
-        """The profile's ledger, opened. Raises NoLedger, LedgerError, `mode_mismatch`."""
-        from seatctl.ledger.engines.sqlite_files import network_file_system
+        """The ledger in use, opened. Raises NoLedger, LedgerError, `mode_mismatch`."""
         from seatctl.ledger.ledger import open_ledger
 
-        ledger = open_ledger(self.ledger_path(self.profile))
+        place = self.ledger_place(self._configured)
+        ledger = open_ledger(place)
         try:
-            connections.require_same(ledger, self.profile)
+            ledger.when_opened(self._require_same)
         except BaseException:
             ledger.close()
             raise
-        if kind := network_file_system(self.ledger_path(self.profile)):
-            self.note(f"the ledger is on a network file system ({kind}), where two machines can damage it")
+        if isinstance(place, Path):
+            self._warn_of_network(place)
         return ledger
+
+    def _warn_of_network(self, place: Path) -> None:
+        from seatctl.ledger.engines.sqlite_files import network_file_system
+
+        if kind := network_file_system(place):
+            self.note(f"the ledger is on a network file system ({kind}), where two machines can damage it")
+
+    def _require_same(self, ledger: Ledger) -> None:
+        """Raise `mode_mismatch` if the ledger is not the one that the profile and SEATCTL_MODE expect."""
+        if self._is_set_up:
+            connections.require_same(ledger, self._configured)
+        connections.require_mode(ledger, self.environment)
 
     def protected_files(self, *reads: str | None) -> Iterator[ProtectedFile]:
         """Yield the files that a command must not overwrite: databases, config.toml, the log, its input."""
@@ -119,12 +194,15 @@ class Context:
         from seatctl.system.files import ProtectedFile, database
         from seatctl.system.refusals import expanded
 
-        yield from database("the ledger in use", self.ledger_path(self.profile))
+        places = {"the ledger in use": self.ledger_place(self._configured)}
+        for profile in (self._configured, *self.settings.profiles.values()):
+            places[f"the sandbox of profile {profile.name}"] = self.settings.sandbox_path(profile, {})
+        places["the sandbox in use"] = self.settings.sandbox_path(self._configured, self.environment)
         for profile in self.settings.profiles.values():
-            yield from database(
-                f"the ledger of profile {profile.name}", self.settings.ledger_path(profile, {})
-            )
-            yield from database(f"the sandbox of profile {profile.name}", self.settings.sandbox_path(profile))
+            places[f"the ledger of profile {profile.name}"] = self.settings.ledger_place(profile, {})
+        for description, place in places.items():
+            if isinstance(place, Path):
+                yield from database(description, place)
         yield ProtectedFile("config.toml", self.settings.path)
         yield ProtectedFile("the lock of config.toml", self.settings.home / ".config.lock")
         yield ProtectedFile("the lock of init", self.settings.data / ".init.lock")
@@ -159,13 +237,15 @@ class Context:
         from seatctl.ledger.creation import create_ledger
 
         account = profile.values.get("stripe_account")
-        self.profile = profile
-        self.require_place(self.ledger_path(profile))
+        self.profile = self._configured = profile
+        place = self.ledger_place(profile)
+        if isinstance(place, Path):
+            self.require_place(place)
         self.ledger = create_ledger(
-            self.ledger_path(profile),
+            place,
             mode=profile.mode,
             stripe_account=str(account) if account else None,
-            now=self.now,
+            now=self._sandbox_now() if profile.mode is Mode.SANDBOX else self._machine_now(),
         )
 
     def change_settings(self, edit: Callable[[Settings], Settings]) -> None:
@@ -179,9 +259,35 @@ class Context:
     def billing(self) -> Billing:
         """Stripe, or the sandbox; refuses writes under `--dry-run`. Raises NoKey, `wrong_key`."""
         if self.profile.mode is Mode.SANDBOX:
-            path = self.settings.sandbox_path(self.profile)
-            return connections.to_sandbox(path, read_only=self.options.dry_run, trace=self.trace)
-        return self.connect(self.profile, self._key, check=self._require_account)
+            return self._sandbox
+        return self.connect(self.policy, self._key, check=self._require_account)
+
+    @cached_property
+    def _sandbox(self) -> Billing:
+        """The sandbox: a file of this machine, or served to all machines that share the ledger."""
+        if self._served_sandbox:
+            return self.connect(self.policy, connections.SANDBOX_KEY)
+        return connections.to_sandbox(self.sandbox_file(), read_only=self.options.dry_run, trace=self.trace)
+
+    @property
+    def _served_sandbox(self) -> bool:
+        """Whether the sandbox is reached by `stripe.api_base`, because the ledger is on a server."""
+        profile, environment = self.profile, self.environment
+        if isinstance(self.ledger_place(profile), Path) or profile.text("sandbox", environment):
+            return False
+        return profile.text("stripe.api_base", environment) is not None
+
+    def sandbox_file(self) -> Path:
+        """Return the sandbox's file. Raises `sandbox_not_shared` if the ledger is on a server.
+
+        Two machines with one ledger and a sandbox each would not agree on what was bought. A file that was
+        named explicitly is accepted.
+        """
+        profile = self.profile
+        named = profile.text("sandbox", self.environment)
+        if named is None and not isinstance(self.ledger_place(profile), Path):
+            raise connections.sandbox_not_shared(is_set_up=profile.name in self.settings.profiles)
+        return self.settings.sandbox_path(profile, self.environment)
 
     @cached_property
     def stripe(self) -> Billing:
@@ -214,31 +320,60 @@ class Context:
         """The mail server and the texts of messages. Raises `mail_not_configured`, NoKey."""
         from seatctl.config.mail import find_mail_setup
 
-        return find_mail_setup(self.settings, self.profile, self.environment)
+        return find_mail_setup(self.settings, self.policy, self.environment)
 
     @cached_property
     def now(self) -> datetime:
-        """The time of this invocation, read once: aware UTC, whole seconds; in a sandbox, the sandbox's."""
+        """The time of this invocation, read once: aware UTC, whole seconds.
+
+        It is the time of the sandbox, of the server that has the ledger, or of this machine.
+        """
         if self.profile.mode is Mode.SANDBOX:
-            return connections.sandbox_now(self.settings.sandbox_path(self.profile))
+            return self._sandbox_now()
+        if isinstance(self.ledger_place(self._configured), Path):
+            return self._machine_now()
+        machine = self._machine_now()
+        now = (self.ledger.now() or machine).replace(microsecond=0)
+        behind = int((now - machine).total_seconds())
+        if abs(behind) > _CLOCK_SECONDS and "clock" not in self.__dict__:
+            self.__dict__["clock"] = behind
+            self.note(connections.clock_note(behind))
+        return now
+
+    def _machine_now(self) -> datetime:
         return datetime.now(UTC).replace(microsecond=0)
+
+    def _sandbox_now(self) -> datetime:
+        if self._served_sandbox:
+            return connections.served_now(self._sandbox)
+        return connections.sandbox_now(self.sandbox_file())
 
     @cached_property
     def call(self) -> Call:
         """What every change records: actor, time, and the command line as typed."""
         import shlex
 
+        from seatctl.app.origin import origin
         from seatctl.models.call import Call
 
         return Call(
             actor=self.actor,
             os_user=self.os_user,
-            command=shlex.join(["seatctl", *self.argv]),
+            command=shlex.join(["seatctl", *self.shown_argv]),
             now=self.now,
             dry_run=self.options.dry_run,
             notify=self.options.notify,
-            undo_window=int(self.profile.text("undo_window", self.environment) or 0),
+            undo_window=self._undo_window,
+            origin=origin(self.environment),
         )
+
+    @property
+    def _undo_window(self) -> int:
+        """Minutes; `Ledger.change` prefers those that the ledger stores."""
+        profile = self._configured
+        if not isinstance(self.ledger_place(profile), Path):
+            profile = profile.without_policy()
+        return int(profile.text("undo_window", self.environment) or 0)
 
     def reread_clock(self) -> None:
         """Read the clock again: for a command that has waited for an answer."""
@@ -275,7 +410,7 @@ class Context:
         `init`, `doctor` and errors have to print without one.
         """
         try:
-            profile = self.profile
+            profile = self._configured
         except SeatctlError:
             profile = Profile("", Mode.SANDBOX, {})
         return profile.text(key, self.environment)
@@ -363,7 +498,7 @@ class Context:
 
             raise UsageError(
                 f"{flag} is required when not running interactively",
-                hint=f"{shlex.join(['seatctl', *self.argv])} {flag}",
+                hint=f"{shlex.join(['seatctl', *self.shown_argv])} {flag}",
                 data={"flag": flag},
             )
         from seatctl.app.prompt import read_line

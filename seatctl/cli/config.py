@@ -92,6 +92,9 @@ def set_value(
 ) -> None:
     """Set a setting of the profile.
 
+    Settings that are policy, such as undo_window and the mail server, are stored in the ledger: they count on
+    every machine that uses it, and the audit has each change. seatctl help settings marks them.
+
     Examples:
       seatctl config set actor ann@example.com
       seatctl config set output json -p ci
@@ -215,13 +218,21 @@ def _changeable(key: str) -> Setting:
 
 
 def _write(ctx: Context, known: Setting, value: Value | None) -> None:
-    from seatctl.config.settings_file import with_value
     from seatctl.models.report import would_have
 
     name = ctx.profile.name
-    before = ctx.profile.values.get(known.key)
-    ctx.change_settings(lambda settings: with_value(settings, name, known.key, value))
-    record: Record = {"profile": name, "setting": known.key, "value": value, "before": before}
+    if known.policy and ctx.has_ledger:
+        before = ctx.policy.values.get(known.key)
+        _store(ctx, known, value)
+    else:
+        before = ctx.profile.values.get(known.key)
+        _write_file(ctx, known, value)
+    record: Record = {
+        "profile": name,
+        "setting": known.key,
+        "value": _shown(known, value),
+        "before": _shown(known, before),
+    }
     ctx.emit_one(record, columns("profile setting value before"), handle="value")
     if ctx.options.dry_run:
         ctx.note(would_have(f"{'removed' if value is None else 'set'} {known.key} of profile {name}"))
@@ -230,14 +241,41 @@ def _write(ctx: Context, known: Setting, value: Value | None) -> None:
         note(f"{hidden[0]} is set and overrides the profile")
 
 
+def _write_file(ctx: Context, known: Setting, value: Value | None) -> None:
+    from seatctl.config.settings_file import with_value
+
+    name = ctx.profile.name
+    ctx.change_settings(lambda settings: with_value(settings, name, known.key, value))
+
+
+def _store(ctx: Context, known: Setting, value: Value | None) -> None:
+    """Store a setting in the ledger. A value in config.toml would no longer count, and is removed there."""
+    from seatctl.services.ledger_settings import change_setting
+
+    change_setting(ctx.ledger, ctx.call, known.key, None if value is None else str(value))
+    if known.key in ctx.profile.values:
+        _write_file(ctx, known, None)
+
+
+def _shown(known: Setting, value: Value | None) -> Value | None:
+    """Return a value without the password of a ledger's URL."""
+    if isinstance(value, str) and known.key in {"ledger", "ledger.url"} and "://" in value:
+        from seatctl.models.ledger_url import hidden
+
+        return hidden(value)
+    return value
+
+
 def _record(ctx: Context, known: Setting) -> Record:
     """Return a setting with its effective value and where that comes from."""
+    stored = ctx.stored_settings if known.policy else {}
+    profile = ctx.profile.with_stored(stored) if known.key in stored else ctx.profile
     source = next((name for name in known.environment if ctx.environment.get(name)), None)
-    if source is None and known.key in ctx.profile.values:
-        source = f"profile {ctx.profile.name}"
+    if source is None and known.key in profile.values:
+        source = "ledger" if known.key in stored else f"profile {profile.name}"
     if source is None and known.default is not None:
         source = "default"
-    value = ctx.profile.text(known.key, ctx.environment)
+    value = _shown(known, profile.text(known.key, ctx.environment))
     number = isinstance(known.default, int) or known.key.endswith("_per_second")
     return {
         "setting": known.key,
@@ -255,7 +293,7 @@ def _profiles(ctx: Context) -> Iterator[Record]:
             "current": profile.name == named,
             "actor": profile.values.get("actor"),
             "stripe_account": profile.values.get("stripe_account"),
-            "ledger": str(ctx.settings.ledger_path(profile, {})),
+            "ledger": str(ctx.settings.ledger_place(profile, {})),
         }
 
 

@@ -118,9 +118,10 @@ def _permissions(ctx: Context) -> Finding:
 
     A group with read permission is how a service account runs `check`, so it is only a warning.
     """
-    ledger = ctx.ledger_path(ctx.profile)
-    sandbox = ctx.settings.sandbox_path(ctx.profile)
-    databases = [Path(f"{path}{end}") for path in (ledger, sandbox) for end in ("", "-wal", "-shm")]
+    ledger = ctx.ledger_place(ctx.profile)
+    sandbox = ctx.settings.sandbox_path(ctx.profile, ctx.environment)
+    files = [place for place in (ledger, sandbox) if isinstance(place, Path)]
+    databases = [Path(f"{path}{end}") for path in files for end in ("", "-wal", "-shm")]
     modes = {path: _mode(path) for path in (ctx.settings.path, *databases)}
     to_others = [str(path) for path, mode in modes.items() if mode & (stat.S_IRWXO | stat.S_IWGRP)]
     if to_others:
@@ -147,7 +148,8 @@ def _ledger(ctx: Context) -> Finding:
 def _file_system(ctx: Context) -> Finding:
     from seatctl.ledger.engines.sqlite_files import network_file_system
 
-    kind = network_file_system(ctx.ledger_path(ctx.profile))
+    place = ctx.ledger_place(ctx.profile)
+    kind = network_file_system(place) if isinstance(place, Path) else None
     if kind:
         return Finding(
             "problem",

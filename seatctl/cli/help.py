@@ -59,7 +59,9 @@ A flag overrides the environment, the environment the profile, and the profile t
 
   SEATCTL_CONFIG           config.toml, or a folder for it and everything else
   SEATCTL_PROFILE          the profile to use (-p)
-  SEATCTL_LEDGER           the ledger file (--ledger)
+  SEATCTL_LEDGER           the ledger (--ledger): a file, or postgresql://USER:PASSWORD@HOST/DATABASE
+  SEATCTL_MODE             the mode that the ledger must have: sandbox, test or live
+  SEATCTL_SANDBOX          the sandbox's file
   SEATCTL_ACTOR            the actor (--as): an e-mail address or ci:NAME
   SEATCTL_OUTPUT           the output format (-o)
   SEATCTL_STRIPE_KEY       the Stripe key of a test or live profile; else STRIPE_API_KEY
@@ -67,8 +69,12 @@ A flag overrides the environment, the environment the profile, and the profile t
   REQUESTS_CA_BUNDLE       certificates to trust, such as a company's CA; else CURL_CA_BUNDLE, SSL_CERT_FILE,
                            the setting stripe.ca_bundle. For the mail server: SSL_CERT_FILE
   SEATCTL_MAIL_PASSWORD    the password of the mail server
+  PGPASSFILE, PGSERVICE, PGSSLMODE, PGSSLROOTCERT, …   as in all clients of PostgreSQL
   NO_COLOR, CLICOLOR_FORCE, TERM=dumb, COLUMNS   as in other programs
   LC_ALL, LC_MONETARY, LANG                      how tables on a terminal format amounts
+
+With the URL of a ledger in SEATCTL_LEDGER, no config.toml is needed: the mode and the Stripe account are
+those of the ledger. A test or live ledger also needs SEATCTL_STRIPE_KEY for commands that work with Stripe.
 
 A sandbox profile ignores the keys. A key is never an argument: it comes from the environment,
 the system keyring (seatctl init --key-stdin), or a command (seatctl config set stripe_key_command '…').
@@ -179,9 +185,17 @@ Revoking a seat never changes what is billed."""
 
 
 def _settings() -> str:
-    lines = [f"  {setting.key:<26}{setting.help}" for setting in SETTINGS.values()]
+    lines = [
+        f"  {setting.key + '*' if setting.policy else setting.key:<26}{setting.help}"
+        for setting in SETTINGS.values()
+    ]
     return "\n".join(
-        ["Settings of a profile: seatctl config set KEY VALUE, config get KEY, config unset KEY.", "", *lines]
+        [
+            "Settings of a profile: seatctl config set KEY VALUE, config get KEY, config unset KEY.",
+            "Those with * are stored in the ledger: they count on every machine that uses it.",
+            "",
+            *lines,
+        ]
     )
 
 

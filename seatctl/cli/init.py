@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 from seatctl.app.context import Context
@@ -88,11 +89,13 @@ def set_up(ctx: Context, options: InitOptions) -> Record:
         values["actor"] = actor
     if ctx.options.ledger:
         values["ledger"] = ctx.options.ledger
+        values.pop("ledger.url", None)
     profile = Profile(name, mode, values)
     if mode is not Mode.SANDBOX:
         profile = _with_account(ctx, options, profile)
     dry = ctx.options.dry_run
-    created = not dry and (before is None or not ctx.ledger_path(profile).exists())
+    place = ctx.ledger_place(profile)
+    created = not dry and (before is None or (isinstance(place, Path) and not place.exists()))
     if not dry:
         _make(ctx, profile, actor or f"os:{ctx.os_user}")
     return {
@@ -101,7 +104,7 @@ def set_up(ctx: Context, options: InitOptions) -> Record:
         "actor": actor or f"os:{ctx.os_user}",
         "stripe_account": profile.values.get("stripe_account"),
         "config": str(ctx.settings.path),
-        "ledger": str(ctx.ledger_path(profile)),
+        "ledger": str(place),
         "created": created,
     }
 
@@ -230,9 +233,8 @@ def _account(ctx: Context, options: InitOptions, profile: Profile, secret: str) 
     return account
 
 
-def recreate_ledger(ctx: Context) -> None:
-    """Replace the ledger of a sandbox profile with an empty one that has the same admin."""
-    path = ctx.ledger_path(ctx.profile)
+def recreate_ledger(ctx: Context, path: Path) -> None:
+    """Replace the ledger file of a sandbox profile with an empty one that has the same admin."""
     actor = ctx.actor
     ctx.ledger.close()
     del ctx.ledger

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import Annotated
 
 from seatctl.app.connections import require_same
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, OverwriteOpt, argument
-from seatctl.errors import ExitCode, UsageError
+from seatctl.errors import Code, ExitCode, UsageError, refuse
 from seatctl.output.style import Format, columns
 from seatctl.system.files import STDOUT, for_stdout, input_file
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
 
 app = Commands()
 
@@ -72,7 +69,13 @@ def _restore(ctx: Context, source: Path, source_name: str) -> None:
     from seatctl.models.report import change_report
     from seatctl.services import ledger_files
 
-    place = ctx.ledger_path(ctx.profile)
+    place = ctx.ledger_place(ctx.profile)
+    if not isinstance(place, Path):
+        raise refuse(
+            Code.SERVER_LEDGER,
+            f"the ledger {place} is on a server, and is not restored from a file",
+            hint=f"restore a dump with PostgreSQL: pg_restore --clean --dbname={place} ledger.dump",
+        )
     ctx.require_place(place)
     ledger_files.allow_restore(place, ctx.call)
     part = ledger_files.prepare_restore(source, place, ctx.call)
@@ -141,7 +144,7 @@ def check(ctx: Context) -> None:
     from seatctl.models.report import counted
 
     # `ctx.ledger` would read the ledger's mode first, which fails if the ledger is damaged.
-    with closing(open_ledger(ctx.ledger_path(ctx.profile))) as ledger:
+    with closing(open_ledger(ctx.ledger_place(ctx.profile))) as ledger:
         problems = list(ledger_check.problems(ledger))
         over = [] if problems else ledger_check.over_assigned(ledger)
         shared = [] if problems else ledger_check.shared_addresses(ledger)
@@ -156,7 +159,7 @@ def check(ctx: Context) -> None:
     for sentence in shared:
         ctx.note(f"e-mail: {sentence}")
     if problems:
-        path = ctx.ledger_path(ctx.profile)
+        path = ctx.ledger_place(ctx.profile)
         number = counted(len(problems), "problem")
         ctx.note(f"{number} found in {path}; to replace it with a backup: seatctl ledger restore FILE")
         ctx.exit_code = ExitCode.NO

@@ -95,13 +95,13 @@ def deliver(ctx: Context) -> None:
     if ledger is None or ledger.first_entry_with_messages is None:
         return
     try:
-        if not ctx.profile.text("mail.host", ctx.environment):
+        if not ctx.policy.text("mail.host", ctx.environment):
             return
         from seatctl.config.mail import find_mail_setup
         from seatctl.services.notifications.delivery import DeliveryLimit, send_due
 
         limit = DeliveryLimit(_MAX_MESSAGES, _MAX_SECONDS, ledger.first_entry_with_messages, patient=False)
-        find = partial(find_mail_setup, ctx.settings, ctx.profile, ctx.environment, _MAX_SECONDS)
+        find = partial(find_mail_setup, ctx.settings, ctx.policy, ctx.environment, _MAX_SECONDS)
         sent = send_due(ledger, find, ctx.now, limit)
         for row in sent.rows:
             if row["result"] in {"failed", "put off"}:

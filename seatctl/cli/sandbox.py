@@ -46,7 +46,7 @@ def sandbox_path(ctx: Context) -> Path:
             hint="-p PROFILE picks another; for the mode of each: seatctl config profiles",
             data={"profile": profile.name, "mode": profile.mode.value},
         )
-    return ctx.settings.sandbox_path(profile)
+    return ctx.sandbox_file()
 
 
 def opened(ctx: Context) -> AbstractContextManager[Twin]:
@@ -71,7 +71,7 @@ def status(ctx: Context) -> None:
     with opened(ctx) as twin:
         found = control.status(twin)
     record: dict[str, JsonValue] = {
-        "file": str(ctx.settings.sandbox_path(ctx.profile)),
+        "file": str(ctx.sandbox_file()),
         "now": _time(found.now),
         "frozen": found.frozen,
         "next_due": None if found.next_due is None else _time(found.next_due),
@@ -96,15 +96,22 @@ def reset(
       seatctl sandbox reset --yes
     """
     profile = ctx.profile
+    place = ctx.ledger_place(profile)
+    if not (keep_ledger or isinstance(place, Path)):  # others use it, too
+        raise refuse(
+            Code.SERVER_LEDGER,
+            f"the ledger {place} is on a server, and is not emptied with the sandbox",
+            hint="seatctl sandbox reset --keep-ledger",
+        )
     objects = _objects(ctx)
-    what = "the sandbox" if keep_ledger else f"the sandbox and the ledger {ctx.ledger_path(profile)}"
+    what = "the sandbox" if keep_ledger else f"the sandbox and the ledger {place}"
     if not ctx.options.dry_run:
         ctx.confirm(f"Empty {what} of profile {profile.name}?")
         _empty(ctx)
-    if not (keep_ledger or ctx.options.dry_run):
+    if isinstance(place, Path) and not (keep_ledger or ctx.options.dry_run):
         from seatctl.cli.init import recreate_ledger
 
-        recreate_ledger(ctx)
+        recreate_ledger(ctx, place)
     row: dict[str, JsonValue] = {"profile": profile.name, "objects": objects, "ledger": not keep_ledger}
     many = "what was left" if objects is None else f"{objects} objects"
     _report(ctx, f"emptied {what}: {many}", {**row, "result": "emptied"}, sync=False)

@@ -54,7 +54,7 @@ def status(ctx: Context) -> None:
     ctx.emit_one(record, COLUMNS, handle="profile")
     for line in attention:
         ctx.note(line)
-    if counts.waiting_messages and not ctx.profile.text("mail.host", ctx.environment):
+    if counts.waiting_messages and not ctx.policy.text("mail.host", ctx.environment):
         ctx.note("no mail server is configured, so no notifications are sent: seatctl help notifications")
 
 
@@ -77,7 +77,7 @@ def _record(ctx: Context, all_subscriptions: Iterable[Subscription], counts: Ove
         "free": sum(subscription.free for subscription in current),
         **record_of(counts, "users pending_requests waitlisted_requests unpaid_invoices"),
         "unfinished_operations": counts.unfinished_operations,
-        "mail_server": ctx.profile.text("mail.host", ctx.environment) or None,
+        "mail_server": ctx.policy.text("mail.host", ctx.environment) or None,
         **record_of(counts, "waiting_messages failed_messages"),
     }
 

@@ -167,7 +167,7 @@ def buy(
         checkout,
         due_days(on_account, due_in),
         address=read_address(address or []),
-        automatic_tax=ctx.profile.text("stripe.automatic_tax", ctx.environment) == "on",
+        automatic_tax=ctx.policy.text("stripe.automatic_tax", ctx.environment) == "on",
     )
     order = replace(complete(ctx, order), discounts=find_discounts(ctx.billing, promo, coupon))
     proposal = prepare(ctx.ledger, ctx.billing, ctx.call, order)

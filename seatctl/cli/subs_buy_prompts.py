@@ -60,7 +60,7 @@ def _require(ctx: Context, order: Order) -> None:
         named = " and ".join(part for part in (", ".join(flags[:-1]), flags[-1]) if part)
         raise UsageError(
             f"{named} {'is' if len(flags) == 1 else 'are'} required when not running interactively",
-            hint=f"{join(['seatctl', *ctx.argv])} {' '.join(missing)}",
+            hint=f"{join(['seatctl', *ctx.shown_argv])} {' '.join(missing)}",
             data={"flag": flags[0], "flags": [*flags]},
         )
 

@@ -11,10 +11,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from seatctl.errors import BadInput, Code, SeatctlError, UsageError, refuse
 from seatctl.output.style import FORMAT_NAMES, Format
+
+if TYPE_CHECKING:
+    from seatctl.models.ledger_url import ServerUrl
 
 Value: TypeAlias = str | int | bool
 
@@ -43,6 +46,8 @@ class Setting(NamedTuple):
     environment: tuple[str, ...] = ()
     fixed: bool = False
     """Decided by `init`; `config set` refuses it."""
+    policy: bool = False
+    """Stored in the ledger, so that all machines that use it follow the same policy."""
 
 
 def _text(text: str) -> Value:
@@ -115,12 +120,34 @@ def _path(text: str) -> Value:
     return str(expanded(str(_text(text))).absolute())
 
 
+def _ledger(text: str) -> Value:
+    """Parse a path, or the URL of a PostgreSQL database. Raises BadLedgerUrl."""
+    named = str(_text(text))
+    if "://" in named:
+        ledger_place(named)
+    return named
+
+
+def _ledger_url(text: str) -> Value:
+    """Parse the URL of a PostgreSQL database. Raises BadLedgerUrl."""
+    from seatctl.models.ledger_url import ServerUrl
+
+    return ServerUrl(str(_text(text))).secret
+
+
 SETTINGS: dict[str, Setting] = {
     setting.key: setting
     for setting in (
         Setting("mode", "sandbox, test or live; chosen by init", _one_of(*Mode), fixed=True),
         Setting("actor", "the actor: an e-mail address or ci:NAME", _actor, environment=("SEATCTL_ACTOR",)),
-        Setting("ledger", "path of the ledger file", _text, environment=("SEATCTL_LEDGER",)),
+        Setting(
+            "ledger",
+            "path of the ledger file, or the URL of a PostgreSQL database",
+            _ledger,
+            environment=("SEATCTL_LEDGER",),
+        ),
+        Setting("ledger.url", "the URL of a PostgreSQL database, instead of `ledger`", _ledger_url),
+        Setting("sandbox", "path of the sandbox's file", _path, environment=("SEATCTL_SANDBOX",)),
         Setting(
             "output",
             f"format of results: {FORMAT_NAMES}",
@@ -142,29 +169,51 @@ SETTINGS: dict[str, Setting] = {
             _path,
             environment=("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"),
         ),
-        Setting("stripe.automatic_tax", "on: Stripe adds tax to purchases", _one_of("on", "off"), "off"),
-        Setting("sync.requests_per_second", "limit on requests to Stripe", _number(10_000)),
+        Setting(
+            "stripe.automatic_tax",
+            "on: Stripe adds tax to purchases",
+            _one_of("on", "off"),
+            "off",
+            policy=True,
+        ),
+        Setting("sync.requests_per_second", "limit on requests to Stripe", _number(10_000), policy=True),
         Setting(
             "undo_window",
             "minutes that the waitlist and the mails of a bulk revoke wait for an undo; 0: no wait",
             _number(1440, least=0),
             10,
+            policy=True,
         ),
-        Setting("mail.host", "the SMTP server that sends notifications; without it none are sent", _text),
         Setting(
-            "mail.port", "its port; by default 587 with starttls, 465 with tls, 25 with none", _number(65_535)
+            "mail.host",
+            "the SMTP server that sends notifications; without it none are sent",
+            _text,
+            policy=True,
+        ),
+        Setting(
+            "mail.port",
+            "its port; by default 587 with starttls, 465 with tls, 25 with none",
+            _number(65_535),
+            policy=True,
         ),
         Setting(
             "mail.security",
             "starttls, tls, or none (this machine only)",
             _one_of("starttls", "tls", "none"),
             "starttls",
+            policy=True,
         ),
-        Setting("mail.user", "the user name to log in with; without it there is no login", _text),
+        Setting(
+            "mail.user", "the user name to log in with; without it there is no login", _text, policy=True
+        ),
         Setting("mail.password_command", "a command that prints the password", _text),
-        Setting("mail.from", "the sender of messages, such as 'Seats <seats@example.com>'", _mailbox),
-        Setting("mail.reply_to", "the address for replies", _mailbox),
-        Setting("mail.code_days", "for how many days an activation code is valid", _number(365), 14),
+        Setting(
+            "mail.from", "the sender of messages, such as 'Seats <seats@example.com>'", _mailbox, policy=True
+        ),
+        Setting("mail.reply_to", "the address for replies", _mailbox, policy=True),
+        Setting(
+            "mail.code_days", "for how many days an activation code is valid", _number(365), 14, policy=True
+        ),
     )
 }
 
@@ -227,6 +276,16 @@ class Profile(NamedTuple):
         value = self.values.get(key, known.default)
         return None if value is None else str(value)
 
+    def without_policy(self) -> Profile:
+        """Return the profile without the settings that are policy."""
+        values = {key: value for key, value in self.values.items() if not SETTINGS[key].policy}
+        return self._replace(values=values)
+
+    def with_stored(self, stored: Mapping[str, str]) -> Profile:
+        """Return the profile with the settings that a ledger stores; those of a later version are skipped."""
+        known = {key: parse_setting(key, text) for key, text in stored.items() if key in SETTINGS}
+        return self._replace(values={**self.values, **known}) if known else self
+
 
 class Settings(NamedTuple):
     """The contents of config.toml: the profiles, and the one in use."""
@@ -258,14 +317,20 @@ class Settings(NamedTuple):
             hint=f"known profiles: {', '.join(close)}; to make this one: seatctl init {wanted}",
         )
 
-    def ledger_path(self, profile: Profile, environment: Environment, flag: str | None = None) -> Path:
-        """Return the ledger file of a profile: flag, environment, profile, else its default."""
-        named = flag or profile.text("ledger", environment)
-        return _absolute(named) if named else self.data / profile.name / "ledger.db"
+    def ledger_place(
+        self, profile: Profile, environment: Environment, flag: str | None = None
+    ) -> Path | ServerUrl:
+        """Return where the ledger of a profile is: flag, environment, profile, else its default file.
 
-    def sandbox_path(self, profile: Profile) -> Path:
-        """Return the sandbox's file, which stands for the Stripe account; one per profile."""
-        return self.data / profile.name / "sandbox.db"
+        Raises BadLedgerUrl.
+        """
+        named = flag or profile.text("ledger", environment) or profile.text("ledger.url", environment)
+        return ledger_place(named) if named else self.data / profile.name / "ledger.db"
+
+    def sandbox_path(self, profile: Profile, environment: Environment) -> Path:
+        """Return the sandbox's file, which stands for the Stripe account: named, else one per profile."""
+        named = profile.text("sandbox", environment)
+        return Path(named) if named else self.data / profile.name / "sandbox.db"
 
 
 def load(environment: Environment) -> Settings:
@@ -286,6 +351,16 @@ def read(path: Path) -> str:
         raise BadConfig(f"{path.parent} is not a folder", hint="set SEATCTL_CONFIG to a folder") from error
     except OSError as error:
         raise BadConfig(f"{path} cannot be read: {error.strerror}") from error
+
+
+def ledger_place(text: str) -> Path | ServerUrl:
+    """Return the file, or the server, that a text names. Raises BadLedgerUrl."""
+    if "://" in text:
+        from seatctl.models.ledger_url import ServerUrl, is_url
+
+        if is_url(text):
+            return ServerUrl(text)
+    return _absolute(text)
 
 
 class Places(NamedTuple):

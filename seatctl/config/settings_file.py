@@ -29,6 +29,10 @@ if TYPE_CHECKING:
     from tomlkit import TOMLDocument
 
 
+_SAME_TABLE = {"ledger": "ledger.url", "ledger.url": "ledger"}
+"""Settings of which a profile has one at most, and the other one."""
+
+
 def change(environment: Environment, edit: Callable[[Settings], Settings]) -> Settings:
     """Read, edit and replace config.toml; concurrent changes are both kept.
 
@@ -66,6 +70,8 @@ def with_value(settings: Settings, name: str, key: str, value: Value | None) -> 
     values = {**profile.values, key: value} if value is not None else dict(profile.values)
     if value is None:
         values.pop(key, None)
+    elif key in _SAME_TABLE:  # TOML cannot have both `ledger = "…"` and `ledger.url = "…"`
+        values.pop(_SAME_TABLE[key], None)
     kept: dict[str, Value] = {known: kept for known, kept in values.items() if kept is not None}
     return settings._replace(profiles={**settings.profiles, profile.name: profile._replace(values=kept)})
 

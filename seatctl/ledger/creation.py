@@ -9,32 +9,38 @@ from pathlib import Path
 from seatctl.errors import Code, refuse
 from seatctl.ledger.engines.sqlite import SqliteEngine
 from seatctl.ledger.engines.sqlite_files import create_file
-from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.ledger import Ledger, open_ledger
 from seatctl.ledger.schema.migrate import create, is_current
 from seatctl.models.call import format_time
+from seatctl.models.ledger_url import ServerUrl
 
 
-def create_ledger(path: Path, *, mode: str, stripe_account: str | None, now: datetime) -> Ledger:
+def create_ledger(place: Path | ServerUrl, *, mode: str, stripe_account: str | None, now: datetime) -> Ledger:
     """Create a ledger, or open an existing one with the same mode and account; else raise `ledger_mode`.
 
     If two processes do this at the same time, both open the same ledger.
     """
-    create_file(path)
-    engine = SqliteEngine(path)
-    try:
-        if not is_current(engine):
-            engine.use_wal()
-            create(engine, _new_meta(mode, stripe_account, now))
-    except BaseException:
-        engine.close()
-        raise
-    ledger = Ledger(engine)
+    meta = _new_meta(mode, stripe_account, now)
+    ledger = Ledger(_create_file(place, meta)) if isinstance(place, Path) else open_ledger(place)
     try:
         _require_same_mode(ledger, mode, stripe_account)
     except BaseException:
         ledger.close()
         raise
     return ledger
+
+
+def _create_file(path: Path, meta: dict[str, str]) -> SqliteEngine:
+    create_file(path)
+    engine = SqliteEngine(path)
+    try:
+        if not is_current(engine):
+            engine.use_wal()
+            create(engine, meta)
+    except BaseException:
+        engine.close()
+        raise
+    return engine
 
 
 def _new_meta(mode: str, stripe_account: str | None, now: datetime) -> dict[str, str]:

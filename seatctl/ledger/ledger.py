@@ -6,16 +6,22 @@ tables. The statements are in the other modules of this package.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from seatctl.errors import Code, refuse
-from seatctl.ledger.engines.port import MODES, Engine, Scope
+from seatctl.ledger.engines.port import MODES, SETTING, Engine, Scope
 from seatctl.ledger.failures import RESTORE, LedgerDamaged, no_ledger
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.call import Call
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from seatctl.models.ledger_url import ServerUrl
 
 __all__ = ["Journal", "Ledger", "Reader", "Scope", "Transaction", "open_ledger"]
 
@@ -98,6 +104,31 @@ class Ledger:
         """The Stripe account of this ledger; None until it is known."""
         return self._meta.get("stripe_account")
 
+    @property
+    def settings(self) -> dict[str, str]:
+        """The settings that this ledger stores, as text by key."""
+        return {
+            key.removeprefix(SETTING): text for key, text in self._meta.items() if key.startswith(SETTING)
+        }
+
+    def when_opened(self, check: Callable[[Ledger], None]) -> None:
+        """Call `check` with this ledger, whose id, mode and account are known, before any answer is used."""
+
+        def known(meta: Mapping[str, str]) -> None:
+            self.__dict__["_meta"] = dict(meta)
+            check(self)
+
+        with _detect_damage(self.engine):
+            self.engine.when_opened(known)
+
+    def now(self) -> datetime | None:
+        """Return the time of the server (aware UTC); None if the ledger is a file."""
+        return self.engine.now()
+
+    def forget_meta(self) -> None:
+        """Read the account and the settings again when they are needed next."""
+        self.__dict__.pop("_meta", None)
+
     @cached_property
     def _meta(self) -> dict[str, str]:
         with _detect_damage(self.engine):
@@ -130,6 +161,9 @@ class Ledger:
         # The lock is held from the first read to the commit: no other process can take the free seat, the
         # open request or the name that was read.
         with _detect_damage(self.engine):
+            stored = self.settings.get("undo_window")
+            if stored is not None:
+                call = call._replace(undo_window=int(stored))
             self._begin_writing(scope)
             try:
                 tx = Transaction(self.engine, call)
@@ -240,18 +274,32 @@ class Ledger:
                 "INSERT INTO meta (key, value) VALUES ('stripe_account', ?) ON CONFLICT (key) DO NOTHING",
                 (account,),
             )
-        self.__dict__.pop("_meta", None)
+        self.forget_meta()
 
     def close(self) -> None:
         """Close the connection."""
         self.engine.close()
 
 
-def open_ledger(path: Path, *, wait: float | None = None) -> Ledger:
-    """Open an existing ledger and migrate it if needed. `wait` is how many seconds to wait for writers.
+def open_ledger(place: Path | ServerUrl, *, wait: float | None = None) -> Ledger:
+    """Open an existing ledger. `wait` is how many seconds to wait for writers.
 
-    Raises `no_ledger`, or a LedgerError if it is damaged, was written by a later seatctl, or is not writable.
+    A file is migrated if needed. A server is asked with the first statement. Raises `no_ledger`, or a
+    LedgerError if the ledger is damaged, was written by a later seatctl, or is not writable.
     """
+    if isinstance(place, Path):
+        return _open_file(place, wait)
+    raise _no_server(place)
+
+
+def _no_server(url: ServerUrl) -> Exception:
+    from seatctl.ledger.engines.postgres_target import parameters
+
+    parameters(url)
+    return refuse(Code.LEDGER_READ_ONLY, f"this version cannot open {url.shown}", hint=_NAME_ANOTHER)
+
+
+def _open_file(path: Path, wait: float | None) -> Ledger:
     from seatctl.ledger.engines.sqlite import WAIT_SECONDS, SqliteEngine
     from seatctl.ledger.schema.migrate import is_current, upgrade
 

@@ -20,7 +20,8 @@ class Call(NamedTuple):
     """An e-mail address, `ci:NAME`, or `os:NAME` if neither is configured."""
     os_user: str
     command: str
-    """The command line as typed, quoted for a shell. It contains no keys: they are never arguments."""
+    """The command line as typed, quoted for a shell, without the password of a ledger's URL. It contains no
+    keys: they are never arguments."""
     now: datetime
     dry_run: bool = False
     notify: bool = True
@@ -31,6 +32,8 @@ class Call(NamedTuple):
     """A line in the dry run of a batch: its change is committed to a copy of the ledger, for later lines."""
     undo_window: int = 0
     """Minutes for which the waitlist does not get seats revoked from several people, to allow an undo."""
+    origin: str | None = None
+    """The machine and the CI job, as compact JSON; part of the hashed audit entry."""
 
 
 def format_time(moment: datetime) -> str:

@@ -10,14 +10,20 @@ _SECRETS = (
     (re.compile(r"\b((?:seti|pi|cs)_(?:test_|live_)?[A-Za-z0-9]+)_secret_[A-Za-z0-9]+"), r"\1_secret_…"),
     (re.compile(r"\bseat(?:-[0-9A-Z]{5}){4}\b", re.IGNORECASE), "seat-…"),
 )
+_URL = re.compile(r"postgres(?:ql)?(?:\+\w+)?://[^\s'\"<>]+", re.IGNORECASE)
 _DIGITS = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
 _KEY = re.compile(r"\b(sk|rk)_(test|live)_[A-Za-z0-9]{8,}")
 
 
 def redact(text: str) -> str:
-    """Return the text without Stripe keys, webhook and client secrets, activation codes and card numbers."""
+    """Return the text without Stripe keys, webhook and client secrets, activation codes and card numbers, and
+    without the passwords of PostgreSQL URLs."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
+    if "://" in text:
+        from seatctl.models.ledger_url import hidden
+
+        text = _URL.sub(lambda url: hidden(url[0]), text)
     return _DIGITS.sub(lambda digits: "…" if is_card_number(digits[0]) else digits[0], text)
 
 

@@ -13,7 +13,7 @@ profile = "default"  # the one in use
 mode = "sandbox"
 # who acts
 actor = 'ann@example.com'  # Ann
-mail = { host = "smtp.example.com", port = 2525 } # inline
+mail = { host = "smtp.example.com", port = 2525, password_command = "pass show mail" } # inline
 stripe.api_base = "http://127.0.0.1:1"
 
 # the end
@@ -37,13 +37,14 @@ def test_setting_one_value_changes_one_line(sandbox, file):
 def test_all_that_writes_it_keeps_the_comments(sandbox, file):
     for argv in (
         "config set mail.port 25",
+        "config set mail.password_command cat",
         "config set stripe.api_base http://127.0.0.1:2",
         "config set color never",
         "config unset stripe.api_base",
         "config unset mail.host",
         "init second --actor ann@example.com",
         "config use second",
-        "config set mail.host h -p second",
+        "config set mail.password_command ls -p second",
     ):
         assert sandbox(*argv.split()).code == 0, argv
     for line in WRITTEN.splitlines():
@@ -55,10 +56,10 @@ def test_all_that_writes_it_keeps_the_comments(sandbox, file):
             "default": {
                 "mode": "sandbox",
                 "actor": "ann@example.com",
-                "mail": {"port": 25},
+                "mail": {"password_command": "cat"},
                 "color": "never",
             },
-            "second": {"mode": "sandbox", "actor": "ann@example.com", "mail": {"host": "h"}},
+            "second": {"mode": "sandbox", "actor": "ann@example.com", "mail": {"password_command": "ls"}},
         },
     }
 
@@ -76,12 +77,12 @@ def test_all_that_writes_it_keeps_the_comments(sandbox, file):
 )
 def test_however_it_is_written_it_can_be_changed(sandbox, text):
     (sandbox.home / "config.toml").write_text(text)
-    for argv in ("set color never", "set mail.host h", "use default", "unset color"):
+    for argv in ("set color never", "set mail.password_command ls", "use default", "unset color"):
         done = sandbox("config", *argv.split(), "-o", "json")
         assert done.code == 0, (argv, done.err)
     assert sandbox("init", "another", "--actor", "bob@example.com").code == 0
     kept = tomllib.loads((sandbox.home / "config.toml").read_text())
     assert kept["profile"] == "default"
     assert {"mode": "sandbox"}.items() < kept["profiles"]["default"].items()
-    assert kept["profiles"]["default"]["mail"]["host"] == "h"
+    assert kept["profiles"]["default"]["mail"]["password_command"] == "ls"
     assert kept["profiles"]["another"] == {"mode": "sandbox", "actor": "bob@example.com"}

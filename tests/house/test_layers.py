@@ -196,6 +196,14 @@ def test_stripe_is_imported_in_one_place(sources):
     assert offenders(sources, lambda source: source.packages() & {"stripe"}, but=allowed) == {}
 
 
+def test_the_driver_of_postgresql_is_imported_by_its_engine_only(sources):
+    def driver(source):
+        is_engine = source.name.startswith("ledger/engines/postgres")
+        return set() if is_engine else source.packages() & {"psycopg"}
+
+    assert offenders(sources, driver, but=set()) == {}
+
+
 @pytest.mark.parametrize(
     ("package", "allowed"),
     [("smtplib", "mail/smtp.py"), ("email", "mail/smtp.py"), ("jinja2", "mail/rendering.py")],

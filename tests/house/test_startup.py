@@ -11,6 +11,7 @@ import pytest
 HEAVY = {
     *("stripe", "rich", "sqlite_utils", "pydantic", "babel", "keyring", "platformdirs", "typer.rich_utils"),
     *("asyncio", "http.client", "logging", "tomli_w", "tomlkit", "email", "requests"),
+    *("psycopg", "seatctl.models.ledger_url"),
 }
 PROBE = """
 import json, sys

@@ -130,6 +130,8 @@ class Lines:
         """Raise NotALine unless the line is a command with valid options and arguments."""
         if any(has_key(word) for word in line.words):
             raise batches.NotALine("a Stripe key must not be in a command: seatctl init --key-stdin")
+        if LineContext(self._batch_ctx, None, line, None).shown_argv != line.words:
+            raise batches.NotALine("a ledger's password must not be in a command: set SEATCTL_LEDGER")
         batches.check_words(line.words)
         app_ctx = LineContext(self._batch_ctx, None, line, None)
         try:

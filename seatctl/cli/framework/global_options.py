@@ -10,7 +10,7 @@ from typer._click.core import Parameter
 from typer.core import TyperOption
 
 from seatctl.app.context import Context
-from seatctl.config.settings import is_actor
+from seatctl.config.settings import is_actor, ledger_place
 from seatctl.errors import UsageError
 from seatctl.output.style import FORMAT_NAMES, Format
 
@@ -82,6 +82,8 @@ def _output(text: str) -> Format:
 def _ledger(text: str) -> str:
     if text == "-":
         raise UsageError("--ledger takes a file; a ledger cannot be read from stdin or written to stdout")
+    if "://" in text:
+        ledger_place(text)
     return text
 
 
@@ -100,7 +102,7 @@ def _color(text: str) -> str:
 
 GLOBAL_OPTIONS: tuple[TyperOption, ...] = (
     _option("--profile", "-p", metavar="NAME", help="The profile to use."),
-    _option("--ledger", metavar="PATH", help="Use this ledger file.", read=_ledger),
+    _option("--ledger", metavar="PATH|URL", help="Use this ledger file or server.", read=_ledger),
     _option(
         "--as", metavar="ACTOR", help="Act as this e-mail address or ci:NAME.", field="actor", read=_actor
     ),

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from seatctl.errors import JsonValue
 from seatctl.ledger import change_rows, plans, subscriptions
-from seatctl.ledger.engines.port import Row
+from seatctl.ledger.engines.port import SETTING, Row
 from seatctl.ledger.hashes import text_hash
 from seatctl.ledger.schema import email_keys
 from seatctl.ledger.transaction import Reader
@@ -324,9 +324,16 @@ def _operations(reader: Reader) -> Iterator[Problem]:
 
 
 def _settings(reader: Reader) -> Iterator[Problem]:
-    """Check the ledger's id against the one that the last restore recorded."""
-    row = reader.row("SELECT after FROM changes WHERE entity = 'setting' ORDER BY entry DESC, n DESC LIMIT 1")
-    audited = None if row is None else _object(row["after"]).get("ledger_id")
-    current = reader.value("SELECT value FROM meta WHERE key = 'ledger_id'")
-    if audited is not None and audited != current:
-        yield "ledger_id", f"is {current!r}, but {audited!r} by the audit"
+    """Check the ledger's id against the one that the last restore recorded, and the settings."""
+    audited: Facts = {}
+    for row in reader.rows("SELECT before, after FROM changes WHERE entity = 'setting' ORDER BY entry, n"):
+        for key in _object(row["before"] or "{}"):
+            audited.pop(key, None)
+        audited |= _object(row["after"] or "{}")
+    meta = {str(row["key"]): row["value"] for row in reader.rows("SELECT key, value FROM meta")}
+    current: Facts = {key.removeprefix(SETTING): meta[key] for key in meta if key.startswith(SETTING)}
+    if "ledger_id" in audited:  # a ledger that was never restored has the id that it was created with
+        current["ledger_id"] = meta.get("ledger_id")
+    for key in sorted(audited.keys() | current.keys()):
+        if audited.get(key) != current.get(key):
+            yield key, f"is {current.get(key)!r}, but {audited.get(key)!r} by the audit"

@@ -21,6 +21,9 @@ from typing import Any, NamedTuple, Protocol, Self
 MODES = ("sandbox", "test", "live")
 """The modes of a ledger; `meta` has the mode, which never changes."""
 
+SETTING = "setting."
+"""How the keys of `meta` begin that have the settings of the ledger."""
+
 SqlValue = str | int | float | bytes | None
 Params = Mapping[str, SqlValue] | Sequence[SqlValue]
 

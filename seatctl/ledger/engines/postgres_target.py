@@ -1,0 +1,105 @@
+"""What libpq is given to connect to a ledger's server: the URL, after its safety was checked.
+
+Whatever the URL leaves out comes from where every user of libpq expects it: `PGHOST`, `PGPASSFILE`,
+`PGSSLMODE` and the other variables, and service files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+
+from seatctl.errors import Code, refuse
+from seatctl.models.ledger_url import BadLedgerUrl, ServerUrl
+
+_NOT_ENCRYPTED = frozenset(("disable", "allow", "prefer"))
+"""The values of `sslmode` with which libpq may connect without TLS."""
+
+_LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1", re.IGNORECASE)
+
+_DEFAULTS = {
+    "connect_timeout": "15",
+    # A connection that was cut is noticed after half a minute, not after the two hours of TCP's own default.
+    "keepalives_idle": "15",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+    "fallback_application_name": "seatctl",
+}
+
+
+def require_driver() -> None:
+    """Raise `postgres_missing` if psycopg or libpq cannot be imported."""
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise refuse(
+            Code.POSTGRES_MISSING,
+            f"the ledger is on a PostgreSQL server, and psycopg cannot be loaded: {error}",
+            hint="pip install 'seatctl[postgres]'",
+        ) from error
+
+
+def parameters(url: ServerUrl) -> dict[str, str]:
+    """Return the parameters of the connection. Raises `postgres_missing`, `tls_required`, BadLedgerUrl.
+
+    The connection is encrypted, unless the server is on this machine.
+    """
+    require_driver()
+    from psycopg import ProgrammingError
+    from psycopg.conninfo import conninfo_to_dict
+
+    try:
+        given = {key: str(value) for key, value in conninfo_to_dict(url.secret).items()}
+    except ProgrammingError as error:
+        raise BadLedgerUrl(f"the URL of the ledger is not well-formed: {error}") from error
+    others = _defaults(given.get("service"))
+    effective = {**others, **given}
+    if not _is_local(effective):
+        given |= _encrypted(url, given, effective)
+    return {**{key: value for key, value in _DEFAULTS.items() if key not in others}, **given}
+
+
+def _defaults(service: str | None) -> dict[str, str]:
+    """Return what libpq adds to a URL: from its variables, and from the service that the URL names."""
+    from psycopg import pq
+
+    before = os.environ.get("PGSERVICE")
+    try:
+        if service:
+            os.environ["PGSERVICE"] = service
+        options = pq.Conninfo.get_defaults()
+    finally:
+        if service:
+            os.environ.pop("PGSERVICE")
+            if before is not None:
+                os.environ["PGSERVICE"] = before
+    return {option.keyword.decode(): option.val.decode() for option in options if option.val}
+
+
+def _is_local(effective: Mapping[str, str]) -> bool:
+    """Return whether all hosts are Unix sockets or loopback addresses of this machine."""
+    hosts = effective.get("host", "").split(",")
+    addresses = effective.get("hostaddr", "").split(",")
+    places = [address or host for host, address in zip(hosts, addresses, strict=False)]
+    places += hosts[len(addresses) :] + addresses[len(hosts) :]
+    return all(place[:1] in {"", "/", "@"} or _LOOPBACK.fullmatch(place) for place in places)
+
+
+def _encrypted(url: ServerUrl, given: Mapping[str, str], effective: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameter that makes libpq insist on TLS, if none does yet. Raises `tls_required`."""
+    mode = effective.get("sslmode", "prefer")
+    if (
+        mode not in _NOT_ENCRYPTED or effective.get("sslrootcert") == "system"
+    ):  # libpq then verifies by itself
+        return {}
+    if mode == "prefer" and "sslmode" not in given:  # nobody has chosen libpq's default
+        return {"sslmode": "require"}
+    raise refuse(
+        Code.TLS_REQUIRED,
+        f"sslmode={mode} would send the ledger's data to {url.shown} without encryption",
+        hint="in the URL or in PGSSLMODE, leave sslmode out or set it to verify-full, with the server's CA in"
+        " sslrootcert",
+        data={"sslmode": mode},
+    )
