@@ -100,7 +100,7 @@ An actor is an e-mail address or `ci:NAME`. A role is granted for everything or 
 (`seatctl roles grant ACTOR ROLE [--subscription SUB]`). The *owner* of a subscription is one of its settings
 (`seatctl subs transfer`). `seatctl init` makes its actor an admin, and the last admin cannot be removed.
 Roles prevent mistakes, not attacks: whoever can write the ledger's file can write anything in it.
-A setting that the ledger stores (`seatctl help settings` marks them) is changed by who may *manage the ledger*.
+Setting what the ledger stores (`seatctl help settings` marks it) needs the right to *manage the ledger*.
 
 An owner has these rights for the subscriptions that they own, other roles for the subscriptions that they
 were granted for.

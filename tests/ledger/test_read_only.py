@@ -76,7 +76,7 @@ def test_a_config_readable_by_a_group_stays_readable(sandbox):
     settings = sandbox.home / "config.toml"
     for before, after in ((0o640, 0o640), (0o600, 0o600), (0o666, 0o640)):
         settings.chmod(before)
-        assert sandbox("config", "set", "undo_window", "5").code == 0
+        assert sandbox("config", "set", "color", "never").code == 0
         assert stat.S_IMODE(settings.stat().st_mode) == after
 
 
