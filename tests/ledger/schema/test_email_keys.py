@@ -37,7 +37,7 @@ def test_two_domains_are_two_people_and_mail_goes_to_the_right_one(sandbox, post
 
 def test_the_password_of_the_mail_server_goes_to_no_other_domain(sandbox, monkeypatch):
     asked = []
-    monkeypatch.setattr("seatctl.mail.smtp.connect", lambda host, *_: asked.append(host) or refuse())
+    monkeypatch.setattr("seatctl.mail.smtp._connected", lambda host, *_: asked.append(host) or refuse())
     sandbox("config", "set", "mail.host", "mail.straße.de")
     sandbox("config", "set", "mail.security", "tls")
     sandbox("config", "set", "mail.from", "seats@example.com")
