@@ -249,6 +249,9 @@ class Code:
     DOWNLOAD_FAILED = Refusal(75, "The PDF did not arrive complete. No file was left behind.")
     LEDGER_BUSY = Refusal(75, "Another process holds the ledger's write lock.")
     LEDGER_REPLACED = Refusal(75, "A backup has replaced the ledger since this command opened it.")
+    LEDGER_UNREACHABLE = Refusal(
+        75, "The ledger's server cannot be reached, or has broken off the connection."
+    )
     MAIL_BUSY = Refusal(75, "Another process is sending this ledger's messages.")
     MAIL_SERVER = Refusal(75, "The mail server cannot be reached or refused the login.")
     OPERATION_PENDING = Refusal(75, "An earlier operation of the subscription had to be finished first.")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from seatctl.app import connections
 from seatctl.config.settings import DEFAULT_PROFILE, Mode, Profile, Settings, load
@@ -22,7 +22,8 @@ from seatctl.output.style import Column, Format, Style, use_color
 if TYPE_CHECKING:
     from seatctl.app.log import Log
     from seatctl.billing.port import Billing
-    from seatctl.ledger.ledger import Ledger
+    from seatctl.errors import TryAgain
+    from seatctl.ledger.ledger import Ledger, Reader
     from seatctl.mail.rendering import MailSetup
     from seatctl.models.call import Call
     from seatctl.models.ledger_url import ServerUrl
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
 
 _CLOCK_SECONDS = 60
 """How much the clock of this machine may differ from that of the ledger's server without a note."""
+
+
+_SAME_TIME_SECONDS = 2
+"""A question about another time than this would have to be asked again."""
+
+Answer = TypeVar("Answer")
 
 
 class GlobalOptions(NamedTuple):
@@ -63,6 +70,18 @@ class Context:
         self.given: dict[str, str] = {}
         """The global options of this command line as typed, by name."""
         self.exit_code = ExitCode.DONE
+        self.asked = False
+        """Whether somebody was asked something."""
+        self.repetitions: list[TryAgain] = []
+        """The errors after which the command was begun again: see `cli/repetition.py`."""
+
+    def begin_again(self) -> None:
+        """Close what was opened, and forget everything that was read, so that the command can run again."""
+        self.close()
+        fresh = Context(self.argv, self.environment)
+        fresh.repetitions = self.repetitions
+        vars(self).clear()
+        vars(self).update(vars(fresh))
 
     @property
     def shown_argv(self) -> tuple[str, ...]:
@@ -340,6 +359,20 @@ class Context:
             self.note(connections.clock_note(behind))
         return now
 
+    def answer(self, question: Callable[[Reader, datetime], Answer]) -> Answer:
+        """Return the answer to a question about the ledger at the time of now, in one round trip.
+
+        A server tells its time only with its first answer. So the question is asked for the time of this
+        machine, and again if that was wrong. Whatever the question reads must be in its answer.
+        """
+        guess = self.now if isinstance(self.ledger_place(self._configured), Path) else self._machine_now()
+        with self.ledger.reading() as reader:
+            answer = question(reader, guess)
+        if abs((self.now - guess).total_seconds()) <= _SAME_TIME_SECONDS:
+            return answer
+        with self.ledger.reading() as reader:
+            return question(reader, self.now)
+
     def _machine_now(self) -> datetime:
         return datetime.now(UTC).replace(microsecond=0)
 
@@ -503,4 +536,5 @@ class Context:
             )
         from seatctl.app.prompt import read_line
 
+        self.asked = True
         return read_line(question, default=default, hidden=hidden)

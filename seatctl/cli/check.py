@@ -39,9 +39,10 @@ def check(
     """
     from seatctl.services.seats.entitlement import check as check_entitlement
 
-    with ctx.ledger.reading() as reader:
-        answer = check_entitlement(
-            reader, email, ctx.now, subscription=subscription, plan=plan, feature=feature
+    answer = ctx.answer(
+        lambda reader, now: check_entitlement(
+            reader, email, now, subscription=subscription, plan=plan, feature=feature
         )
+    )
     ctx.emit_one(answer, COLUMNS, handle="reason")
     ctx.exit_code = ExitCode.DONE if answer["entitled"] else ExitCode.NO

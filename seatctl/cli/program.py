@@ -9,7 +9,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
-from seatctl.errors import Code, ExitCode, SeatctlError, refuse
+from seatctl.errors import Code, ExitCode, SeatctlError, TryAgain, refuse
 
 if TYPE_CHECKING:
     from seatctl.app.context import Context
@@ -70,7 +70,15 @@ def _run(ctx: Context, loaded: Callable[[], object]) -> int:
         from seatctl.cli.framework.app import execute
 
         loaded()
-        execute(ctx)
+        while True:
+            try:
+                execute(ctx)
+                break
+            except TryAgain as error:
+                from seatctl.cli.repetition import begins_again
+
+                if not begins_again(ctx, error):
+                    raise
         sys.stdout.flush()
     except SeatctlError as error:
         return _fail(ctx, _out_of_files(error) or error)
@@ -156,8 +164,6 @@ def _out_of_files(error: SeatctlError) -> SeatctlError | None:
     """Return the refusal if no file descriptor was left, else None."""
     if not isinstance(error.__cause__, OSError):
         return None
-    from seatctl.errors import TryAgain
-
     refused = _refused_by_system(error.__cause__)
     return refused if isinstance(refused, TryAgain) else None
 

@@ -1,4 +1,4 @@
-"""Errors of the ledger file itself."""
+"""Errors of the ledger's file or server."""
 
 from __future__ import annotations
 
@@ -20,6 +20,22 @@ class LedgerBusy(TryAgain):
     """Another process held the write lock during the whole waiting time."""
 
     kind = Code.LEDGER_BUSY
+
+
+class LedgerConflict(LedgerBusy):
+    """Another client of the server changed the same rows; nothing was changed, and a retry may succeed."""
+
+
+class LedgerLost(LedgerConflict):
+    """The connection to the server was lost before the transaction was committed; nothing was changed."""
+
+    kind = Code.LEDGER_UNREACHABLE
+
+
+class LedgerUnreachable(TryAgain):
+    """The server cannot be reached, or it cannot do anything at the moment."""
+
+    kind = Code.LEDGER_UNREACHABLE
 
 
 class LedgerCorrupt(LedgerError):

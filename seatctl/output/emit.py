@@ -27,6 +27,19 @@ _LONGEST_WORD, _SHOWN_OF_IT = 5000, 200
 """Characters of a word. A path or the address of one of Stripe's pages is shorter and never cut."""
 
 
+class Output:
+    """What the process has printed so far."""
+
+    begun = False
+    """Whether anything was printed; a command that is repeated must not print anything twice."""
+
+
+def _writer() -> Callable[[str], object]:
+    """Return the function that writes to stdout."""
+    Output.begun = True
+    return sys.stdout.write
+
+
 def emit_list(
     style: Style,
     records: Iterable[Record],
@@ -58,7 +71,7 @@ def _emit_rows(
     rows, chosen = _choose(style, iter(records), columns)
     if style.format is Format.JSON:
         _write_array(_objects(style, rows))
-        sys.stdout.write("\n")
+        _writer()("\n")
     elif style.format is Format.JSONL:
         _write_lines(map(dump, _objects(style, rows)))
     elif style.format is Format.TABLE:
@@ -76,12 +89,12 @@ def emit_one(style: Style, record: Record, columns: Sequence[Column], *, handle:
         _write_lines([_handle(record, handle)])
     elif style.format is Format.JSON:
         rows, _ = _choose(style, iter([record]), columns)
-        sys.stdout.write(dump(next(_objects(style, rows)), indent=2) + "\n")
+        _writer()(dump(next(_objects(style, rows)), indent=2) + "\n")
     elif style.format is Format.TABLE:
         from seatctl.output.tables import render_one
 
         rows, chosen = _choose(style, iter([record]), columns)
-        sys.stdout.write(render_one(style, next(rows), chosen))
+        _writer()(render_one(style, next(rows), chosen))
     else:
         emit_list(style, [record], columns, handle=handle)
 
@@ -123,6 +136,7 @@ def note(text: str) -> None:
 
 def _tell(text: str) -> None:
     """Write to stderr. If it is full or closed, the message is lost and the command goes on."""
+    Output.begun = True
     try:
         sys.stderr.write(text)
         sys.stderr.flush()
@@ -134,11 +148,12 @@ def _tell(text: str) -> None:
 
 def write_text(text: str) -> None:
     """Print a text of our own on stdout: a help page, a path, a shell script."""
-    sys.stdout.write(text if text.endswith("\n") else text + "\n")
+    _writer()(text if text.endswith("\n") else text + "\n")
 
 
 def write_file(path: Path) -> None:
     """Print the bytes of a file on stdout."""
+    Output.begun = True
     sys.stdout.flush()
     with path.open("rb") as file:
         while chunk := file.read(1 << 20):
@@ -221,14 +236,14 @@ def _objects(style: Style, records: Iterator[Record]) -> Iterator[Record]:
 
 
 def _write_lines(lines: Iterable[str]) -> None:
-    write = sys.stdout.write
+    write = _writer()
     for line in lines:
         write(line + "\n")
 
 
 def _write_array(rows: Iterator[Record], indent: str = "") -> None:
     """Write a JSON array, one record per line, as it is read."""
-    write = sys.stdout.write
+    write = _writer()
     first = next(rows, None)
     if first is None:
         write("[]")
@@ -249,12 +264,12 @@ def _write_report(style: Style, report: Report) -> None:
         **report.data,
     }
     rows, _ = _choose(style, iter(report.rows), [Column(key, key) for key in report.columns])
-    sys.stdout.write("{\n")
+    _writer()("{\n")
     for key, value in head.items():
-        sys.stdout.write(f"  {dump(key)}: {dump(value)},\n")
-    sys.stdout.write('  "rows": ')
+        _writer()(f"  {dump(key)}: {dump(value)},\n")
+    _writer()('  "rows": ')
     _write_array(_objects(style, rows), indent="  ")
-    sys.stdout.write("\n}\n")
+    _writer()("\n}\n")
 
 
 def _write_table(
@@ -267,7 +282,7 @@ def _write_table(
     from seatctl.output.tables import render_list
 
     page = list(islice(rows, TABLE_ROWS))
-    sys.stdout.write(render_list(style, page, columns, handle=handle))
+    _writer()(render_list(style, page, columns, handle=handle))
     if next(rows, None) is None:
         return bool(page)
     sys.stdout.flush()

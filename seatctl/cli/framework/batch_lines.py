@@ -22,7 +22,7 @@ from seatctl.cli.framework import catalogue
 from seatctl.cli.framework.app import PROGRAM, Group, root_group
 from seatctl.cli.framework.usage import missing_command, usage_error
 from seatctl.config.settings import Mode
-from seatctl.errors import ExitCode, LedgerError, SeatctlError
+from seatctl.errors import ExitCode, LedgerError, SeatctlError, TryAgain
 from seatctl.models.call import BatchRow, Call
 from seatctl.output.redact import has_key
 from seatctl.output.style import Column
@@ -147,15 +147,31 @@ class Lines:
             raise batches.NotALine("--profile and --ledger are options of the batch, not of a line")
 
     def do(self, line: Line, row: BatchRow | None) -> LineOutcome:
-        """Run the line. Raises LedgerError, which ends the batch: the next line would fail the same way."""
-        app_ctx = LineContext(self._batch_ctx, self._ledger, line, row)
+        """Run the line, again if another client of the ledger's server got in its way.
+
+        Raises LedgerError, which ends the batch: the next line would fail the same way.
+        """
+        repetitions: list[TryAgain] = []
+        while True:
+            app_ctx = LineContext(self._batch_ctx, self._ledger, line, row)
+            app_ctx.ledger.engine.committed = False
+            try:
+                return self._do(app_ctx, line)
+            except TryAgain as error:
+                from seatctl.cli.repetition import may_repeat
+
+                if not may_repeat(app_ctx, error, repetitions):
+                    return LineOutcome(error.exit_code, error.code, error.message)
+
+    def _do(self, app_ctx: LineContext, line: Line) -> LineOutcome:
+        """Run the line once. Raises LedgerError, TryAgain."""
         try:
             with redirect_stdout(io.StringIO()), self._parsed(app_ctx) as ctx:
                 app_ctx.whole = batches.takes_several_transactions(self._command(ctx))
                 ctx.command.invoke(ctx)
         except typer.Exit:
             pass
-        except LedgerError:
+        except (LedgerError, TryAgain):
             raise
         except SeatctlError as error:
             return LineOutcome(error.exit_code, error.code, error.message)
