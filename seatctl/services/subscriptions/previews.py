@@ -125,8 +125,8 @@ def require_true_credit(
 ) -> None:
     """Return if Stripe would credit what was billed when it prorates now. Raises `classic_billing`.
 
-    Stripe's classic billing mode credits what the item holds. This program sets quantities without proration: the
-    seats of the next term in advance, and seats billed by an invoice of our own. There the two differ.
+    Stripe's classic billing mode credits what the item holds. This program sets quantities without proration:
+    the seats of the next term in advance, and seats billed by an invoice of our own. There the two differ.
     Flexible mode, which new subscriptions have, credits what was billed. `action` is what would be refused
     ("seats would be changed"). `invoices` are read if not given.
     """
