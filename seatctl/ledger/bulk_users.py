@@ -20,33 +20,32 @@ until `users add`.
 
 
 def create(tx: Transaction, values: str) -> int:
-    """Create a user for each row of the query `values`; return how many.
+    """Create a user for each row of the query `values`; return how many. Called once in a transaction.
 
-    The query yields email, email_key, name, group_name, last_active and `:now`.
+    The query yields email, email_key, name, group_name, group_key, last_active, `:now` and `:entry`.
     """
-    # A user has no column for the audit entry that created it. The new users are those above the highest id,
-    # because only one writer holds the ledger.
-    last = tx.count("SELECT max(id) FROM users")
     created = tx.changed(
-        f"INSERT INTO users (email, email_key, name, group_name, last_active, created_at) {values}",
-        {"now": tx.now},
+        "INSERT INTO users (email, email_key, name, group_name, group_key, last_active, created_at,"
+        f" created_entry) {values}",
+        {"now": tx.now, "entry": tx.entry},
     )
     if created:
-        user_search.index_after(tx, last)
+        user_search.index_new(tx)
+        after = change_rows.user()
         tx.record_many(
             "user",
-            f"SELECT id AS entity_id, NULL AS before, {change_rows.user()} AS after FROM users"
-            " WHERE id > :last ORDER BY id",
-            {"last": last},
+            f"SELECT id AS entity_id, NULL AS before, {after} AS after FROM users"
+            " WHERE created_entry = :entry ORDER BY id",
+            {"entry": tx.entry},
         )
     return created
 
 
-def update(tx: Transaction, source: str, **values: str) -> int:
+def update(tx: Transaction, source: str, *, group_key: str | None = None, **values: str) -> int:
     """Change the users `u` that `source` (a FROM clause with its conditions) selects; return how many.
 
-    `values` are SQL expressions by key of the change row. If they change names, `source` must select the same
-    users afterwards.
+    `values` are SQL expressions by key of the change row; with `group` goes its `group_key`. If they change
+    names, `source` must select the same users afterwards.
     """
     if not tx.exists(source):
         return 0
@@ -57,8 +56,10 @@ def update(tx: Transaction, source: str, **values: str) -> int:
     selected = f"SELECT u.id FROM {source}"
     if "name" in values:
         user_search.remove(tx, selected, {})
-    new = ", ".join(f"{value} AS {_COLUMNS[key]}" for key, value in values.items())
-    assignments = ", ".join(f"{_COLUMNS[key]} = n.{_COLUMNS[key]}" for key in values)
+    columns = {_COLUMNS[key]: value for key, value in values.items()}
+    columns |= {} if group_key is None else {"group_key": group_key}
+    new = ", ".join(f"{value} AS {column}" for column, value in columns.items())
+    assignments = ", ".join(f"{column} = n.{column}" for column in columns)
     tx.execute(
         f"UPDATE users SET {assignments} FROM (SELECT u.id AS id, {new} FROM {source}) AS n"
         " WHERE users.id = n.id"

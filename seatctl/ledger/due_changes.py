@@ -6,7 +6,10 @@ from the clock and write nothing.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from seatctl.ledger import request_closures, requests, seats, subscriptions
+from seatctl.ledger.conditions import flag
 from seatctl.ledger.subscription_handles import IS_RUNNING
 from seatctl.ledger.transaction import Transaction
 from seatctl.ledger.undo import held_seats
@@ -14,9 +17,58 @@ from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.subscription import Subscription
 from seatctl.rules.approval import AUTOMATIC, ApprovalOutcome, Requester, decide_automatically
 
+_DUE_CAPACITY = "capacity_changes WHERE applied_at IS NULL AND effective_at <= :now"
+
 _WITH_FREE_SEATS = f"""SELECT id FROM subscriptions WHERE capacity > assigned
     AND {IS_RUNNING}
     AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id') ORDER BY id"""
+
+
+_FITS = f"""subscriptions s WHERE s.capacity > s.assigned AND s.{IS_RUNNING}
+    AND s.home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id')
+    AND EXISTS (SELECT 1 FROM requests r JOIN users u ON u.id = r.user_id
+        WHERE r.status = 'waitlisted' AND u.status = 'active'
+        AND (r.subscription_id = s.id OR r.subscription_id IS NULL)
+        AND s.capacity - s.assigned > coalesce((SELECT sum(h.seats) FROM held_seats h
+            WHERE h.subscription_id = s.id AND h.until > :now), 0)
+            + CASE WHEN r.decided_by = '{AUTOMATIC}' AND r.subscription_id IS NOT NULL
+                THEN coalesce(CAST(json_extract(s.auto_approval, '$.keep_free') AS BIGINT), 0) ELSE 0 END
+        AND (r.subscription_id IS NOT NULL OR NOT EXISTS (SELECT 1 FROM json_each(r.features) AS wanted
+            WHERE wanted.value NOT IN (SELECT offered.value
+                FROM json_each(coalesce(json_extract(s.policy, '$.features'), '[]')) AS offered))))"""
+"""A subscription with a free seat for somebody who waits. If they wait for any subscription, the rules of
+automatic approval may still refuse it."""
+
+_WAITS = f"EXISTS (SELECT 1 FROM {requests.WAITS})"
+
+_IS_DUE = f"""EXISTS (SELECT 1 FROM {_DUE_CAPACITY})
+    OR EXISTS (SELECT 1 FROM seats WHERE {seats.HAS_EXPIRED})
+    OR EXISTS (SELECT 1 FROM requests WHERE {request_closures.HAS_EXPIRED})
+    OR EXISTS (SELECT 1 FROM {request_closures.OF_THE_ENDED})
+    OR {_WAITS} AND EXISTS (SELECT 1 FROM {_FITS})"""
+
+_HOLDS = "EXISTS (SELECT 1 FROM held_seats)"
+
+_BEGINNING = f"""SELECT (SELECT value FROM meta WHERE key = 'ledger_id') AS ledger_id,
+    {flag(_HOLDS)} AS holds, {flag(_WAITS)} AS waits, {flag(_IS_DUE)} AS is_due"""
+
+
+class Beginning(NamedTuple):
+    """What a transaction that changes facts asks first, in one statement."""
+
+    ledger_id: str | None
+    """The id of the ledger; another one if a restore has replaced it."""
+    is_due: bool
+    """Whether anything has fallen due that has to be recorded before the change: see `settle`."""
+
+
+def begin(tx: Transaction) -> Beginning:
+    """Read what is due, and whether the transaction has to look for held seats and waiting requests."""
+    row = tx.row(_BEGINNING, {"now": tx.now})
+    if row is None:
+        raise LookupError("the beginning of a transaction has no row")
+    tx.may_hold, tx.may_wait = row["holds"] == 1, row["waits"] == 1
+    return Beginning(row["ledger_id"], row["is_due"] == 1)
 
 
 def settle(tx: Transaction) -> None:
@@ -32,9 +84,8 @@ def apply_capacity_changes(tx: Transaction) -> None:
     """Apply planned capacities that are due, oldest first."""
     due = list(
         tx.rows(
-            "SELECT id, subscription_id, seats FROM capacity_changes"
-            " WHERE applied_at IS NULL AND effective_at <= ? ORDER BY effective_at, id",
-            (tx.now,),
+            f"SELECT id, subscription_id, seats FROM {_DUE_CAPACITY} ORDER BY effective_at, id",
+            {"now": tx.now},
         )
     )
     for change_id, subscription, capacity in (tuple(row) for row in due):
@@ -47,7 +98,7 @@ def apply_capacity_changes(tx: Transaction) -> None:
 def fill_waitlists(tx: Transaction) -> int:
     """Give free seats to the waitlists, except held ones (`undo/held_seats.py`); return how many."""
     held_seats.update(tx)
-    if not requests.anybody_waits(tx):
+    if not tx.may_wait:
         return 0
     free = [row["id"] for row in tx.rows(_WITH_FREE_SEATS)]
     return sum(_fill(tx, subscriptions.by_id(tx, subscription)) for subscription in free)
@@ -57,7 +108,7 @@ def waitlist_note(tx: Transaction, moved_up: int) -> str:
     """Return the end of a summary after seats were freed: who moved up, or how long the waitlist waits."""
     if moved_up:
         return f"; seated {moved_up:,} from the waitlist"
-    until = held_seats.held_until(tx) if requests.anybody_waits(tx) else None
+    until = held_seats.held_until(tx) if tx.may_wait and requests.anybody_waits(tx) else None
     return "" if until is None else f"; the waitlist moves up after {until}"
 
 

@@ -1,28 +1,19 @@
 """SQL for groups, which are compared without case and repeated spaces and keep their first spelling.
 
-SQLite folds the case of ASCII only; therefore statements call `group_key` of rules/names.py.
+No statement can fold the case of every script; therefore users and staged rows have the column `group_key`.
 """
 
 from __future__ import annotations
 
-from seatctl.ledger.transaction import Reader
-from seatctl.rules.names import group_key
+from seatctl.rules import names
 
 
-def define_group_key(reader: Reader) -> None:
-    """Make `group_key` available to the statements that follow."""
-    reader.engine.define("group_key", lambda text: None if text is None else group_key(text))
-
-
-def differ(first: str, second: str) -> str:
-    """Return the condition that two columns, both not NULL, name different groups.
-
-    Texts are compared first, because the function is slow.
-    """
-    return f"({first} <> {second} AND group_key({first}) <> group_key({second}))"
+def group_key(group: str | None) -> str | None:
+    """Return the value of the column `group_key` for a group."""
+    return None if group is None else names.group_key(group)
 
 
 def keep_spelling(new: str, stored: str) -> str:
-    """Return an expression for the column `new` that yields `stored` if both name the same group."""
-    same = f"{new} <> {stored} AND group_key({new}) = group_key({stored})"
-    return f"CASE WHEN {same} THEN {stored} ELSE {new} END"
+    """Return an expression for the group of the table `new`: as `stored` spells it if it is the same one."""
+    same = f"{new}.group_key = {stored}.group_key"
+    return f"CASE WHEN {same} THEN {stored}.group_name ELSE {new}.group_name END"

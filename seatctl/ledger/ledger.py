@@ -155,7 +155,7 @@ class Ledger:
         names. The transaction is rolled back on an exception, in a dry run (except in a rehearsal), and if
         nothing was recorded.
         """
-        from seatctl.ledger.due_changes import fill_waitlists, settle
+        from seatctl.ledger.due_changes import begin, fill_waitlists, settle
 
         self._require_idle()
         # The lock is held from the first read to the commit: no other process can take the free seat, the
@@ -164,10 +164,14 @@ class Ledger:
             stored = self.settings.get("undo_window")
             if stored is not None:
                 call = call._replace(undo_window=int(stored))
-            self._begin_writing(scope)
+            known_id = self.id
+            self.engine.begin_writing(scope)
             try:
                 tx = Transaction(self.engine, call)
-                settle(tx)
+                beginning = begin(tx)
+                self._require_same(known_id, beginning.ledger_id)
+                if beginning.is_due:
+                    settle(tx)
                 yield tx
                 fill_waitlists(tx)
                 if tx.finish() and (not call.dry_run or (call.rehearsed and self.is_rehearsal)):
@@ -212,11 +216,21 @@ class Ledger:
 
     def _begin_writing(self, scope: Scope = Scope.WHOLE) -> None:
         """Take the lock, and refuse if a restore has replaced the ledger since it was opened."""
-        known_id = self.id  # what was read before, such as the number of a batch's run, is of this ledger too
+        known_id = self.id
         self.engine.begin_writing(scope)
-        row = next(iter(self.engine.rows("SELECT value FROM meta WHERE key = 'ledger_id'")), None)
-        if row is None or row[0] != known_id:
+        try:
+            row = next(iter(self.engine.rows("SELECT value FROM meta WHERE key = 'ledger_id'")), None)
+            self._require_same(known_id, None if row is None else row[0])
+        except BaseException:
             self.engine.rollback()
+            raise
+
+    def _require_same(self, known_id: str, actual_id: str | None) -> None:
+        """Refuse if a restore has replaced the ledger, or if its triggers are missing.
+
+        What was read before, such as the number of a batch's run, must be of this ledger too.
+        """
+        if actual_id != known_id:
             raise refuse(
                 Code.LEDGER_REPLACED,
                 f"{self.place} was replaced by a backup while this command was running; it was stopped",

@@ -149,7 +149,7 @@ def steps(reader: Reader, operation: int) -> list[Step]:
     """Return the steps of an operation in the order in which they were sent."""
     query = (
         "SELECT name, attempt, form, answer, sent_at, answered_at FROM steps"
-        " WHERE operation_id = ? ORDER BY sent_at, rowid"
+        " WHERE operation_id = ? ORDER BY number"
     )
     return [_step(row) for row in reader.rows(query, (operation,))]
 
@@ -167,8 +167,16 @@ def last_attempt(reader: Reader, operation: int, name: str) -> Step | None:
 def note_sending(journal: Journal, operation: int, step: Step) -> None:
     """Store the exact form of a step before it is sent, so that a repetition sends the same form."""
     journal.execute(
-        "INSERT INTO steps (operation_id, name, attempt, form, sent_at) VALUES (?, ?, ?, ?, ?)",
-        (operation, step.name, step.attempt, compact_json(step.form), format_time(step.sent_at)),
+        "INSERT INTO steps (operation_id, name, attempt, form, sent_at, number) VALUES"
+        " (:operation, :name, :attempt, :form, :sent_at,"
+        " (SELECT count(*) + 1 FROM steps WHERE operation_id = :operation))",
+        {
+            "operation": operation,
+            "name": step.name,
+            "attempt": step.attempt,
+            "form": compact_json(step.form),
+            "sent_at": format_time(step.sent_at),
+        },
     )
 
 

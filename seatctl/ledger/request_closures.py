@@ -30,9 +30,13 @@ _NEW_VALUES = {
     "subscription_id": "coalesce(subscription_id, :subscription)",
 }
 
-_OF_THE_ENDED = f"""SELECT r.number, r.user_id FROM requests r WHERE r.{IS_OPEN} AND r.subscription_id IN
+HAS_EXPIRED = f"expires_at IS NOT NULL AND expires_at <= :now AND {IS_OPEN}"
+"""The condition that a request has expired by `:now` and that no transaction has recorded it yet."""
+
+OF_THE_ENDED = f"""requests r WHERE r.{IS_OPEN} AND r.subscription_id IN
     (SELECT id FROM subscriptions WHERE {HAS_ENDED}
-        AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id')) ORDER BY r.number"""
+        AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id'))"""
+"""The open requests for subscriptions that have ended."""
 
 
 def cancel_all(tx: Transaction, user_id: int, reason: str) -> int:
@@ -64,13 +68,12 @@ def approve_seated(tx: Transaction, subscription_id: int, user_id: int | None = 
 
 def expire(tx: Transaction) -> int:
     """Close the open requests that have expired; return how many."""
-    where = f"expires_at IS NOT NULL AND expires_at <= :now AND {IS_OPEN}"
-    return _close(tx, where, {}, RequestStatus.EXPIRED, None, None)
+    return _close(tx, HAS_EXPIRED, {}, RequestStatus.EXPIRED, None, None)
 
 
 def deny_for_ended_subscriptions(tx: Transaction) -> int:
     """Deny the open requests for subscriptions that have ended, notify the users, and return how many."""
-    rows = list(tx.rows(_OF_THE_ENDED))
+    rows = list(tx.rows(f"SELECT r.number, r.user_id FROM {OF_THE_ENDED} ORDER BY r.number"))
     for row in rows:
         decide(tx, row["number"], RequestStatus.DENIED, by=AUTOMATIC, reason=SUBSCRIPTION_ENDED)
         tx.mail("request_denied", {"request": row["number"]}, recipient_id=row["user_id"])

@@ -34,6 +34,7 @@ _SELECT = f"""SELECT r.number, r.user_id, u.email, r.subscription_id, s.name AS 
     {_STATUS} AS status, r.priority, r.note, r.created_at, r.expires_at, r.decided_by, r.decided_at,
     r.reason, r.features
     FROM requests r JOIN users u ON u.id = r.user_id LEFT JOIN subscriptions s ON s.id = r.subscription_id"""
+WAITS = "requests WHERE status = 'waitlisted'"
 _PLACES = """SELECT number, row_number() OVER (PARTITION BY subscription_id
     ORDER BY priority DESC, waitlisted_at, number) AS place FROM requests
     WHERE status = 'waitlisted' AND (expires_at IS NULL OR expires_at > :now)"""
@@ -125,6 +126,7 @@ def decide(
     """
     before = change_rows.of_request(tx, number)
     waiting = status is RequestStatus.WAITLISTED
+    tx.may_wait = tx.may_wait or waiting
     tx.execute(
         "UPDATE requests SET status = :status, decided_by = coalesce(:by, decided_by),"
         " decided_at = CASE WHEN :by IS NULL THEN coalesce(decided_at, :now) ELSE :now END,"
@@ -168,7 +170,7 @@ def waiting(reader: Reader, subscription_id: int) -> Iterator[SeatRequest]:
 
 def anybody_waits(reader: Reader) -> bool:
     """Return whether any request is waitlisted."""
-    return reader.exists("requests WHERE status = 'waitlisted'")
+    return reader.exists(WAITS)
 
 
 def place(reader: Reader, request: SeatRequest, now: datetime) -> int | None:

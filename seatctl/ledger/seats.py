@@ -16,6 +16,13 @@ from seatctl.ledger.transaction import Reader, Transaction
 _OF_USERS = f"subscription_id = :subscription AND revoked_at IS NULL AND user_id IN {numbers_in(':users')}"
 
 
+HAS_EXPIRED = "until IS NOT NULL AND until <= :now AND revoked_at IS NULL"
+"""The condition that a seat has ended by `:now` and that no transaction has recorded it yet."""
+
+_NOT_RECORDED = """ AND NOT EXISTS (SELECT 1 FROM changes c
+    WHERE c.entity = 'seat' AND c.entity_id = t.id AND c.entry = :entry)"""
+"""Without the seats that this transaction assigned before."""
+
 # -- assigning ----------------------------------------------------------------------------------
 
 
@@ -33,14 +40,14 @@ def assign_each(
 
     The other parameters are SQL expressions for such a row. Returns how many seats were assigned.
     """
-    last, before = _last_id(tx), tx.recorded
+    before, earlier = tx.recorded, tx.has_assigned
     assigned = tx.changed(
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until, claimed_at, assigned_entry)"
         f" SELECT {subscription}, {user}, :now, {until}, {claimed_at}, :entry FROM {source}",
         {**(params or {}), "now": tx.now, "entry": tx.entry},
     )
     if assigned:
-        _record_new(tx, last)
+        _record_new(tx, f"t.assigned_entry = :entry{_NOT_RECORDED if earlier else ''} ORDER BY t.id")
         tx.mail_each("seat_assigned", before)
     return assigned
 
@@ -57,24 +64,18 @@ def assign(tx: Transaction, subscription_id: int, user_id: int, until: str | Non
             "assigned_entry": tx.entry,
         },
     )
-    _record_new(tx, seat - 1)
+    _record_new(tx, "t.id = :seat", {"seat": seat})
     return seat
 
 
-def _last_id(reader: Reader) -> int:
-    return reader.count("SELECT max(id) FROM seats")
-
-
-def _record_new(tx: Transaction, last: int) -> None:
-    """Record the seats that this transaction has assigned after the seat with the id `last`.
-
-    The id is only there for speed: no index leads from an audit entry to its seats.
-    """
+def _record_new(tx: Transaction, where: str, params: Mapping[str, SqlValue] | None = None) -> None:
+    """Record the seats `t` that this transaction has just assigned."""
+    tx.has_assigned = True
     tx.record_many(
         "seat",
-        f"SELECT id AS entity_id, NULL AS before, {change_rows.seat()} AS after FROM seats"
-        " WHERE id > :last AND assigned_entry = :entry ORDER BY id",
-        {"last": last, "entry": tx.entry},
+        f"SELECT t.id AS entity_id, NULL AS before, {change_rows.seat('t')} AS after FROM seats t"
+        f" WHERE {where}",
+        {**(params or {}), "entry": tx.entry},
     )
 
 
@@ -137,7 +138,7 @@ def set_ends(
 
 def expire(tx: Transaction) -> int:
     """Revoke the seats whose `until` has passed; they ended at that moment. Return how many."""
-    return revoke_where(tx, "until IS NOT NULL AND until <= :now AND revoked_at IS NULL", {}, "until")
+    return revoke_where(tx, HAS_EXPIRED, {}, "until")
 
 
 def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], moment: str) -> int:

@@ -131,6 +131,12 @@ class Transaction(Journal):
         self._summary: str | None = None
         self.recorded = 0
         """The number of change rows so far."""
+        self.may_hold = True
+        """Whether any seats may be held: see `ledger/undo/held_seats.py`."""
+        self.may_wait = True
+        """Whether any request may be on a waitlist."""
+        self.has_assigned = False
+        """Whether a seat was assigned so far."""
         self.freed: dict[int, int] = {}
         """Seats revoked so far, by subscription, without expired ones: see `ledger/undo/held_seats.py`."""
         self.held: dict[int, int] = {}
@@ -265,10 +271,11 @@ class Transaction(Journal):
     def report_rows(self, rows: Callable[[], Iterator[Record]]) -> Iterable[Record]:
         """Return the rows of a report, to be read from staged tables after the transaction has ended.
 
-        A rollback (of a dry run, or if nothing was recorded) undoes the staged tables too: then the rows are
-        written to an unnamed file first. Memory does not grow with their number in either case.
+        A rollback (of a dry run, or if nothing was recorded) undoes the staged tables too, and a server
+        deletes their rows in the end: then the rows of the report are written to an unnamed file first.
+        Memory does not grow with their number in either case.
         """
-        if self.recorded and not self.call.dry_run:
+        if self.engine.keeps_staged and self.recorded and not self.call.dry_run:
             return _Later(rows)
         return spooled(rows())
 

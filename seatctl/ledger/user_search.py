@@ -12,7 +12,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.transaction import Journal
+from seatctl.ledger.transaction import Journal, Transaction
 from seatctl.rules.emails import email_key
 
 SHORTEST = 3
@@ -68,12 +68,13 @@ def remove(tx: Journal, users: str, params: dict[str, SqlValue]) -> None:
     )
 
 
-def index_after(tx: Journal, last: int) -> None:
-    """Insert the users with an id above `last` into the index, after a bulk insert."""
+def index_new(tx: Transaction) -> None:
+    """Insert the users that a transaction has created into the index."""
+    # Not by a list of their ids, which would be collected first: a file may have a million people.
     tx.execute(
-        "INSERT INTO users_search (rowid, name, email)"
-        " SELECT id, name, email FROM users_searched WHERE id > :last",
-        {"last": last},
+        "INSERT INTO users_search (rowid, name, email) SELECT u.id, s.name, s.email FROM users u"
+        " JOIN users_searched s ON s.id = u.id WHERE u.created_entry = :entry ORDER BY u.id",
+        {"entry": tx.entry},
     )
 
 

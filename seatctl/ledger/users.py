@@ -7,8 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from seatctl.errors import Code, JsonValue, NotFound, refuse
-from seatctl.ledger import change_rows, groups, roles, user_search
+from seatctl.ledger import change_rows, roles, user_search
 from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.groups import group_key
 from seatctl.ledger.row_values import mapper, record
 from seatctl.ledger.schema import email_keys
 from seatctl.ledger.subscription_handles import HAS_ENDED
@@ -86,7 +87,6 @@ def records(
 
     They are sorted by e-mail; results of a search are not sorted. `seats` counts active seats at `now` (UTC).
     """
-    groups.define_group_key(reader)
     source, where, params = _selection(text, status, group)
     rows = reader.rows(
         'SELECT u.email, u.name, u.group_name AS "group", u.status, (SELECT count(*) FROM seats AS s'
@@ -101,7 +101,6 @@ def total(
     reader: Reader, *, text: str = "", status: UserStatus | None = None, group: str | None = None
 ) -> int:
     """Return how many users `records` yields."""
-    groups.define_group_key(reader)
     source, where, params = _selection(text, status, group)
     return reader.count(f"SELECT count(*) FROM {source} WHERE {where}", params)
 
@@ -118,8 +117,8 @@ def _selection(
         where.append("u.status = :status")
         params["status"] = status.value
     if group is not None:
-        where.append(f"NOT {groups.differ('u.group_name', ':group')}")
-        params["group"] = group
+        where.append("u.group_key = :group")
+        params["group"] = group_key(group)
     return search.source, " AND ".join(where), params
 
 
@@ -138,8 +137,18 @@ def add(tx: Transaction, email: str, *, name: str | None = None, group: str | No
 
 
 def _create(tx: Transaction, email: str, name: str | None, group: str | None) -> User:
-    values = {"email": email, "email_key": email_key(email), "name": name, "group_name": group}
-    user_id = tx.insert_row("users", {**values, "created_at": tx.now})
+    user_id = tx.insert_row(
+        "users",
+        {
+            "email": email,
+            "email_key": email_key(email),
+            "name": name,
+            "group_name": group,
+            "group_key": group_key(group),
+            "created_at": tx.now,
+            "created_entry": tx.entry,
+        },
+    )
     user = User(user_id, email, name, group, UserStatus.ACTIVE, None, parse_time(tx.now))
     user_search.index(tx, "SELECT :id", {"id": user_id})
     tx.record("user", user_id, None, change_rows.of_user(tx, user_id))
@@ -171,6 +180,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
             "email_key": key,
             "name": after.name,
             "group_name": after.group,
+            "group_key": group_key(after.group),
             "status": after.status.value,
             "last_active": optional_text(after.last_active),
             "reclaim_exempt": int(after.exempt),

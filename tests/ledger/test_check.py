@@ -122,8 +122,8 @@ CONTENTS = {
     "an unknown mode": ("UPDATE meta SET value = 'play' WHERE key = 'mode'", "status"),
     "an id that is none": ("UPDATE meta SET value = '' WHERE key = 'ledger_id'", "ledger path"),
     "seats held for nobody": (
-        """INSERT INTO meta VALUES ('held_seats', '{"1":[]}')""",
-        f"seats assign design {ZOE}",
+        "INSERT INTO held_seats VALUES (1, 99, '2026-01-01T00:00:00Z', 1)",
+        None,
     ),
     "files that described a list cut short": ("INSERT INTO meta VALUES ('applied', '[1,')", None),
     "files that described no list": ("INSERT INTO meta VALUES ('applied', 'null')", None),

@@ -5,7 +5,6 @@ To SQLite all of these are text, and any text is good; the commands that read th
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
@@ -14,6 +13,7 @@ from seatctl.errors import SeatctlError
 from seatctl.ledger import invoices, operations, outbox, plans, requests, subscriptions
 from seatctl.ledger.checks.structure import TableContents, tables
 from seatctl.ledger.engines.port import MODES
+from seatctl.ledger.groups import group_key
 from seatctl.ledger.mirror import sync_state
 from seatctl.ledger.record import batches
 from seatctl.ledger.requests import RequestFilter
@@ -65,6 +65,7 @@ _KEY = {
     "batch_rows": "run || '.' || n",
     "changes": "entry || '.' || n",
     "former_email_keys": "former_key",
+    "held_seats": "run || '.' || subscription_id",
     "meta": "key",
     "requests": "number",
     "runs": "number",
@@ -185,31 +186,16 @@ def bad_meta(reader: Reader) -> Iterator[tuple[str, str]]:
     for key, pattern in _OPTIONAL_META.items():
         if key in meta and not re.fullmatch(pattern, meta[key]):
             yield key, "cannot be read"
-    holds = meta.get("held_seats")
-    if holds is not None and not _is_readable_hold(holds):
-        yield "held_seats", "cannot be read"
-
-
-def _is_readable_hold(text: str) -> bool:
-    """Return whether `ledger/undo/held_seats.py` can read this text."""
-    try:
-        for run, hold in json.loads(text).items():
-            int(run)
-            parse_time(hold["until"])
-            for subscription, seats in hold["pools"].items():
-                int(subscription)
-                int(seats)
-    except UNREADABLE:
-        return False
-    return True
 
 
 def wrong_keys(reader: Reader) -> Iterator[tuple[str, str]]:
     """Yield (subject, detail) for users and subscriptions whose lookup key does not match their name."""
-    for row in reader.rows("SELECT id, email, email_key FROM users"):
+    for row in reader.stream("SELECT id, email, email_key, group_name, group_key FROM users"):
         key = email_key(row["email"])
         if row["email_key"] not in (key, doubled_key(key, row["id"])):
             yield f"user {row['id']}", f"{row['email']} is stored under the key {row['email_key']}"
+        if row["group_key"] != group_key(row["group_name"]):
+            yield f"user {row['id']}", f"the group {row['group_name']} has the key {row['group_key']}"
     for row in reader.rows("SELECT name, name_key FROM subscriptions"):
         if name_key(row["name"]) != row["name_key"]:
             yield str(row["name"]), f"is stored under the key {row['name_key']}"

@@ -55,6 +55,7 @@ _COLUMNS = (
     "email_key",
     "name",
     "group_name",
+    "group_key",
     "until",
     "subscription",
     "problem",
@@ -67,7 +68,7 @@ _REPEATED = """SELECT 1 FROM desired WHERE problem IS NULL AND verdict = 'unknow
 _OTHER_PERSON = """UPDATE desired SET verdict = 'bad',
     problem = 'another row of this e-mail has another name or group'
     WHERE verdict = 'unknown' AND email_key IN (SELECT email_key FROM desired WHERE verdict = 'unknown'
-        GROUP BY email_key HAVING count(DISTINCT name) > 1 OR count(DISTINCT group_key(group_name)) > 1)"""
+        GROUP BY email_key HAVING count(DISTINCT name) > 1 OR count(DISTINCT group_key) > 1)"""
 
 _OTHER_END = """UPDATE desired SET verdict = 'bad',
     problem = 'another row of this e-mail and subscription has another until'
@@ -81,8 +82,8 @@ _SAME = """UPDATE desired SET verdict = 'duplicate' WHERE verdict = 'unknown' AN
 
 _KNOW = f"""UPDATE desired SET user_id = u.id, seat_id = t.id,
     differs = CASE WHEN desired.name <> coalesce(u.name, '')
-        OR {groups.differ("desired.group_name", "coalesce(u.group_name, '')")} THEN 1 ELSE 0 END,
-    group_name = {groups.keep_spelling("desired.group_name", "u.group_name")},
+        OR desired.group_key <> coalesce(u.group_key, '') THEN 1 ELSE 0 END,
+    group_name = {groups.keep_spelling("desired", "u")},
     verdict = CASE
         WHEN desired.until <= :now THEN CASE WHEN t.id IS NULL THEN 'over' ELSE 'revoke' END
         WHEN t.id IS NULL AND u.status = 'active' THEN 'assign'
@@ -124,7 +125,8 @@ def load(journal: Journal, rows: Iterable[DesiredRow], names: Iterable[str] = ()
             # A bad row does not count as naming its subscription, which would allow pruning it.
             subscription = 0 if problem else numbers.setdefault(handle, len(numbers) + 1)
             verdict = (DesiredVerdict.BAD if problem else DesiredVerdict.UNKNOWN).value
-            yield n, line, email, key, name, group, until, subscription, problem, verdict
+            of_group = groups.group_key(group)
+            yield n, line, email, key, name, group, of_group, until, subscription, problem, verdict
 
     loaded = journal.load("desired", _COLUMNS, numbered())
     named = ((n, name) for name, n in numbers.items())
@@ -136,7 +138,7 @@ def load(journal: Journal, rows: Iterable[DesiredRow], names: Iterable[str] = ()
 
 def set_verdicts(journal: Journal, now: str, *, create_users: bool, prune: bool) -> list[Subscription]:
     """Set the verdict of every row as of `now` (written form), and return the subscriptions in order."""
-    groups.define_group_key(journal)
+
     named = _resolve(journal, now)
     if journal.value(_REPEATED):
         for statement in (_OTHER_PERSON, _OTHER_END, _SAME):

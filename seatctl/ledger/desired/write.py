@@ -9,15 +9,18 @@ from seatctl.ledger.desired.compare import WANTS
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.subscription import Subscription
 
-_CREATED = """SELECT d.email, d.email_key,
-        coalesce(d.name, (SELECT max(o.name) FROM desired o WHERE o.email_key = d.email_key)),
-        coalesce(d.group_name, (SELECT max(o.group_name) FROM desired o WHERE o.email_key = d.email_key)),
-        NULL, :now
-    FROM desired d WHERE d.verdict = 'unknown' AND NOT EXISTS (SELECT 1 FROM desired o
-        WHERE o.email_key = d.email_key AND o.problem IS NULL AND o.verdict = 'unknown' AND o.n < d.n)
+_SAME_PERSON = "desired o WHERE o.email_key = d.email_key AND o.problem IS NULL AND o.verdict = 'unknown'"
+
+_CREATED = f"""SELECT d.email, d.email_key,
+        coalesce(d.name, (SELECT max(o.name) FROM {_SAME_PERSON})),
+        coalesce(d.group_name, (SELECT max(o.group_name) FROM {_SAME_PERSON})),
+        coalesce(d.group_key, (SELECT max(o.group_key) FROM {_SAME_PERSON})),
+        NULL, :now, :entry
+    FROM desired d WHERE d.verdict = 'unknown' AND NOT EXISTS (SELECT 1 FROM {_SAME_PERSON} AND o.n < d.n)
     ORDER BY d.n"""
 
-_UPDATED = """(SELECT user_id, max(name) AS name, max(group_name) AS group_name
+
+_UPDATED = """(SELECT user_id, max(name) AS name, max(group_name) AS group_name, max(group_key) AS group_key
     FROM desired WHERE differs = 1 AND verdict <> 'bad' GROUP BY user_id) r
     JOIN users u ON u.id = r.user_id ORDER BY u.id"""
 
@@ -30,7 +33,11 @@ def write(tx: Transaction, subscriptions: Iterable[Subscription]) -> None:
     bulk_users.bring_back(tx, "SELECT user_id FROM desired WHERE verdict = 'back'")
     if tx.exists("desired WHERE differs = 1 AND verdict <> 'bad'"):
         bulk_users.update(
-            tx, _UPDATED, name="coalesce(r.name, u.name)", group="coalesce(r.group_name, u.group_name)"
+            tx,
+            _UPDATED,
+            name="coalesce(r.name, u.name)",
+            group="coalesce(r.group_name, u.group_name)",
+            group_key="coalesce(r.group_key, u.group_key)",
         )
     seats.set_ends(
         tx,

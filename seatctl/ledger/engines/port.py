@@ -94,6 +94,8 @@ class Engine(Protocol):
     """The errors that damaged rows can cause; a bug in the program can cause them too."""
     committed: bool
     """Whether this connection has committed anything."""
+    keeps_staged: bool
+    """Whether staged rows can still be read after the transaction that filled or used them was committed."""
 
     @property
     def is_guarded(self) -> bool:
@@ -175,10 +177,6 @@ class Engine(Protocol):
 
         Sorting once takes half the time of keeping an index sorted.
         """
-        ...
-
-    def define(self, name: str, function: Callable[[str | None], str | None]) -> None:
-        """Define a deterministic function of one text for use in statements."""
         ...
 
     # -- transactions --------------------------------------------------------------------------

@@ -43,6 +43,7 @@ _POLL_SECONDS = 0.25
 class SqliteEngine:
     """One connection to an existing ledger file."""
 
+    keeps_staged = True
     damage: tuple[type[Exception], ...] = (
         sqlite3.Error,
         ValueError,
@@ -235,10 +236,6 @@ class SqliteEngine:
         """Create the indexes of a TEMP table after its rows were inserted."""
         for name, columns in table.indexes.items():
             self.execute(f"CREATE INDEX temp.{name} ON {table.name} {columns}")
-
-    def define(self, name: str, function: Callable[[str | None], str | None]) -> None:
-        """Define a deterministic function of one text for use in statements."""
-        self.connection.create_function(name, 1, function, deterministic=True)
 
     def begin_reading(self) -> None:
         """Open a read-only snapshot."""

@@ -12,8 +12,8 @@ How the bulk commands use it:
         rows = tx.report_rows(partial(staging.results, tx))
 
 Columns of `incoming`: line (the key: a line of the file, or the position of an argument), email, email_key,
-name, group_name, last_active, until, problem, verdict, user_id (set for known users), other_line (of a
-duplicate or conflict), result (what the command did). Values that were not given are NULL, never ''.
+name, group_name, last_active, until, problem, group_key, verdict, user_id (set for known users), other_line
+(of a duplicate or conflict), result (what the command did). Values that were not given are NULL, never ''.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ _COLUMNS = (
     "last_active",
     "until",
     "problem",
+    "group_key",
     "verdict",
 )
 
 _FIND_REPEATED = """INSERT INTO repeated (email_key, line, same)
     SELECT email_key, min(line),
         CASE WHEN min(coalesce(name, '')) = max(coalesce(name, ''))
-        AND min(coalesce(group_key(group_name), '')) = max(coalesce(group_key(group_name), ''))
+        AND min(coalesce(group_key, '')) = max(coalesce(group_key, ''))
         AND min(coalesce(last_active, '')) = max(coalesce(last_active, ''))
         AND min(coalesce(until, '')) = max(coalesce(until, '')) THEN 1 ELSE 0 END
     FROM incoming WHERE problem IS NULL AND email_key IN (SELECT email_key FROM incoming
@@ -59,9 +60,9 @@ _NAME_THE_OTHER = """UPDATE incoming SET other_line = CASE
         WHEN incoming.line > repeated.line THEN repeated.line
         ELSE (SELECT min(other.line) FROM incoming AS other
             WHERE other.email_key = incoming.email_key AND other.problem IS NULL
-            AND (coalesce(other.name, ''), coalesce(group_key(other.group_name), ''),
+            AND (coalesce(other.name, ''), coalesce(other.group_key, ''),
                  coalesce(other.last_active, ''), coalesce(other.until, ''))
-             <> (coalesce(incoming.name, ''), coalesce(group_key(incoming.group_name), ''),
+             <> (coalesce(incoming.name, ''), coalesce(incoming.group_key, ''),
                  coalesce(incoming.last_active, ''), coalesce(incoming.until, ''))) END
     FROM repeated WHERE incoming.email_key = repeated.email_key AND incoming.problem IS NULL
     AND repeated.same = 0"""
@@ -71,7 +72,7 @@ _REFUSE_CONFLICTS = """UPDATE incoming SET verdict = 'bad',
     WHERE verdict = 'unknown' AND other_line IS NOT NULL"""
 
 _KNOW = f"""UPDATE incoming SET user_id = users.id,
-        group_name = {groups.keep_spelling("incoming.group_name", "users.group_name")},
+        group_name = {groups.keep_spelling("incoming", "users")},
         verdict = CASE users.status WHEN 'active' THEN 'known' ELSE users.status END
     FROM users WHERE users.email_key = incoming.email_key AND incoming.verdict = 'unknown'"""
 
@@ -91,6 +92,9 @@ class RowVerdict(StrEnum):
     """A row that cannot be used; `problem` says why."""
 
 
+_UNKNOWN, _BAD = RowVerdict.UNKNOWN.value, RowVerdict.BAD.value
+
+
 def load(journal: Journal, rows: Iterable[PersonRow]) -> int:
     """Fill `incoming` with the rows of a file, one at a time; return how many."""
     journal.stage(INCOMING)
@@ -101,7 +105,7 @@ def load(journal: Journal, rows: Iterable[PersonRow]) -> int:
 
 def _values(row: PersonRow) -> tuple[SqlValue, ...]:
     """Return the values of a row as a plain tuple, which sqlite3 binds faster than a named one."""
-    return (*row, RowVerdict.UNKNOWN.value if row.problem is None else RowVerdict.BAD.value)
+    return (*row, groups.group_key(row.group), _UNKNOWN if row.problem is None else _BAD)
 
 
 def set_verdicts(tx: Journal) -> None:
@@ -109,7 +113,6 @@ def set_verdicts(tx: Journal) -> None:
 
     If a known user has the same group in another spelling, the row takes the user's spelling.
     """
-    groups.define_group_key(tx)
     if tx.value(
         "SELECT 1 FROM incoming WHERE problem IS NULL GROUP BY email_key HAVING count(*) > 1 LIMIT 1"
     ):

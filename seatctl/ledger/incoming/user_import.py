@@ -66,7 +66,7 @@ def bring_back_undone(tx: Transaction) -> int:
 def _create(tx: Transaction) -> int:
     return bulk_users.create(
         tx,
-        "SELECT email, email_key, name, group_name, last_active, :now FROM incoming"
+        "SELECT email, email_key, name, group_name, group_key, last_active, :now, :entry FROM incoming"
         " WHERE verdict = 'unknown' AND result IS NULL ORDER BY line",
     )
 
@@ -78,5 +78,6 @@ def _update(tx: Transaction) -> int:
         "incoming i JOIN users u ON u.id = i.user_id WHERE i.result = 'updated' ORDER BY i.line",
         name="coalesce(i.name, u.name)",
         group="coalesce(i.group_name, u.group_name)",
+        group_key="coalesce(i.group_key, u.group_key)",
         last_active="coalesce(i.last_active, u.last_active)",
     )

@@ -175,7 +175,7 @@ def _blank_user(tx: Transaction, user: User) -> None:
     user_search.remove(tx, "SELECT :id", {"id": user.id})
     tx.execute(
         "UPDATE users SET email = :email, email_key = :email, name = NULL, group_name = NULL,"
-        " last_active = NULL, status = 'removed', reclaim_exempt = 0 WHERE id = :id",
+        " group_key = NULL, last_active = NULL, status = 'removed', reclaim_exempt = 0 WHERE id = :id",
         {"email": placeholder, "id": user.id},
     )
     user_search.index(tx, "SELECT :id", {"id": user.id})

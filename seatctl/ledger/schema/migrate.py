@@ -15,7 +15,7 @@ from seatctl.ledger.failures import RESTORE, LedgerCorrupt, LedgerDamaged, no_le
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """`PRAGMA user_version` of a ledger that this program reads and writes: the number of migrations below."""
 
 APPLICATION_ID = 0x73656174
@@ -140,6 +140,7 @@ def _migrations() -> Migrations:
     from sqlite_utils import Migrations
 
     from seatctl.ledger.schema.email_keys import rekey
+    from seatctl.ledger.schema.shared_ledger import prepare
     from seatctl.ledger.schema.tables import STATEMENTS
 
     migrations = Migrations("seatctl")
@@ -161,5 +162,9 @@ def _migrations() -> Migrations:
     def indexes_of_questions(database: Database) -> None:
         for statement in (*INDEXES, *_SEARCH):
             database.execute(statement)
+
+    @migrations()
+    def shared_ledger(database: Database) -> None:
+        prepare(database)
 
     return migrations

@@ -4,19 +4,16 @@ These are the seats that a run revoked from several people, and seats that were 
 file. During the `undo_window` a run that revoked too many seats can be undone: the seats are still free, and
 the messages to the people were not sent yet. Explicit assignments may use held seats; the waitlist may not.
 
-Stored as JSON in `meta`: the holds are short-lived, read only by transactions, and not audited.
+They are rows of the table `held_seats`, one per run and subscription: short-lived, read only by
+transactions, and not audited. A run is what can be undone, and a batch with many lines is one run.
 """
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
-from typing import TypeAlias, TypedDict
 
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time
-
-_KEY = "held_seats"
 
 _RESERVED_FOR = timedelta(hours=1)
 """How long seats are held between a purchase and the assignments that it was made for: if the process dies in
@@ -27,15 +24,12 @@ _HOLD_MESSAGES = """UPDATE outbox SET state = 'held', next_attempt = NULL, last_
     AND entry_id IN (SELECT seq FROM audit WHERE run = :run)"""
 
 
-class HeldSeats(TypedDict):
-    """The seats that one run freed, by subscription id, and until when they are held (written form)."""
+_HOLD = """INSERT INTO held_seats (run, subscription_id, until, seats)
+    VALUES (:run, :subscription, :until, :seats) ON CONFLICT (run, subscription_id)
+    DO UPDATE SET until = excluded.until, seats = held_seats.seats + excluded.seats"""
 
-    until: str
-    pools: dict[str, int]
-
-
-Holds: TypeAlias = dict[str, HeldSeats]
-"""By run number, as text: a run is what can be undone, and a batch with thousands of lines is one run."""
+_FREE = """SELECT h.run, h.subscription_id, h.seats, s.capacity - s.assigned AS free FROM held_seats h
+    JOIN subscriptions s ON s.id = h.subscription_id WHERE h.until > :now ORDER BY h.subscription_id, h.run"""
 
 
 def update(tx: Transaction) -> None:
@@ -44,29 +38,28 @@ def update(tx: Transaction) -> None:
     Seats that were assigned meanwhile are no longer held: in each subscription at most the free seats are
     held.
     """
-    holds = {run: hold for run, hold in _read(tx).items() if hold["until"] > tx.now}
     if _is_bulk(tx):
-        until = format_time(tx.call.now + timedelta(minutes=tx.call.undo_window))
-        holds[_run(tx)] = {"until": until, "pools": _with_freed(tx, holds.get(_run(tx)))}
-        for message in tx.freed_mails:
-            tx.execute("UPDATE outbox SET next_attempt = ? WHERE id = ?", (until, message))
-    _limit(tx, holds)
-    _write(tx, holds)
+        _hold_freed(tx)
+    if tx.may_hold:
+        tx.execute("DELETE FROM held_seats WHERE until <= :now", {"now": tx.now})
+        _limit(tx)
 
 
-def _with_freed(tx: Transaction, hold: HeldSeats | None) -> dict[str, int]:
-    """Return what the run holds already plus what this transaction freed since the last call."""
-    subscriptions = {} if hold is None else dict(hold["pools"])
+def _hold_freed(tx: Transaction) -> None:
+    """Hold what this transaction freed since the last call, with what the run holds already."""
+    until = format_time(tx.call.now + timedelta(minutes=tx.call.undo_window))
     for subscription, seats in tx.freed.items():
-        subscriptions[str(subscription)] = (
-            subscriptions.get(str(subscription), 0) + seats - tx.held.get(subscription, 0)
-        )
+        _hold(tx, subscription, until, seats - tx.held.get(subscription, 0))
     tx.held = dict(tx.freed)
-    return subscriptions
+    tx.execute("UPDATE held_seats SET until = ? WHERE run = ?", (until, tx.opened_run))
+    for message in tx.freed_mails:
+        tx.execute("UPDATE outbox SET next_attempt = ? WHERE id = ?", (until, message))
 
 
-def _run(tx: Transaction) -> str:
-    return str(tx.opened_run)
+def _hold(tx: Transaction, subscription_id: int, until: str, seats: int) -> None:
+    tx.may_hold = True
+    values = {"run": tx.opened_run, "subscription": subscription_id, "until": until, "seats": seats}
+    tx.execute(_HOLD, values)
 
 
 def reserve(tx: Transaction, subscription_id: int, seats: int) -> None:
@@ -74,27 +67,28 @@ def reserve(tx: Transaction, subscription_id: int, seats: int) -> None:
 
     Otherwise the waitlist would get them at the end of the purchase, and the buyer would have to pay again.
     """
-    until = format_time(tx.call.now + _RESERVED_FOR)
-    hold: HeldSeats = {"until": until, "pools": {str(subscription_id): seats}}
-    _write(tx, {**_read(tx), _run(tx): hold})
+    tx.execute("DELETE FROM held_seats WHERE run = ?", (tx.opened_run,))
+    _hold(tx, subscription_id, format_time(tx.call.now + _RESERVED_FOR), seats)
 
 
 def release(tx: Transaction, run: int) -> None:
     """Release the seats that a run freed or reserved."""
-    _write(tx, {holder: hold for holder, hold in _read(tx).items() if holder != str(run)})
+    tx.execute("DELETE FROM held_seats WHERE run = ?", (run,))
 
 
 def held(reader: Reader, subscription_id: int, now: str) -> int:
     """Return how many free seats of the subscription are held at `now` (written form)."""
-    return sum(
-        hold["pools"].get(str(subscription_id), 0) for hold in _read(reader).values() if hold["until"] > now
+    return reader.count(
+        "SELECT coalesce(sum(seats), 0) FROM held_seats WHERE subscription_id = ? AND until > ?",
+        (subscription_id, now),
     )
 
 
 def held_until(tx: Transaction) -> str | None:
     """Return until when this transaction holds the seats it freed (written form); None if it holds none."""
-    hold = _read(tx).get(_run(tx))
-    return None if hold is None or not tx.freed else hold["until"]
+    if not (tx.freed and tx.may_hold):
+        return None
+    return tx.text("SELECT max(until) FROM held_seats WHERE run = ?", (tx.opened_run,))
 
 
 def release_undone(tx: Transaction, run: int) -> None:
@@ -116,31 +110,16 @@ def _is_bulk(tx: Transaction) -> bool:
     return tx.exists("batch_rows WHERE run = ?", (tx.call.run,))
 
 
-def _limit(tx: Transaction, holds: Holds) -> None:
-    free_seats: dict[str, int] = {}
-    for hold in holds.values():
-        subscriptions = hold["pools"]
-        for subscription, seats in subscriptions.items():
-            if subscription not in free_seats:
-                free = "SELECT capacity - assigned FROM subscriptions WHERE id = ?"
-                free_seats[subscription] = max(0, tx.count(free, (int(subscription),)))
-            subscriptions[subscription] = min(seats, free_seats[subscription])
-            free_seats[subscription] -= subscriptions[subscription]
-
-
-def _read(reader: Reader) -> Holds:
-    text = reader.value("SELECT value FROM meta WHERE key = ?", (_KEY,))
-    holds: Holds = {} if text is None else json.loads(str(text))
-    return holds
-
-
-def _write(tx: Transaction, holds: Holds) -> None:
-    if holds == _read(tx):
-        return
-    if not holds:
-        tx.execute("DELETE FROM meta WHERE key = ?", (_KEY,))
-        return
-    tx.execute(
-        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (_KEY, json.dumps(holds)),
-    )
+def _limit(tx: Transaction) -> None:
+    """Let each subscription hold at most its free seats; the earliest runs keep theirs first."""
+    left: dict[int, int] = {}
+    for row in list(tx.rows(_FREE, {"now": tx.now})):
+        subscription = row["subscription_id"]
+        free = left.get(subscription, max(0, row["free"]))
+        seats = min(row["seats"], free)
+        left[subscription] = free - seats
+        if seats != row["seats"]:
+            tx.execute(
+                "UPDATE held_seats SET seats = ? WHERE run = ? AND subscription_id = ?",
+                (seats, row["run"], subscription),
+            )

@@ -121,6 +121,7 @@ def _restore_request(tx: Transaction, number: int, old: Facts) -> None:
     before = change_rows.of_request(tx, number)
     undecided = {"decided_at": None, "reason": None} if old["decided_by"] is None else {}
     values = {**before, **undecided, **old}
+    tx.may_wait = tx.may_wait or values["status"] == RequestStatus.WAITLISTED.value
     tx.execute(
         "UPDATE requests SET status = :status, decided_by = :decided_by, decided_at = :decided_at,"
         " reason = :reason, subscription_id = :subscription_id, waitlisted_at = :waitlisted_at"

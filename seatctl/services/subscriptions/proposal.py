@@ -99,14 +99,13 @@ def departures_from_file(ledger: Ledger, subscription_id: int, source: str) -> D
     from seatctl.services.users.people import People, stage
 
     stage(ledger, People(source=source))
-    with ledger.staging() as journal:
+    with ledger.scratch() as journal:
         staging.set_verdicts(journal)
         staging.refuse_bad_rows(journal, staging.RowVerdict.UNKNOWN, "there is no user of this e-mail")
-    with ledger.reading() as reader:
-        staging.require_good(reader, skip_bad=False)
-        users = departures.seated_in_file(reader, subscription_id)
-        not_seated = departures.not_seated_in_file(reader, subscription_id)
-        return Departures(users, departures.in_file(reader), not_seated, departures.emails(reader, users))
+        staging.require_good(journal, skip_bad=False)
+        users = departures.seated_in_file(journal, subscription_id)
+        not_seated = departures.not_seated_in_file(journal, subscription_id)
+        return Departures(users, departures.in_file(journal), not_seated, departures.emails(journal, users))
 
 
 def unless_changed(snapshot: SubscriptionSnapshot) -> Guard:
