@@ -1,47 +1,106 @@
-"""The query behind `check`: a user's status and active seats, by index, in two statements."""
+"""The query behind `check`: a user's status and active seats, by index, in one statement."""
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import NamedTuple
 
 from seatctl.ledger.collection import OWED, read_owed, read_pause
+from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import format_time
+from seatctl.models.call import format_time, optional_text, optional_time
 from seatctl.models.entitlement import Holding
 from seatctl.rules.emails import email_key
 
 # Owed invoices are read only if they can matter: most subscriptions are paid. Only the needed fields of the
 # policy are read: parsing all of it would import more modules at start-up.
-_HOLDINGS = f"""SELECT s.name AS subscription, p.slug AS plan, s.status, t.until, s.cancel_at, s.unpaid_since,
-    coalesce(json_extract(s.policy, '$.grace_days'), 0) AS grace_days,
+_HOLDING = f"""s.name AS subscription, p.slug AS plan, s.status, t.until, s.cancel_at, s.unpaid_since,
+    coalesce(json_extract(s.policy, '$.grace_days'), '0') AS grace_days,
     coalesce(json_extract(s.policy, '$.features'), '[]') AS features,
     json_extract(s.policy, '$.sign_in_url') AS sign_in_url, s.capacity, s.pause_collection AS pause,
-    CASE WHEN s.status <> 'active' OR s.unpaid_since IS NOT NULL THEN {OWED} END AS owed
-    FROM seats t JOIN subscriptions s ON s.id = t.subscription_id JOIN plans p ON p.id = s.plan_id
-    WHERE t.user_id = :user AND t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)"""
+    CASE WHEN s.status <> 'active' OR s.unpaid_since IS NOT NULL THEN {OWED} END AS owed"""
 
-_holding = mapper(Holding, pause=read_pause, owed=read_owed)
+_QUESTION = f"""SELECT u.status AS user_status, w.id AS wanted_id, w.name AS wanted_name,
+    x.id AS wanted_plan, (SELECT value FROM sync_state WHERE key = 'last_success') AS last_sync,
+    s.id AS subscription_id, s.plan_id, {_HOLDING}
+    FROM (SELECT 1 AS one) AS question LEFT JOIN users u ON u.email_key = :email
+    LEFT JOIN (SELECT s.id, s.name FROM subscriptions s WHERE {{named}} ORDER BY s.id LIMIT 1) AS w ON TRUE
+    LEFT JOIN (SELECT id FROM plans WHERE slug = :plan OR product_id = :plan OR price_id = :plan
+        ORDER BY id LIMIT 1) AS x ON TRUE
+    LEFT JOIN seats t ON t.user_id = u.id AND t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)
+    LEFT JOIN subscriptions s ON s.id = t.subscription_id LEFT JOIN plans p ON p.id = s.plan_id
+    ORDER BY s.name_key"""
+
+_holding = mapper(Holding, pause=read_pause, owed=read_owed, grace_days=int)
 
 
-def status_and_holdings(
+class EntitlementFacts(NamedTuple):
+    """What the ledger knows about a person's entitlement."""
+
+    status: str | None
+    """The user's status; None: unknown user."""
+    holdings: list[Holding]
+    """The active seats that match the question."""
+    subscription_id: int | None
+    subscription: str | None
+    """The id and the name of the subscription that the question names."""
+    last_sync: str | None
+    """When the ledger last agreed with Stripe, in the written form."""
+
+
+def facts(
     reader: Reader,
     email: str,
     now: datetime,
     *,
-    subscription_id: int | None = None,
-    plan_id: int | None = None,
+    subscription: str | None = None,
+    plan: str | None = None,
     feature: str | None = None,
-) -> tuple[str | None, list[Holding]]:
-    """Return the user's status (None: unknown user) and the active seats at `now` (UTC) that match."""
-    user = reader.row("SELECT id, status FROM users WHERE email_key = ?", (email_key(email),))
-    if user is None:
-        return None, []
-    by_subscription = "" if subscription_id is None else " AND s.id = :subscription"
-    by_plan = "" if plan_id is None else " AND p.id = :plan"
-    rows = reader.rows(
-        f"{_HOLDINGS}{by_subscription}{by_plan} ORDER BY s.name_key",
-        {"user": user["id"], "now": format_time(now), "subscription": subscription_id, "plan": plan_id},
+) -> EntitlementFacts:
+    """Return the facts at `now` (UTC); `subscription` and `plan` are handles.
+
+    Raises UnknownSubscription and UnknownPlan.
+    """
+    named, params = _named(subscription)
+    rows = list(
+        reader.rows(
+            _QUESTION.format(named=named),
+            {"email": email_key(email), "now": format_time(now), "plan": plan, **params},
+        )
     )
-    holdings = [_holding(row) for row in rows]
-    return user["status"], [held for held in holdings if feature is None or feature in held.features]
+    first = rows[0]
+    if subscription is not None and first["wanted_id"] is None:
+        from seatctl.ledger.subscription_handles import unknown_error
+
+        raise unknown_error(reader, subscription)
+    if plan is not None and first["wanted_plan"] is None:
+        from seatctl.ledger import plans
+
+        plans.find(reader, plan)
+    holdings = [_holding(row) for row in rows if _matches(row, subscription, plan)]
+    return EntitlementFacts(
+        first["user_status"],
+        [held for held in holdings if feature is None or feature in held.features],
+        first["wanted_id"],
+        first["wanted_name"],
+        optional_text(optional_time(first["last_sync"])),
+    )
+
+
+def _named(subscription: str | None) -> tuple[str, dict[str, SqlValue]]:
+    """Return the condition for the subscription that the question names, with its parameters."""
+    if subscription is None:
+        return "FALSE", {}
+    from seatctl.ledger.subscription_handles import CONDITION, parameters
+
+    return CONDITION, parameters(subscription)
+
+
+def _matches(row: Row, subscription: str | None, plan: str | None) -> bool:
+    """Return whether a row has a seat, in the subscription and of the plan that the question names."""
+    return (
+        row["subscription_id"] is not None
+        and (subscription is None or row["subscription_id"] == row["wanted_id"])
+        and (plan is None or row["plan_id"] == row["wanted_plan"])
+    )

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from seatctl.ledger.entitlements import status_and_holdings
-from seatctl.ledger.mirror import sync_state
+from seatctl.ledger.entitlements import facts
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, optional_text
 from seatctl.rules.entitlement import entitlement, ways_out, with_request
@@ -27,17 +26,8 @@ def check(
 ) -> Record:
     """Return the answer as one record. Raises UnknownSubscription and UnknownPlan for unknown names."""
     # Imported where they are needed: `check` must start fast, and a yes needs none of it.
-    subscription_id = name = plan_id = None
-    if subscription:
-        from seatctl.ledger import subscription_handles
-
-        subscription_id, name = subscription_handles.find(reader, subscription)
-    if plan:
-        from seatctl.ledger import plans
-
-        plan_id = plans.find(reader, plan).id
-    status, held = status_and_holdings(
-        reader, email, now, subscription_id=subscription_id, plan_id=plan_id, feature=feature
+    status, held, subscription_id, name, last_sync = facts(
+        reader, email, now, subscription=subscription or None, plan=plan or None, feature=feature
     )
     answer = entitlement(email, status, held, now, wanted=_scope(name, plan, feature))
     request = None
@@ -63,7 +53,7 @@ def check(
         "features": [] if usable is None else [*usable.features],
         "sign_in_url": None if usable is None else usable.sign_in_url,
         "until": optional_text(answer.until),
-        "as_of": sync_state.last_success(reader),
+        "as_of": last_sync,
         "ways_out": [
             *ways_out(
                 answer,
