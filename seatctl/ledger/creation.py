@@ -21,7 +21,11 @@ def create_ledger(place: Path | ServerUrl, *, mode: str, stripe_account: str | N
     If two processes do this at the same time, both open the same ledger.
     """
     meta = _new_meta(mode, stripe_account, now)
-    ledger = Ledger(_create_file(place, meta)) if isinstance(place, Path) else open_ledger(place)
+    if isinstance(place, Path):
+        ledger = Ledger(_create_file(place, meta))
+    else:
+        _create_on_server(place, meta)
+        ledger = open_ledger(place)
     try:
         _require_same_mode(ledger, mode, stripe_account)
     except BaseException:
@@ -41,6 +45,17 @@ def _create_file(path: Path, meta: dict[str, str]) -> SqliteEngine:
         engine.close()
         raise
     return engine
+
+
+def _create_on_server(url: ServerUrl, meta: dict[str, str]) -> None:
+    from seatctl.ledger.engines.postgres import connect
+    from seatctl.ledger.schema.postgres.create import create as create_on_server
+
+    engine = connect(url)
+    try:
+        create_on_server(engine, meta)
+    finally:
+        engine.close()
 
 
 def _new_meta(mode: str, stripe_account: str | None, now: datetime) -> dict[str, str]:

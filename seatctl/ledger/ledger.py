@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatctl.errors import Code, refuse
-from seatctl.ledger.engines.port import MODES, SETTING, Engine, Scope
+from seatctl.ledger.engines.port import MIN_CLIENT, MODES, SETTING, Engine, Scope
 from seatctl.ledger.failures import RESTORE, LedgerDamaged, no_ledger
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.call import Call
@@ -68,6 +68,14 @@ def damage_error(place: str, check: str, subject: str, detail: str) -> LedgerDam
     )
 
 
+def _require_client(place: str, meta: Mapping[str, str]) -> None:
+    """Raise `ledger_newer` if the ledger needs a later program."""
+    if meta.get("min_client", MIN_CLIENT) != MIN_CLIENT:
+        from seatctl.ledger.schema.versions import require_client
+
+        require_client(place, meta)
+
+
 class Ledger:
     """One open ledger. Transactions do not nest; `money_lock` does, within one process."""
 
@@ -115,6 +123,7 @@ class Ledger:
         """Call `check` with this ledger, whose id, mode and account are known, before any answer is used."""
 
         def known(meta: Mapping[str, str]) -> None:
+            _require_client(self.place, meta)
             self.__dict__["_meta"] = dict(meta)
             check(self)
 
@@ -132,7 +141,9 @@ class Ledger:
     @cached_property
     def _meta(self) -> dict[str, str]:
         with _detect_damage(self.engine):
-            return dict(self.engine.meta())
+            meta = dict(self.engine.meta())
+        _require_client(self.place, meta)
+        return meta
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -303,14 +314,16 @@ def open_ledger(place: Path | ServerUrl, *, wait: float | None = None) -> Ledger
     """
     if isinstance(place, Path):
         return _open_file(place, wait)
-    raise _no_server(place)
+    return _open_on_server(place, wait)
 
 
-def _no_server(url: ServerUrl) -> Exception:
-    from seatctl.ledger.engines.postgres_target import parameters
+def _open_on_server(url: ServerUrl, wait: float | None) -> Ledger:
+    from seatctl.ledger.engines import postgres
+    from seatctl.ledger.schema.versions import require_schema
 
-    parameters(url)
-    return refuse(Code.LEDGER_READ_ONLY, f"this version cannot open {url.shown}", hint=_NAME_ANOTHER)
+    engine = postgres.connect(url, wait=postgres.WAIT_SECONDS if wait is None else wait)
+    engine.when_opened(lambda meta: require_schema(url.shown, meta))
+    return Ledger(engine)
 
 
 def _open_file(path: Path, wait: float | None) -> Ledger:

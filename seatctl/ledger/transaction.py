@@ -103,7 +103,7 @@ class Journal(Reader):
         """Open a run for the command of a call, and return its number."""
         started_at = format_time(call.now)
         values = {"command": call.command, "actor": call.actor, "os_user": call.os_user}
-        return self.insert_row("runs", {**values, "state": "pending", "started_at": started_at})
+        return self.engine.insert_run({**values, "state": "pending", "started_at": started_at})
 
     def load(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[SqlValue]]) -> int:
         """Insert many rows, read one at a time, and return how many."""

@@ -13,13 +13,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 from typing import Any, NamedTuple, Protocol, Self
 
 MODES = ("sandbox", "test", "live")
 """The modes of a ledger; `meta` has the mode, which never changes."""
+
+MIN_CLIENT = "0.1.0"
+"""The oldest program that works with this schema; `meta.min_client` of a new or migrated ledger."""
 
 SETTING = "setting."
 """How the keys of `meta` begin that have the settings of the ledger."""
@@ -35,8 +38,7 @@ def key_of(table: str) -> str:
     return _KEYS.get(table, "id")
 
 
-@dataclass(frozen=True, slots=True)
-class StagedTable:
+class StagedTable(NamedTuple):
     """A table of rows that belong to one process only, such as the rows of a file.
 
     Statements use it by its name. With SQLite it is a TEMP table; on a server its rows are in a table that
@@ -48,7 +50,7 @@ class StagedTable:
     """The type of each column, `INTEGER` or `TEXT`, followed by `NOT NULL` if it is required."""
     key: str = ""
     """The integer column that identifies a row; empty if there is none."""
-    indexes: Mapping[str, str] = field(default_factory=dict)
+    indexes: Mapping[str, str] = MappingProxyType({})
     """The columns of each index, in parentheses, followed by its condition if it has one."""
 
 
@@ -125,6 +127,13 @@ class Engine(Protocol):
         """Hold a lock across transactions: `money`, `mail`, `sync` or `batch:RUN`.
 
         It ends when the process dies. Yields False if another process still holds it after `wait` seconds.
+        """
+        ...
+
+    def require_held(self, name: str) -> None:
+        """Raise `busy` if a lock that `hold` took may belong to another process by now.
+
+        A server gives it to others if this process was suspended or cut off for too long.
         """
         ...
 
@@ -233,6 +242,10 @@ class Engine(Protocol):
     @property
     def entry(self) -> int:
         """The id of this transaction's audit entry; it is reserved if it was not."""
+        ...
+
+    def insert_run(self, values: Mapping[str, SqlValue]) -> int:
+        """Insert a run with these values by column and return its number."""
         ...
 
     def insert_change(

@@ -163,6 +163,9 @@ class SqliteEngine:
 
         return hold(self.path, name, wait)
 
+    def require_held(self, name: str) -> None:
+        """Do nothing: the kernel takes no lock away from a process that lives."""
+
     @property
     def in_transaction(self) -> bool:
         """Whether a transaction is open."""
@@ -305,6 +308,10 @@ class SqliteEngine:
         if self._entry is None:
             raise RuntimeError("no audit entry is reserved")
         return self._entry
+
+    def insert_run(self, values: Mapping[str, SqlValue]) -> int:
+        """Insert a run with these values by column and return its number."""
+        return self.insert("runs", values)
 
     def insert_change(
         self, n: int, entity: str, entity_id: int, before: str | None, after: str | None

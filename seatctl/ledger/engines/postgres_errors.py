@@ -1,0 +1,114 @@
+"""What errors of PostgreSQL mean. The texts of libpq name host and user, never a password."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from seatctl.errors import Code, refuse
+from seatctl.ledger.failures import LedgerBusy, LedgerConflict, LedgerLost, LedgerUnreachable, no_ledger
+
+if TYPE_CHECKING:
+    from psycopg import Error
+
+AGAIN = "run the same command again"
+
+_CONFLICTS = frozenset(("40001", "40P01", "23505", "42P06", "42P07"))
+"""Serialization failure, deadlock, and a row, schema or table that another client has created first."""
+_STOPPED = frozenset(("57P01", "57P02", "57P05", "25P03", "25P04"))
+"""The server ended the connection: it stops, it crashed, or a time limit of the server has passed."""
+_NO_SCHEMA = frozenset(("42P01", "3F000"))
+_NO_ENTRY = (
+    "password authentication failed",
+    "no password supplied",
+    "authentication failed",
+    "pg_hba.conf",
+    "is not permitted to log in",
+)
+"""libpq gives no code for an error before the connection is made."""
+
+
+def is_lost(error: Error) -> bool:
+    """Return whether the error means that the connection is gone, without an answer."""
+    from psycopg import OperationalError
+
+    state = error.sqlstate
+    if state is None:
+        return isinstance(error, OperationalError)
+    return state in _STOPPED or state.startswith("08")
+
+
+def is_passing(error: Error) -> bool:
+    """Return whether the same connection may succeed in a moment: the server starts or fails over."""
+    text = _text(error)
+    return not (_is_missing_database(text) or _is_refusal(text))
+
+
+def _text(error: Error) -> str:
+    return " ".join(str(error).split())
+
+
+def _is_missing_database(text: str) -> bool:
+    return "database " in text and "does not exist" in text
+
+
+def _is_refusal(text: str) -> bool:
+    return ("role " in text and "does not exist" in text) or any(part in text for part in _NO_ENTRY)
+
+
+def not_connected(error: Error, place: str) -> Exception:
+    """Return the refusal for a connection that could not be made."""
+    text = _text(error)
+    if _is_missing_database(text):
+        return no_ledger(place)
+    if _is_refusal(text):
+        return refuse(
+            Code.LEDGER_REFUSED,
+            f"the server of {place} does not let this user in: {text}",
+            hint="check the user in the URL, and its password in PGPASSFILE or PGPASSWORD",
+        )
+    return LedgerUnreachable(f"the server of {place} cannot be reached: {text}", hint=AGAIN)
+
+
+def translated(error: Error, place: str, *, opening: bool = False) -> Exception:
+    """Return the refusal for an error of a statement; one that can only be a bug is returned as it is.
+
+    `opening`: nothing has been read from the ledger yet.
+    """
+    state, text = error.sqlstate or "", _text(error)
+    if is_lost(error):
+        return LedgerLost(f"the connection to {place} was lost: {text}; nothing was changed", hint=AGAIN)
+    if opening and state in _NO_SCHEMA:
+        return no_ledger(place)
+    return _others_write(state, place, text) or _not_possible(state, place, text) or error
+
+
+def _others_write(state: str, place: str, text: str) -> Exception | None:
+    """Return the refusal if another client was in the way, else None."""
+    if state in _CONFLICTS or "no_seats_left" in text:
+        return LedgerConflict(f"another client changed the same rows of {place}", hint=AGAIN)
+    if state == "55P03":
+        return LedgerBusy(f"another client is writing to {place}", hint=AGAIN)
+    return None
+
+
+def _not_possible(state: str, place: str, text: str) -> Exception | None:
+    """Return the refusal if the user may not do this or the server cannot, else None."""
+    if state == "42501":
+        return refuse(
+            Code.NOT_ALLOWED,
+            f"the database user may not do this: {text}",
+            hint="to see the rights that a user needs: seatctl ledger grants",
+        )
+    if state == "25006":
+        return refuse(
+            Code.LEDGER_READ_ONLY,
+            f"{place} cannot be written: {text}",
+            hint="connect to the primary server: add target_session_attrs=read-write to the URL",
+        )
+    if state == "53100":
+        return refuse(
+            Code.DISK_FULL, f"the disk of {place} is full; nothing was changed", hint="free some disk space"
+        )
+    if state.startswith(("53", "57", "58")):
+        return LedgerUnreachable(f"the server of {place} could not do it: {text}", hint=AGAIN)
+    return None

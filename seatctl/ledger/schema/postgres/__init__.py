@@ -1,0 +1,1 @@
+"""The schema of a ledger on PostgreSQL: tables, functions, guards, and their creation."""
