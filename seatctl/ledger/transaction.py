@@ -271,11 +271,10 @@ class Transaction(Journal):
     def report_rows(self, rows: Callable[[], Iterator[Record]]) -> Iterable[Record]:
         """Return the rows of a report, to be read from staged tables after the transaction has ended.
 
-        A rollback (of a dry run, or if nothing was recorded) undoes the staged tables too, and a server
-        deletes their rows in the end: then the rows of the report are written to an unnamed file first.
-        Memory does not grow with their number in either case.
+        A rollback (of a dry run, or if nothing was recorded) undoes the staged tables too: then the rows are
+        written to an unnamed file first. Memory does not grow with their number in either case.
         """
-        if self.engine.keeps_staged and self.recorded and not self.call.dry_run:
+        if self.recorded and not self.call.dry_run:
             return _Later(rows)
         return spooled(rows())
 

@@ -28,7 +28,7 @@ def add_subscription(ledger: Path, name: str = "design", *, seats: int = 2, **co
         with opened.change(call) as tx:
             if not plans.exists(tx, "pro"):
                 plans.add(tx, PRO)
-            tx.execute("INSERT OR IGNORE INTO customers (stripe_id) VALUES ('cus_1')")
+            tx.execute("INSERT INTO customers (stripe_id) VALUES ('cus_1') ON CONFLICT DO NOTHING")
             row = {
                 "name": name,
                 "name_key": name,

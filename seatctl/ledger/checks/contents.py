@@ -113,7 +113,7 @@ def _tests(table: TableContents) -> Iterator[tuple[str, str]]:
         yield column, f"{column} NOT IN ({listed})"
     for column, kind in _JSON.get(table.name, {}).items():
         # CASE, because json_type fails on text that is not JSON.
-        kind_of = f"CASE WHEN json_valid({column}) THEN json_type({column}) ELSE 'none' END"
+        kind_of = f"CASE WHEN json_valid({column}) = 1 THEN json_type({column}) ELSE 'none' END"
         yield column, f"{column} IS NOT NULL AND {kind_of} <> '{kind}'"
     if table.name == "operations":
         yield "payload", "json_type(payload, '$.asked') IS DISTINCT FROM 'object'"

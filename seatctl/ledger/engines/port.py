@@ -96,8 +96,6 @@ class Engine(Protocol):
     """The errors that damaged rows can cause; a bug in the program can cause them too."""
     committed: bool
     """Whether this connection has committed anything."""
-    keeps_staged: bool
-    """Whether staged rows can still be read after the transaction that filled or used them was committed."""
 
     @property
     def is_guarded(self) -> bool:

@@ -257,10 +257,6 @@ class PostgresEngine:
         """Let the planner know how many rows a staged table has; its indexes exist."""
         self.execute("SELECT index_staged(:name)", {"name": table.name})
 
-    def define(self, name: str, function: Callable[[str | None], str | None]) -> None:
-        """Raise: the server cannot call a function of this process."""
-        raise NotImplementedError(f"{name} is not a function of the server")
-
     # -- round trips ---------------------------------------------------------------------------
 
     def _answer(self, sql: str, params: Params) -> Result:

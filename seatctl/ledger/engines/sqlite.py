@@ -43,7 +43,6 @@ _POLL_SECONDS = 0.25
 class SqliteEngine:
     """One connection to an existing ledger file."""
 
-    keeps_staged = True
     damage: tuple[type[Exception], ...] = (
         sqlite3.Error,
         ValueError,

@@ -10,6 +10,22 @@ from seatctl.rules.names import group_key
 if TYPE_CHECKING:
     from sqlite_utils import Database
 
+# A transaction finds the users that it has created, and the seats that it has assigned, by its entry and not
+# by their ids: with PostgreSQL others do the same at the same time.
+INDEXES = (
+    "CREATE INDEX users_by_entry ON users (created_entry) WHERE created_entry IS NOT NULL",
+    "CREATE INDEX seats_by_entry ON seats (assigned_entry)",
+)
+
+# Rows, not a value in `meta`: two transactions may hold seats of two subscriptions at the same time.
+HELD_SEATS = f"""CREATE TABLE held_seats (
+    run INTEGER NOT NULL REFERENCES runs (number),
+    subscription_id INTEGER NOT NULL REFERENCES subscriptions (id),
+    {time_of("until")},
+    seats INTEGER NOT NULL CONSTRAINT held_is_not_negative CHECK (seats >= 0),
+    PRIMARY KEY (run, subscription_id)
+) STRICT"""
+
 STATEMENTS = (
     # The lookup key of a group, as `email_key` is that of an e-mail: no statement can compute it.
     "ALTER TABLE users ADD COLUMN group_key TEXT",
@@ -20,19 +36,9 @@ STATEMENTS = (
         WHERE o.operation_id = steps.operation_id AND o.rowid <= steps.rowid)""",
     # Change rows have them as they are stored.
     "UPDATE requests SET features = json(features) WHERE json_valid(features)",
-    # A transaction finds the users that it has created, and the seats that it has assigned, by its entry and
-    # not by their ids: with PostgreSQL others do the same at the same time.
     "ALTER TABLE users ADD COLUMN created_entry INTEGER",
-    "CREATE INDEX users_by_entry ON users (created_entry) WHERE created_entry IS NOT NULL",
-    "CREATE INDEX seats_by_entry ON seats (assigned_entry)",
-    # Rows, not a value in `meta`: two transactions may hold seats of two subscriptions at the same time.
-    f"""CREATE TABLE held_seats (
-        run INTEGER NOT NULL REFERENCES runs (number),
-        subscription_id INTEGER NOT NULL REFERENCES subscriptions (id),
-        {time_of("until")},
-        seats INTEGER NOT NULL CONSTRAINT held_is_not_negative CHECK (seats >= 0),
-        PRIMARY KEY (run, subscription_id)
-    ) STRICT""",
+    *INDEXES,
+    HELD_SEATS,
     """INSERT INTO held_seats (run, subscription_id, until, seats)
         SELECT CAST(hold.key AS INTEGER), CAST(pool.key AS INTEGER), json_extract(hold.value, '$.until'),
         pool.value FROM meta

@@ -53,6 +53,9 @@ JSON = (
     EXCEPTION WHEN data_exception THEN
         RETURN 0;
     END $$""",
+    f"""CREATE FUNCTION concatenated(list text, item text, separator text) RETURNS text LANGUAGE sql {_PURE}
+    RETURN CASE WHEN item IS NULL THEN list ELSE coalesce(list || separator, '') || item END""",
+    "CREATE AGGREGATE group_concat(text, text) (SFUNC = concatenated, STYPE = text, PARALLEL = SAFE)",
     # The keys keep their order and the text stays compact.
     f"""CREATE FUNCTION json_remove(document text, path text) RETURNS text LANGUAGE sql {_PURE} STRICT
     RETURN '{{' || coalesce((SELECT string_agg(to_json(name)::text || ':' || item, ',' ORDER BY n)

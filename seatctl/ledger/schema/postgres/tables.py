@@ -12,6 +12,8 @@ import re
 from seatctl.ledger.engines.port import StagedTable
 from seatctl.ledger.schema.email_keys import TABLE as FORMER_EMAIL_KEYS
 from seatctl.ledger.schema.migrate import INDEXES
+from seatctl.ledger.schema.shared_ledger import HELD_SEATS
+from seatctl.ledger.schema.shared_ledger import INDEXES as ENTRY_INDEXES
 from seatctl.ledger.schema.staged import STAGED
 from seatctl.ledger.schema.tables import CATALOGUE, MONEY, RECORD, SUBSCRIPTIONS
 
@@ -44,7 +46,7 @@ constraint would keep an event in memory for each of them. `ledger check` checks
 
 _LATER_COLUMNS = {
     "subscriptions": ('pause_collection TEXT COLLATE "C"',),
-    "users": ('group_key TEXT COLLATE "C"',),
+    "users": ('group_key TEXT COLLATE "C"', "created_entry BIGINT"),
     "steps": ("number BIGINT NOT NULL DEFAULT 0",),
     "audit": ("place BIGINT CONSTRAINT one_entry_per_place UNIQUE", 'origin TEXT COLLATE "C"'),
 }
@@ -80,14 +82,14 @@ def tables() -> list[str]:
     """Return the statements that create all tables, their references and indexes, in order."""
     made: list[str] = []
     references: list[str] = []
-    for statement in (*CATALOGUE, *SUBSCRIPTIONS, *MONEY, *RECORD, FORMER_EMAIL_KEYS):
+    for statement in (*CATALOGUE, *SUBSCRIPTIONS, *MONEY, *RECORD, FORMER_EMAIL_KEYS, HELD_SEATS):
         if "VIRTUAL TABLE" in statement:
             continue
         created, constraints = _without_references(_converted(statement))
         made.append(created)
         references += constraints
     staged = [statement for table in STAGED for statement in _staged(table)]
-    return [*made, *references, *INDEXES, *_SERVER_TABLES, *staged]
+    return [*made, *references, *INDEXES, *ENTRY_INDEXES, *_SERVER_TABLES, *staged]
 
 
 def _converted(statement: str) -> str:
