@@ -431,9 +431,10 @@ def _facts(
 
 
 def _check_names(live: list[Obj]) -> None:
+    # Adopted ones of several items have the names on the items.
     names = [(one["metadata"].get("seatctl_ledger"), one["metadata"].get("seatctl_name")) for one in live]
     for ledger, name in names:
-        if ledger and names.count((ledger, name)) > 1:
+        if ledger and name and names.count((ledger, name)) > 1:
             raise Violation("bought twice", f"two running subscriptions are called {name}")
 
 
