@@ -64,7 +64,7 @@ class Accounts:
 
 
 def _advances(invoice: Obj) -> bool:
-    """A draft that Stripe finalizes by itself within the hour is billed, too, unless it is too small for that."""
+    """A draft that Stripe finalizes by itself within the hour is billed, too, if it is not too small."""
     is_billed = invoice["amount_due"] >= least_charge(invoice["currency"])
     return invoice["status"] == "draft" and bool(invoice["auto_advance"]) and is_billed
 
