@@ -64,9 +64,10 @@ def verify(ctx: Context, expect: ExpectOpt = None) -> None:
 
     if expect is not None and not re.fullmatch(r"[0-9]+:[0-9a-f]{64}", expect):
         raise UsageError(f"--expect takes a head that `audit verify` has printed, not {expect!r}")
+    ctx.ledger.engine.link_entries()
     with ctx.ledger.reading() as reader:
         verification = audit.verify(reader, expect=expect)
-    facts = "head entries changes erased problem bad_entry"
+    facts = "head entries changes erased unlinked problem bad_entry"
     record = {"ok": verification.problem is None, **record_of(verification, facts)}
     ctx.emit_one(record, columns(f"ok {facts}", titles={"ok": "Unaltered"}), handle="head")
     if verification.problem is not None:

@@ -22,7 +22,10 @@ def change_hash(entity: str, entity_id: int, before: str | None, after: str | No
 
 
 def entry_hash(*fields: str | int) -> str:
-    """Return the SHA-256 of an audit entry: of its columns in order, from `seq` to `prev_hash`."""
+    """Return the SHA-256 of an audit entry: of its columns in order, from `seq` to `prev_hash`.
+
+    Its `origin` follows, if it has one; entries of earlier versions have none.
+    """
     return text_hash(json.dumps(fields, separators=(",", ":")))
 
 

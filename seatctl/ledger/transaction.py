@@ -283,7 +283,7 @@ class Transaction(Journal):
         if not self.recorded or self._run is None:
             return False
         call = self.call
-        self.engine.append_entry(EntryValues(self._run, self.now, call.actor, call.os_user, None))
+        self.engine.append_entry(EntryValues(self._run, self.now, call.actor, call.os_user, call.origin))
         if call.run is None:
             self.execute(
                 "UPDATE runs SET state = 'done', finished_at = ?, summary = ? WHERE number = ?",

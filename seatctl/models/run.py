@@ -40,8 +40,13 @@ class AuditEntry:
     command_hash: str
     """SHA-256 of the command line. The text is in the run, where it can be erased."""
     digest: str
-    prev_hash: str
-    hash: str
+    prev_hash: str | None
+    """None, as `hash` and `place`, while the entry is not linked."""
+    hash: str | None
+    place: int | None
+    """The position in the chain, from 1."""
+    origin: str | None
+    """JSON: the machine and the CI job that the change came from; None for entries of earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,8 +126,14 @@ def records(reader: Reader) -> Iterator[Record]:
 
 
 def audit_head(reader: Reader) -> str:
-    """Return the head of the audit, `SEQ:HASH`; in a transaction, the one before it."""
-    row = reader.row("SELECT seq || ':' || hash FROM audit ORDER BY seq DESC LIMIT 1")
+    """Return what differs after any change of the ledger; in a transaction, what it was before.
+
+    The number of entries counts too: on a server an entry may be committed after one of a higher id.
+    """
+    row = reader.row(
+        "SELECT seq || ':' || digest || ':' || (SELECT count(*) FROM audit)"
+        " FROM audit ORDER BY seq DESC LIMIT 1"
+    )
     return "0:" if row is None else str(row[0])
 
 

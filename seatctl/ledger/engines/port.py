@@ -21,6 +21,9 @@ from typing import Any, NamedTuple, Protocol, Self
 MODES = ("sandbox", "test", "live")
 """The modes of a ledger; `meta` has the mode, which never changes."""
 
+SCHEMA_VERSION = 5
+"""The schema that this program creates, reads and writes: the number of its migrations."""
+
 MIN_CLIENT = "0.1.0"
 """The oldest program that works with this schema; `meta.min_client` of a new or migrated ledger."""
 
@@ -261,6 +264,14 @@ class Engine(Protocol):
 
     def append_entry(self, values: EntryValues) -> None:
         """Append the audit entry of this transaction, after all its change rows."""
+        ...
+
+    def link_entries(self) -> None:
+        """Link all committed entries into the chain, durably. Needs no open transaction.
+
+        A server links entries after their commit, so that changes of different things need not wait for each
+        other.
+        """
         ...
 
     # -- maintenance ---------------------------------------------------------------------------

@@ -83,6 +83,7 @@ _SETTINGS = """SELECT set_config('search_path', :path, true), set_config('lock_t
 class PostgresEngine:
     """One ledger on a server. It connects when the first answer is needed."""
 
+    keeps_staged = True
     damage: tuple[type[Exception], ...] = ()
     """None: the server keeps the types and constraints, whoever writes."""
 
@@ -535,6 +536,16 @@ class PostgresEngine:
             " hash_of((SELECT command FROM runs WHERE number = :run)), digest_of_entry(:seq), :origin",
             {**values._asdict(), "seq": self.entry},
         )
+
+    def link_entries(self) -> None:
+        """Link all committed entries into the chain, some in each transaction."""
+        most = 10_000
+        while self._scalar("SELECT link_audit(:most, true)", {"most": most}) == most:
+            pass
+
+    def _scalar(self, sql: str, params: Params) -> SqlValue:
+        value: SqlValue = self._answer(sql, params).rows[0][0]
+        return value
 
     # -- maintenance ---------------------------------------------------------------------------
 

@@ -97,7 +97,7 @@ def _not_possible(state: str, place: str, text: str) -> Exception | None:
         return refuse(
             Code.NOT_ALLOWED,
             f"the database user may not do this: {text}",
-            hint="to see the rights that a user needs: seatctl ledger grants",
+            hint="ask the owner of the ledger for the rights that this needs",
         )
     if state == "25006":
         return refuse(

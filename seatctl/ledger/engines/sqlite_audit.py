@@ -15,8 +15,9 @@ class EntryInProgress:
 
     def __init__(self, engine: Engine, connection: sqlite3.Connection) -> None:
         self._engine, self._connection = engine, connection
-        last = next(engine.rows("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1"), None)
+        last = next(engine.rows("SELECT seq, place, hash FROM audit ORDER BY place DESC LIMIT 1"), None)
         self.seq: int = 1 if last is None else last["seq"] + 1
+        self._place: int = 1 if last is None else last["place"] + 1
         self._previous: str = hashes.NO_HASH if last is None else last["hash"]
         self._digest = hashes.sha256()
         self._last = 0
@@ -65,8 +66,10 @@ class EntryInProgress:
         command = hashes.text_hash(str(run["command"]))
         fields = (self.seq, values.run, values.at, values.actor, values.os_user, command)
         chained = (*fields, self._digest.hexdigest(), self._previous)
+        origin = () if values.origin is None else (values.origin,)
         self._engine.execute(
-            "INSERT INTO audit (seq, run, at, actor, os_user, command_hash, digest, prev_hash, hash)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*chained, hashes.entry_hash(*chained)),
+            "INSERT INTO audit"
+            " (seq, run, at, actor, os_user, command_hash, digest, prev_hash, hash, place, origin)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*chained, hashes.entry_hash(*chained, *origin), self._place, values.origin),
         )

@@ -27,6 +27,8 @@ class Verification:
     """Change rows with erased contents, of which only the hashes were verified."""
     head: str
     """`SEQ:HASH` of the last entry; `0:000…` for an empty audit."""
+    unlinked: int
+    """Entries that are not part of the chain yet: on a server they are linked after their commit."""
     problem: str | None = None
     bad_entry: int | None = None
 
@@ -110,13 +112,15 @@ _entry = mapper(AuditEntry)
 def verify(reader: Reader, *, expect: str | None = None) -> Verification:
     """Recompute every hash, digest and link, and stop at the first bad entry.
 
-    `expect` is an earlier head (`SEQ:HASH`) that must be part of the chain.
+    `expect` is an earlier head (`SEQ:HASH`) that must be part of the chain. On a server, entries are linked
+    with `Engine.link_entries` first.
     """
-    chain = _ChainVerifier(expect)
-    rows = reader.rows(
+    unlinked = reader.count("SELECT count(*) FROM audit WHERE place IS NULL")
+    chain = _ChainVerifier(expect, unlinked)
+    rows = reader.stream(
         "SELECT a.*, c.n, c.entity, c.entity_id, c.before, c.after, c.salt, c.erased_at,"
         " c.hash AS change_hash, r.command FROM audit a LEFT JOIN changes c ON c.entry = a.seq"
-        " LEFT JOIN runs r ON r.number = a.run ORDER BY a.seq, c.n"
+        " LEFT JOIN runs r ON r.number = a.run WHERE a.place IS NOT NULL ORDER BY a.place, c.n"
     )
     for _, entry_rows in groupby(rows, key=lambda row: int(row["seq"])):
         if problem := chain.verify_entry(entry_rows):
@@ -137,10 +141,10 @@ def _loose_changes(reader: Reader) -> tuple[str, int] | None:
 class _ChainVerifier:
     """Verifies the entries of the chain one by one, and counts them."""
 
-    def __init__(self, expect: str | None) -> None:
-        self._expect = expect
+    def __init__(self, expect: str | None, unlinked: int) -> None:
+        self._expect, self._unlinked = expect, unlinked
         self._expect_seen = expect is None or expect == f"0:{NO_HASH}"
-        self.seq, self._hash = 0, NO_HASH
+        self.seq, self._place, self._hash = 0, 0, NO_HASH
         self._entries = self._changes = self._erased = 0
 
     def verify_entry(self, rows: Iterable[Row]) -> str | None:
@@ -154,9 +158,10 @@ class _ChainVerifier:
                 digest.update(row["change_hash"].encode())
         if first is None:
             return None
-        seq, expected = int(first["seq"]), self.seq + 1
-        self.seq = seq
-        if seq != expected:
+        place, expected = int(first["place"]), self._place + 1
+        self.seq = seq = int(first["seq"])
+        self._place = place
+        if place != expected:
             return f"entry {expected} is missing"
         problem = problem or self._verify_hashes(first, digest.hexdigest())
         self._hash = first["hash"]
@@ -181,7 +186,8 @@ class _ChainVerifier:
         if entry["prev_hash"] != self._hash:
             return f"entry {seq} does not follow the entry before it"
         fields = [entry[name] for name in ("seq", "run", "at", "actor", "os_user", "command_hash")]
-        if entry_hash(*fields, digest, entry["prev_hash"]) != entry["hash"]:
+        origin = () if entry["origin"] is None else (entry["origin"],)
+        if entry_hash(*fields, digest, entry["prev_hash"], *origin) != entry["hash"]:
             return f"entry {seq} was altered"
         command = entry["command"]
         if command and text_hash(command) != entry["command_hash"]:
@@ -197,4 +203,5 @@ class _ChainVerifier:
     def result(self, problem: str | None, bad_entry: int | None) -> Verification:
         """Return the result so far."""
         head = f"{self.seq}:{self._hash}"
-        return Verification(self._entries, self._changes, self._erased, head, problem, bad_entry)
+        counts = (self._entries, self._changes, self._erased)
+        return Verification(*counts, head, self._unlinked, problem, bad_entry)

@@ -9,20 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seatctl.errors import Code, refuse
+from seatctl.ledger.engines.port import SCHEMA_VERSION
 from seatctl.ledger.engines.sqlite import SqliteEngine
 from seatctl.ledger.failures import RESTORE, LedgerCorrupt, LedgerDamaged, no_ledger
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
 
-SCHEMA_VERSION = 5
-"""`PRAGMA user_version` of a ledger that this program reads and writes: the number of migrations below."""
-
 APPLICATION_ID = 0x73656174
 """ `seat`: distinguishes a ledger from other SQLite files."""
 
 _UNSETTLED = "status IN ('draft', 'open', 'uncollectible')"
 """As in `ledger/collection.py`; repeated here, because a released migration is never edited."""
+
+PAUSE_IN_COLLECTION = "ALTER TABLE subscriptions ADD COLUMN pause_collection TEXT"
 
 INDEXES = (
     "CREATE INDEX invoices_by_status ON invoices (status, created_at)",
@@ -93,7 +93,7 @@ def create(engine: SqliteEngine, meta: dict[str, str]) -> None:
 
 def _has_meta(engine: SqliteEngine) -> bool:
     """Return whether the ledger has its id and mode already."""
-    return next(iter(engine.rows("SELECT 1 FROM meta LIMIT 1")), None) is not None
+    return next(iter(engine.rows("SELECT 1 FROM meta WHERE key = 'ledger_id'")), None) is not None
 
 
 def upgrade(engine: SqliteEngine) -> None:
@@ -152,7 +152,7 @@ def _migrations() -> Migrations:
 
     @migrations()
     def pause_in_collection(database: Database) -> None:
-        database.execute("ALTER TABLE subscriptions ADD COLUMN pause_collection TEXT")
+        database.execute(PAUSE_IN_COLLECTION)
 
     @migrations()
     def keys_of_emails(database: Database) -> None:

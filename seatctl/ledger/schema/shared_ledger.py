@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from seatctl.ledger.engines.port import MIN_CLIENT
 from seatctl.ledger.schema.tables import time_of
 from seatctl.rules.names import group_key
 
@@ -45,6 +46,22 @@ STATEMENTS = (
         CROSS JOIN json_each(CASE WHEN json_valid(meta.value) THEN meta.value ELSE '{}' END) AS hold
         CROSS JOIN json_each(hold.value, '$.pools') AS pool WHERE meta.key = 'held_seats'""",
     "DELETE FROM meta WHERE key = 'held_seats'",
+    # The position of an entry in the chain. On a server entries are linked after their commit, if need be in
+    # another order than that of their ids; here the two are the same.
+    "ALTER TABLE audit ADD COLUMN place INTEGER",
+    "ALTER TABLE audit ADD COLUMN origin TEXT",
+    "DROP TRIGGER audit_is_append_only_update",
+    "UPDATE audit SET place = seq",
+    """CREATE TRIGGER audit_is_append_only_update BEFORE UPDATE ON audit BEGIN
+        SELECT RAISE(ABORT, 'the audit is append-only');
+    END""",
+    "DROP TRIGGER audit_goes_on_at_its_end",
+    """CREATE TRIGGER audit_goes_on_at_its_end BEFORE INSERT ON audit
+        WHEN NEW.seq IS NOT (SELECT coalesce(max(seq), 0) + 1 FROM audit)
+          OR NEW.place IS NOT (SELECT coalesce(max(place), 0) + 1 FROM audit) BEGIN
+        SELECT RAISE(ABORT, 'the audit is append-only');
+    END""",
+    "CREATE UNIQUE INDEX one_entry_per_place ON audit (place)",
 )
 
 
@@ -53,3 +70,4 @@ def prepare(database: Database) -> None:
     database.register_function(group_key, name="key_of_group", deterministic=True)
     for statement in STATEMENTS:
         database.execute(statement)
+    database.execute("INSERT INTO meta (key, value) VALUES ('min_client', ?)", (MIN_CLIENT,))

@@ -12,9 +12,6 @@ from seatctl import __version__
 from seatctl.errors import Code, refuse
 from seatctl.ledger.engines.port import MIN_CLIENT
 
-SCHEMA_VERSION = 5
-"""The schema that this program creates: the number of its migrations."""
-
 OLDEST_ON_SERVER = 5
 """The oldest schema of a server's ledger that this program works with. There was none before 5."""
 
@@ -40,7 +37,7 @@ def require_schema(place: str, meta: Mapping[str, str]) -> None:
         raise refuse(
             Code.LEDGER_OLDER,
             f"the ledger {place} has schema {schema}; this program needs {OLDEST_ON_SERVER} or later",
-            hint="as the owner of the ledger, run: seatctl ledger migrate",
+            hint="ask the owner of the ledger to migrate it",
             data={"schema": schema, "needed": OLDEST_ON_SERVER},
         )
 

@@ -56,7 +56,10 @@ TAMPERINGS = {
     "another run": (3, "UPDATE audit SET run = 1 WHERE seq = 3"),
     "a removed entry": (4, "DELETE FROM audit WHERE seq = 3"),
     "a first entry that is gone": (2, "DELETE FROM audit WHERE seq = 1"),
-    "an entry that moved to the end": (4, "UPDATE audit SET seq = 40 WHERE seq = 3"),
+    "an entry that moved to the end": (4, "UPDATE audit SET place = 40 WHERE seq = 3"),
+    "an entry of another number": (40, "UPDATE audit SET seq = 40 WHERE seq = 3"),
+    "an entry that leaves the chain": (4, "UPDATE audit SET place = NULL WHERE seq = 3"),
+    "another origin": (5, "UPDATE audit SET origin = '{}' WHERE seq = 5"),
 }  # fmt: skip
 
 

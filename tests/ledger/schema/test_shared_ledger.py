@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlite3
 from contextlib import closing
 
+from seatctl.ledger.engines.port import MIN_CLIENT
+from seatctl.ledger.schema.tables import RECORD_GUARDS
 from tests.support.subscriptions import ledger_path, query
 
 EVERYTHING = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1, 2"
@@ -15,6 +17,12 @@ BEFORE = (
     "ALTER TABLE users DROP COLUMN created_entry",
     "DROP INDEX seats_by_entry",
     "DROP TABLE held_seats",
+    "DROP INDEX one_entry_per_place",
+    "DROP TRIGGER audit_goes_on_at_its_end",
+    next(statement for statement in RECORD_GUARDS if "audit_goes_on_at_its_end" in statement),
+    "ALTER TABLE audit DROP COLUMN place",
+    "ALTER TABLE audit DROP COLUMN origin",
+    "DELETE FROM meta WHERE key = 'min_client'",
     'UPDATE requests SET features = \'["sso", "api"]\'',
     "DELETE FROM _sqlite_migrations WHERE name = 'shared_ledger'",
     "PRAGMA user_version = 4",
@@ -36,6 +44,11 @@ def test_an_earlier_ledger_is_migrated(sandbox, team):
     ]
     assert query(path, EVERYTHING) == made
     assert query(path, "SELECT * FROM steps ORDER BY rowid") == steps
+    assert query(path, "SELECT count(*) FROM audit WHERE place IS DISTINCT FROM seq") == [(0,)]
+    assert query(path, "SELECT value FROM meta WHERE key = 'min_client'") == [(MIN_CLIENT,)]
+    ((entries,),) = query(path, "SELECT count(*) FROM audit")
+    assert sandbox("users", "add", "cy@example.com").code == 0
+    assert query(path, "SELECT count(*), max(seq), max(place) FROM audit") == [(entries + 1,) * 3]
     assert {(step[0], step[-1]) for step in steps} == {(1, 1), (1, 2), (2, 1), (2, 2)}
     assert query(path, "SELECT features FROM requests") == [('["sso","api"]',)]
     assert query(path, "SELECT * FROM held_seats") == [(1, 1, "2099-01-01T00:00:00Z", 2)]

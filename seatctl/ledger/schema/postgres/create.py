@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from seatctl.errors import Code, NotAllowed, refuse
-from seatctl.ledger.engines.port import MIN_CLIENT, Row
+from seatctl.ledger.engines.port import MIN_CLIENT, SCHEMA_VERSION, Row
 from seatctl.ledger.engines.postgres import PostgresEngine
 from seatctl.ledger.failures import LedgerConflict
 from seatctl.ledger.schema.postgres.functions import functions
 from seatctl.ledger.schema.postgres.guards import guards
 from seatctl.ledger.schema.postgres.tables import tables
-from seatctl.ledger.schema.versions import SCHEMA_VERSION, require_client
+from seatctl.ledger.schema.versions import require_client
 
 OLDEST_SERVER = 140000
 """PostgreSQL 14: functions whose bodies are bound when they are created."""

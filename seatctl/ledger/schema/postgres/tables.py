@@ -1,8 +1,8 @@
 """Tables on PostgreSQL: those of SQLite, and those that only a server needs.
 
 The statements of `ledger/schema/tables.py` are the description of the tables. Here their types are replaced:
-text is compared byte by byte, as in SQLite, and numbers have 64 bits. Later columns, which SQLite got by its
-migrations, are part of a new ledger's tables.
+text is compared byte by byte, as in SQLite, and numbers have 64 bits. What SQLite got by its migrations up to
+schema 5 is added by the same statements.
 """
 
 from __future__ import annotations
@@ -11,9 +11,8 @@ import re
 
 from seatctl.ledger.engines.port import StagedTable
 from seatctl.ledger.schema.email_keys import TABLE as FORMER_EMAIL_KEYS
-from seatctl.ledger.schema.migrate import INDEXES
-from seatctl.ledger.schema.shared_ledger import HELD_SEATS
-from seatctl.ledger.schema.shared_ledger import INDEXES as ENTRY_INDEXES
+from seatctl.ledger.schema.migrate import INDEXES, PAUSE_IN_COLLECTION
+from seatctl.ledger.schema.shared_ledger import STATEMENTS as SHARED_LEDGER
 from seatctl.ledger.schema.staged import STAGED
 from seatctl.ledger.schema.tables import CATALOGUE, MONEY, RECORD, SUBSCRIPTIONS
 
@@ -44,12 +43,9 @@ _CHECKED_OTHERWISE = {
 once, which for many seats takes a hundredth of the time. An entry is written after its changes; a deferred
 constraint would keep an event in memory for each of them. `ledger check` checks all of them."""
 
-_LATER_COLUMNS = {
-    "subscriptions": ('pause_collection TEXT COLLATE "C"',),
-    "users": ('group_key TEXT COLLATE "C"', "created_entry BIGINT"),
-    "steps": ("number BIGINT NOT NULL DEFAULT 0",),
-    "audit": ("place BIGINT CONSTRAINT one_entry_per_place UNIQUE", 'origin TEXT COLLATE "C"'),
-}
+_MAKES = re.compile(r"ALTER TABLE \w+ ADD COLUMN|CREATE TABLE|CREATE (UNIQUE )?INDEX")
+"""The statements of SQLite's migrations that a new ledger needs; the others change rows or triggers."""
+
 _NULL_UNTIL_LINKED = (("audit", "prev_hash"), ("audit", "hash"))
 
 _SERVER_TABLES = (
@@ -82,14 +78,15 @@ def tables() -> list[str]:
     """Return the statements that create all tables, their references and indexes, in order."""
     made: list[str] = []
     references: list[str] = []
-    for statement in (*CATALOGUE, *SUBSCRIPTIONS, *MONEY, *RECORD, FORMER_EMAIL_KEYS, HELD_SEATS):
+    later = [statement for statement in (PAUSE_IN_COLLECTION, *SHARED_LEDGER) if _MAKES.match(statement)]
+    for statement in (*CATALOGUE, *SUBSCRIPTIONS, *MONEY, *RECORD, FORMER_EMAIL_KEYS, *INDEXES, *later):
         if "VIRTUAL TABLE" in statement:
             continue
         created, constraints = _without_references(_converted(statement))
         made.append(created)
         references += constraints
     staged = [statement for table in STAGED for statement in _staged(table)]
-    return [*made, *references, *INDEXES, *ENTRY_INDEXES, *_SERVER_TABLES, *staged]
+    return [*made, *references, *_SERVER_TABLES, *staged]
 
 
 def _converted(statement: str) -> str:
@@ -100,8 +97,6 @@ def _converted(statement: str) -> str:
     for table, column in _NULL_UNTIL_LINKED:
         if name == table:
             statement = statement.replace(f'{column} TEXT COLLATE "C" NOT NULL', f'{column} TEXT COLLATE "C"')
-    for column in _LATER_COLUMNS.get(name, ()):
-        statement = f"{statement.rstrip().removesuffix(')').rstrip()},\n        {column}\n    )"
     return statement
 
 
