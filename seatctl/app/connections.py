@@ -159,7 +159,7 @@ def sandbox_not_shared(*, is_set_up: bool) -> SeatctlError:
     )
 
 
-def clock_note(ahead: int) -> str:
+def clock_note(ahead: float) -> str:
     """Return the note for a machine whose clock differs from the server's by this many seconds."""
     minutes = max(1, round(abs(ahead) / 60))
     side = "behind" if ahead > 0 else "ahead of"

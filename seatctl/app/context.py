@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -70,6 +70,7 @@ class Context:
         self.given: dict[str, str] = {}
         """The global options of this command line as typed, by name."""
         self.exit_code = ExitCode.DONE
+        self._told_of_clock = False
         self.asked = False
         """Whether somebody was asked something."""
         self.repetitions: list[TryAgain] = []
@@ -111,19 +112,19 @@ class Context:
 
         Without config.toml, the mode and the account are those of the ledger, if it is on a server.
         """
-        if not self._is_set_up:
+        if not self.is_set_up:
             return connections.profile_of(self.ledger)
         return self._configured
 
     @cached_property
     def _configured(self) -> Profile:
         """The profile as config.toml has it, else one without settings, of which nobody may read the mode."""
-        if not self._is_set_up:
+        if not self.is_set_up:
             return Profile(DEFAULT_PROFILE, Mode.SANDBOX, {})
         return self.settings.profile(self.options.profile or self.environment.get("SEATCTL_PROFILE"))
 
     @cached_property
-    def _is_set_up(self) -> bool:
+    def is_set_up(self) -> bool:
         """Whether a profile is needed: false if there is no config.toml, but the URL of a ledger."""
         named = self.options.ledger or self.environment.get("SEATCTL_LEDGER") or ""
         if "://" not in named or self.options.profile or self.environment.get("SEATCTL_PROFILE"):
@@ -203,7 +204,7 @@ class Context:
 
     def _require_same(self, ledger: Ledger) -> None:
         """Raise `mode_mismatch` if the ledger is not the one that the profile and SEATCTL_MODE expect."""
-        if self._is_set_up:
+        if self.is_set_up:
             connections.require_same(ledger, self._configured)
         connections.require_mode(ledger, self.environment)
 
@@ -350,14 +351,17 @@ class Context:
         if self.profile.mode is Mode.SANDBOX:
             return self._sandbox_now()
         if isinstance(self.ledger_place(self._configured), Path):
-            return self._machine_now()
+            return self._machine_now().replace(microsecond=0)
+        ahead = self.seconds_ahead()
+        if abs(ahead) > _CLOCK_SECONDS and not self._told_of_clock:
+            self._told_of_clock = True
+            self.note(connections.clock_note(ahead))
+        return (self._machine_now() + timedelta(seconds=ahead)).replace(microsecond=0)
+
+    def seconds_ahead(self) -> float:
+        """Return how many seconds the clock of the ledger's server is ahead of this machine's."""
         machine = self._machine_now()
-        now = (self.ledger.now() or machine).replace(microsecond=0)
-        behind = int((now - machine).total_seconds())
-        if abs(behind) > _CLOCK_SECONDS and "clock" not in self.__dict__:
-            self.__dict__["clock"] = behind
-            self.note(connections.clock_note(behind))
-        return now
+        return ((self.ledger.now() or machine) - machine).total_seconds()
 
     def answer(self, question: Callable[[Reader, datetime], Answer]) -> Answer:
         """Return the answer to a question about the ledger at the time of now, in one round trip.
@@ -365,7 +369,8 @@ class Context:
         A server tells its time only with its first answer. So the question is asked for the time of this
         machine, and again if that was wrong. Whatever the question reads must be in its answer.
         """
-        guess = self.now if isinstance(self.ledger_place(self._configured), Path) else self._machine_now()
+        is_file = isinstance(self.ledger_place(self._configured), Path)
+        guess = self.now if is_file else self._machine_now().replace(microsecond=0)
         with self.ledger.reading() as reader:
             answer = question(reader, guess)
         if abs((self.now - guess).total_seconds()) <= _SAME_TIME_SECONDS:
@@ -374,7 +379,7 @@ class Context:
             return question(reader, self.now)
 
     def _machine_now(self) -> datetime:
-        return datetime.now(UTC).replace(microsecond=0)
+        return datetime.now(UTC)
 
     def _sandbox_now(self) -> datetime:
         if self._served_sandbox:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import stat
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
-from typing import Literal, NamedTuple
 
 from seatctl.app.connections import trusted_certificates
 from seatctl.app.context import Context
+from seatctl.cli.findings import Finding
 from seatctl.cli.framework.commands import Commands
 from seatctl.config.settings import Mode
 from seatctl.errors import ExitCode, SeatctlError
@@ -39,15 +39,6 @@ def doctor(ctx: Context) -> None:
 _FEW = 10
 
 
-class Finding(NamedTuple):
-    """The result of one check and, if something is wrong, what to type. `examine` names the check."""
-
-    result: Literal["ok", "warning", "problem"]
-    detail: str
-    repair: str | None = None
-    check: str = ""
-
-
 Check = Callable[[Context], Finding]
 
 
@@ -58,6 +49,7 @@ def examine(ctx: Context) -> Iterator[Finding]:
         return
     yield _guarded("file permissions", _permissions, ctx)
     if (yield from _until_problem(ctx, {"ledger": _ledger})):
+        yield from _examine_place(ctx)
         for name, check in LEDGER_CHECKS.items():
             yield _guarded(name, check, ctx)
     has_key = ctx.profile.mode is not Mode.SANDBOX
@@ -65,6 +57,20 @@ def examine(ctx: Context) -> Iterator[Finding]:
         return
     if (yield from _until_problem(ctx, {"stripe": _stripe})) and has_key:
         yield _guarded("permissions", _key_permissions, ctx)
+
+
+def _examine_place(ctx: Context) -> Iterator[Finding]:
+    """Yield the findings about where the ledger is: a file system, or a server."""
+    place = ctx.ledger_place(ctx.profile)
+    if isinstance(place, Path):
+        yield _guarded("file system", lambda _: _file_system(place), ctx)
+        return
+    from seatctl.cli.doctor_server import examine_server
+
+    try:
+        yield from examine_server(ctx)
+    except SeatctlError as error:
+        yield Finding("problem", error.message, error.hint, "server")
 
 
 def _until_problem(ctx: Context, checks: Mapping[str, Check]) -> Generator[Finding, None, bool]:
@@ -103,6 +109,8 @@ def _sqlite(_ctx: Context) -> Finding:
 
 def _configuration(ctx: Context) -> Finding:
     path = ctx.settings.path
+    if not ctx.is_set_up:
+        return Finding("ok", "none: the mode and the account are those of the ledger")
     if not path.exists():
         return Finding("problem", f"{path} does not exist", "seatctl init")
     return Finding("ok", str(path))
@@ -145,11 +153,10 @@ def _ledger(ctx: Context) -> Finding:
     return Finding("ok", f"{ctx.ledger.place} ({ctx.ledger.id})")
 
 
-def _file_system(ctx: Context) -> Finding:
+def _file_system(place: Path) -> Finding:
     from seatctl.ledger.engines.sqlite_files import network_file_system
 
-    place = ctx.ledger_place(ctx.profile)
-    kind = network_file_system(place) if isinstance(place, Path) else None
+    kind = network_file_system(place)
     if kind:
         return Finding(
             "problem",
@@ -295,7 +302,6 @@ def _stripe(ctx: Context) -> Finding:
 
 
 LEDGER_CHECKS = {
-    "file system": _file_system,
     "integrity": _integrity,
     "e-mails": _emails,
     "actor": _actor,

@@ -56,7 +56,7 @@ def parameters(url: ServerUrl) -> dict[str, str]:
         raise BadLedgerUrl(f"the URL of the ledger is not well-formed: {error}") from error
     others = _defaults(given.get("service"))
     effective = {**others, **given}
-    if not _is_local(effective):
+    if not is_local(effective):
         given |= _encrypted(url, given, effective)
     return {**{key: value for key, value in _DEFAULTS.items() if key not in others}, **given}
 
@@ -78,8 +78,8 @@ def _defaults(service: str | None) -> dict[str, str]:
     return {option.keyword.decode(): option.val.decode() for option in options if option.val}
 
 
-def _is_local(effective: Mapping[str, str]) -> bool:
-    """Return whether all hosts are Unix sockets or loopback addresses of this machine."""
+def is_local(effective: Mapping[str, str]) -> bool:
+    """Return whether all hosts of a connection are Unix sockets or loopback addresses of this machine."""
     hosts = effective.get("host", "").split(",")
     addresses = effective.get("hostaddr", "").split(",")
     places = [address or host for host, address in zip(hosts, addresses, strict=False)]
