@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from seatctl.ledger import request_closures, requests, seats, subscriptions
 from seatctl.ledger.conditions import flag
+from seatctl.ledger.locks import WAITS, lock_requests
 from seatctl.ledger.subscription_handles import IS_RUNNING
 from seatctl.ledger.transaction import Transaction
 from seatctl.ledger.undo import held_seats
@@ -39,7 +40,7 @@ _FITS = f"""subscriptions s WHERE s.capacity > s.assigned AND s.{IS_RUNNING}
 """A subscription with a free seat for somebody who waits. If they wait for any subscription, the rules of
 automatic approval may still refuse it."""
 
-_WAITS = f"EXISTS (SELECT 1 FROM {requests.WAITS})"
+_WAITS = f"EXISTS (SELECT 1 FROM {WAITS})"
 
 _IS_DUE = f"""EXISTS (SELECT 1 FROM {_DUE_CAPACITY})
     OR EXISTS (SELECT 1 FROM seats WHERE {seats.HAS_EXPIRED})
@@ -98,9 +99,9 @@ def apply_capacity_changes(tx: Transaction) -> None:
 def fill_waitlists(tx: Transaction) -> int:
     """Give free seats to the waitlists, except held ones (`undo/held_seats.py`); return how many."""
     held_seats.update(tx)
-    if not tx.may_wait:
+    if not tx.may_wait or (tx.is_shared and not tx.freed):
         return 0
-    free = [row["id"] for row in tx.rows(_WITH_FREE_SEATS)]
+    free = [row["id"] for row in tx.rows(_WITH_FREE_SEATS) if not tx.is_shared or row["id"] in tx.locked]
     return sum(_fill(tx, subscriptions.by_id(tx, subscription)) for subscription in free)
 
 
@@ -119,6 +120,8 @@ def _fill(tx: Transaction, subscription: Subscription) -> int:
         if not free:
             break
         for_any = request.subscription_id is None
+        if for_any and _is_taken(tx, request):
+            continue
         if not (
             _suits(tx, request, subscription, free) if for_any else free > _kept_free(request, subscription)
         ):
@@ -130,6 +133,14 @@ def _fill(tx: Transaction, subscription: Subscription) -> int:
         free -= taken
         seated += taken
     return seated
+
+
+def _is_taken(tx: Transaction, request: SeatRequest) -> bool:
+    """Lock a request for any subscription; return whether another client has closed it by now."""
+    if not tx.is_shared:
+        return False
+    lock_requests(tx, [request.number])
+    return requests.find(tx, request.number, tx.call.now).status is not RequestStatus.WAITLISTED
 
 
 def _kept_free(request: SeatRequest, subscription: Subscription) -> int:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -166,7 +166,7 @@ class Ledger:
         names. The transaction is rolled back on an exception, in a dry run (except in a rehearsal), and if
         nothing was recorded.
         """
-        from seatctl.ledger.due_changes import begin, fill_waitlists, settle
+        from seatctl.ledger.due_changes import fill_waitlists
 
         self._require_idle()
         # The lock is held from the first read to the commit: no other process can take the free seat, the
@@ -175,14 +175,8 @@ class Ledger:
             stored = self.settings.get("undo_window")
             if stored is not None:
                 call = call._replace(undo_window=int(stored))
-            known_id = self.id
-            self.engine.begin_writing(scope)
             try:
-                tx = Transaction(self.engine, call)
-                beginning = begin(tx)
-                self._require_same(known_id, beginning.ledger_id)
-                if beginning.is_due:
-                    settle(tx)
+                tx = self._begin_change(call, scope)
                 yield tx
                 fill_waitlists(tx)
                 if tx.finish() and (not call.dry_run or (call.rehearsed and self.is_rehearsal)):
@@ -192,9 +186,25 @@ class Ledger:
             finally:
                 self.engine.rollback()
 
+    def _begin_change(self, call: Call, scope: Scope) -> Transaction:
+        """Begin a transaction that changes facts, and record what is due."""
+        from seatctl.ledger.due_changes import begin, settle
+
+        known_id = self.id
+        self.engine.begin_writing(scope)
+        tx = Transaction(self.engine, call)
+        beginning = begin(tx)
+        self._require_same(known_id, beginning.ledger_id)
+        if beginning.is_due and tx.is_shared:  # what is due may be anywhere in the ledger
+            self.engine.rollback()
+            return self._begin_change(call, Scope.WHOLE)
+        if beginning.is_due:
+            settle(tx)
+        return tx
+
     def journal(self) -> AbstractContextManager[Journal]:
         """Open a transaction for operations, steps, the Stripe mirror and states, which are not audited."""
-        return self._journal(self._begin_writing)
+        return self._journal(partial(self._begin_writing, Scope.SHARED))
 
     def staging(self) -> AbstractContextManager[Journal]:
         """Open a transaction that fills staged tables, so that no lock is held while a file is read."""

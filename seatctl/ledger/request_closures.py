@@ -93,6 +93,8 @@ def _close(
     """
     by, reason = decided
     params = {"subscription": None, **params, "now": tx.now}
+    # A request for any subscription may be closed in another one at the same time.
+    tx.lock_rows(f"SELECT number FROM requests WHERE {where} ORDER BY number", params)
     if not tx.exists(f"requests WHERE {where}", params):
         return 0
     params |= {"status": status.value, "by": by, "reason": reason}

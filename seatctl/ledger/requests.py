@@ -5,7 +5,8 @@ Requests that are closed without a decision are in `request_closures.py`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,6 +14,7 @@ from seatctl.errors import Code, JsonValue, NotFound
 from seatctl.ledger import change_rows
 from seatctl.ledger.conditions import one_of, where
 from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.locks import NUMBERED, WAITS
 from seatctl.ledger.row_values import json_list, mapper, record
 from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Reader, Transaction
@@ -34,7 +36,6 @@ _SELECT = f"""SELECT r.number, r.user_id, u.email, r.subscription_id, s.name AS 
     {_STATUS} AS status, r.priority, r.note, r.created_at, r.expires_at, r.decided_by, r.decided_at,
     r.reason, r.features
     FROM requests r JOIN users u ON u.id = r.user_id LEFT JOIN subscriptions s ON s.id = r.subscription_id"""
-WAITS = "requests WHERE status = 'waitlisted'"
 _PLACES = """SELECT number, row_number() OVER (PARTITION BY subscription_id
     ORDER BY priority DESC, waitlisted_at, number) AS place FROM requests
     WHERE status = 'waitlisted' AND (expires_at IS NULL OR expires_at > :now)"""
@@ -166,6 +167,12 @@ def waiting(reader: Reader, subscription_id: int) -> Iterator[SeatRequest]:
         {"subscription": subscription_id, "now": ""},
     )
     return map(_request, rows)
+
+
+def are_for_any(reader: Reader, numbers: Sequence[int]) -> bool:
+    """Return whether one of these requests is for any subscription."""
+    found = f"requests WHERE {NUMBERED} AND subscription_id IS NULL"
+    return reader.exists(found, {"numbers": json.dumps(list(numbers))})
 
 
 def anybody_waits(reader: Reader) -> bool:

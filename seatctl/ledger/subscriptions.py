@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger.collection import OWED, pause_text, read_owed, read_pause
+from seatctl.ledger.locks import lock_subscriptions
 from seatctl.ledger.row_values import mapper, stored_policy
 from seatctl.ledger.subscription_handles import CONDITION, UnknownSubscription, parameters, unknown_error
 from seatctl.ledger.transaction import Reader, Transaction
@@ -70,18 +71,36 @@ def find(reader: Reader, handle: str, now: datetime | None = None) -> Subscripti
 
     `now` (UTC) counts changes that are due. In a transaction it is not needed: they have been recorded.
     """
+    if isinstance(reader, Transaction):
+        lock_subscriptions(reader, CONDITION, parameters(handle))
     row = reader.row(f"{_SELECT} WHERE {CONDITION}", {**parameters(handle), "now": _time_text(now)})
     if row is None:
         raise unknown_error(reader, handle)
-    return _subscription(row)
+    return _locked(reader, _subscription(row))
 
 
 def by_id(reader: Reader, subscription_id: int, now: datetime | None = None) -> Subscription:
     """Return the subscription with this id of the ledger, which must exist."""
+    if isinstance(reader, Transaction):
+        lock_subscriptions(reader, "s.id = :id", {"id": subscription_id})
     row = reader.row(f"{_SELECT} WHERE s.id = :id", {"id": subscription_id, "now": _time_text(now)})
     if row is None:
         raise UnknownSubscription(f"there is no subscription with the id {subscription_id}")
-    return _subscription(row)
+    return _locked(reader, _subscription(row))
+
+
+def _locked(reader: Reader, subscription: Subscription) -> Subscription:
+    if isinstance(reader, Transaction):
+        reader.locked.add(subscription.id)
+    return subscription
+
+
+def lock_both(tx: Transaction, first: str, second: str) -> None:
+    """Lock the subscriptions that two handles name, before either of them is looked up."""
+    other = parameters(second)
+    condition = CONDITION.replace(":key", ":other_key").replace(":handle", ":other_handle")
+    params = {**parameters(first), **{f"other_{name}": value for name, value in other.items()}}
+    lock_subscriptions(tx, f"{CONDITION} OR {condition}", params)
 
 
 def planned(reader: Reader, subscription_id: int) -> NextTerm:

@@ -137,6 +137,8 @@ class Transaction(Journal):
         """Whether any request may be on a waitlist."""
         self.has_assigned = False
         """Whether a seat was assigned so far."""
+        self.locked: set[int] = set()
+        """The ids of the subscriptions that this transaction has locked, if it has not locked the ledger."""
         self.freed: dict[int, int] = {}
         """Seats revoked so far, by subscription, without expired ones: see `ledger/undo/held_seats.py`."""
         self.held: dict[int, int] = {}
@@ -165,6 +167,20 @@ class Transaction(Journal):
     def undo(self) -> str | None:
         """The command that undoes this transaction; None while nothing is recorded."""
         return None if self.run is None else f"seatctl runs undo {self.run}"
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other clients may change other things of the ledger meanwhile: see `ledger/locks.py`."""
+        return self.engine.is_shared
+
+    @property
+    def has_changed(self) -> bool:
+        """Whether anything was recorded or queued under the number of this transaction's entry."""
+        return bool(self.recorded or self.messages or self._run != self.call.run)
+
+    def lock_rows(self, select: str, params: Params = ()) -> None:
+        """Lock the rows of one table that `select` yields, in its order; see `engines/port.py`."""
+        self.engine.lock_rows(select, params)
 
     def summarise(self, sentence: str) -> None:
         """Set the sentence that says what the run did."""

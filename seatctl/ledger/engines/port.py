@@ -208,11 +208,21 @@ class Engine(Protocol):
         """Open a transaction that holds the lock of its scope from the start, or raise `ledger_busy`."""
         ...
 
-    def lock_subscriptions(self, ids: Iterable[int]) -> None:
-        """Lock the rows of these subscriptions, in the order of their ids, until the transaction ends.
+    @property
+    def is_shared(self) -> bool:
+        """Whether other clients may change the ledger during the open transaction: it has Scope.SHARED."""
+        ...
 
-        There is nothing to lock if the transaction has locked the whole ledger.
+    def lock_rows(self, select: str, params: Params = ()) -> None:
+        """Lock the rows of one table that `select` yields, in its order, until the transaction ends.
+
+        Later statements see what was committed before they were locked. There is nothing to lock if the
+        transaction has locked the whole ledger.
         """
+        ...
+
+    def lock_users(self) -> None:
+        """Wait until no other transaction that called this is open; then let others wait."""
         ...
 
     def begin_staging(self) -> None:

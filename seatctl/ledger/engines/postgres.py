@@ -416,14 +416,20 @@ class PostgresEngine:
         self._scope, self._reserved, self._has_run = scope, None, False
         self.execute("SELECT lock_ledger(:whole = 1)", {"whole": int(scope is Scope.WHOLE)})
 
-    def lock_subscriptions(self, ids: Iterable[int]) -> None:
-        """Lock the rows of these subscriptions in the order of their ids, which prevents deadlocks."""
-        wanted = sorted(set(ids))
-        if self._scope is Scope.SHARED and self._kind is _Kind.WRITING and wanted:
-            marks = ", ".join("?" * len(wanted))
-            self.execute(
-                f"SELECT id FROM subscriptions WHERE id IN ({marks}) ORDER BY id FOR NO KEY UPDATE", wanted
-            )
+    @property
+    def is_shared(self) -> bool:
+        """Whether the open transaction has locked the ledger against nobody but who needs the whole of it."""
+        return self._kind is _Kind.WRITING and self._scope is Scope.SHARED
+
+    def lock_rows(self, select: str, params: Params = ()) -> None:
+        """Queue a statement that locks rows of one table in the order of `select`."""
+        if self.is_shared:
+            self.execute(f"{select} FOR NO KEY UPDATE", params)
+
+    def lock_users(self) -> None:
+        """Queue a statement that takes the lock for adding and editing users."""
+        if self.is_shared:
+            self.execute("SELECT name FROM locks WHERE name = 'users' FOR UPDATE")
 
     def begin_staging(self) -> None:
         """Open a transaction for staged tables only; it locks nothing of the ledger."""

@@ -270,8 +270,14 @@ class SqliteEngine:
             else:
                 return
 
-    def lock_subscriptions(self, ids: Iterable[int]) -> None:
-        """Do nothing: the transaction has locked the whole file."""
+    is_shared = False
+    """A file has one lock only: every transaction that writes has the whole ledger."""
+
+    def lock_rows(self, select: str, params: Params = ()) -> None:
+        """Do nothing: the whole file is locked."""
+
+    def lock_users(self) -> None:
+        """Do nothing: the whole file is locked."""
 
     def begin_staging(self) -> None:
         """Open a transaction for TEMP tables. It is deferred and locks nothing in the file."""

@@ -41,7 +41,8 @@ def update(tx: Transaction) -> None:
     if _is_bulk(tx):
         _hold_freed(tx)
     if tx.may_hold:
-        tx.execute("DELETE FROM held_seats WHERE until <= :now", {"now": tx.now})
+        if not tx.is_shared:  # else two transactions would wait for each other's rows
+            tx.execute("DELETE FROM held_seats WHERE until <= :now", {"now": tx.now})
         _limit(tx)
 
 
@@ -115,6 +116,8 @@ def _limit(tx: Transaction) -> None:
     left: dict[int, int] = {}
     for row in list(tx.rows(_FREE, {"now": tx.now})):
         subscription = row["subscription_id"]
+        if tx.is_shared and subscription not in tx.locked:
+            continue
         free = left.get(subscription, max(0, row["free"]))
         seats = min(row["seats"], free)
         left[subscription] = free - seats

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from seatctl.errors import BadInput, Code, ExitCode, JsonValue, Refused, refuse
-from seatctl.ledger import requests, roles, seats, subscriptions, users
+from seatctl.ledger import locks, requests, roles, seats, subscriptions, users
 from seatctl.ledger.due_changes import fill_waitlists, take_seat
 from seatctl.ledger.ledger import Ledger, Scope
 from seatctl.ledger.transaction import Transaction
@@ -53,6 +53,8 @@ def create_request(ledger: Ledger, call: Call, options: SeatRequestOptions) -> R
     # A request for any subscription may take a seat in each of them.
     scope = Scope.WHOLE if options.subscription is None else Scope.SHARED
     with ledger.change(call, scope) as tx:
+        if options.create_users:
+            locks.lock_users(tx)
         subscription = None if options.subscription is None else subscriptions.find(tx, options.subscription)
         if not is_self(call.actor, options.email):
             allow(tx, call.actor, Action.REQUEST, subscription)
@@ -196,15 +198,25 @@ def approve_requests(
     fails, its refusal is raised; of several, the others are approved. Exits with 6 if any failed, else with
     10 if any waits.
     """
-    # Without a named subscription, a request for any of them may take a seat in each.
-    scope = Scope.WHOLE if subscription is None else Scope.SHARED
-    with ledger.change(call, scope) as tx:
+    with ledger.change(call, _scope(ledger, numbers, subscription)) as tx:
+        if numbers is not None:
+            locks.lock_requests(tx, numbers, subscription)
         named = None if subscription is None else subscriptions.find(tx, subscription)
 
         def approve(request: SeatRequest) -> RequestResult:
             return _approve(tx, ledger, request, named)
 
         return _decide_each(tx, _numbers(tx, numbers, named), approve, "approved")
+
+
+def _scope(ledger: Ledger, numbers: Sequence[int] | None, subscription: str | None) -> Scope:
+    """Return what an approval locks. A request for any subscription may take a seat in each of them."""
+    if subscription is not None:
+        return Scope.SHARED
+    if numbers is None:
+        return Scope.WHOLE
+    with ledger.reading() as reader:
+        return Scope.WHOLE if requests.are_for_any(reader, numbers) else Scope.SHARED
 
 
 def _approve(
@@ -287,7 +299,8 @@ def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int] | None, rea
     `bad_request`.
     """
     require_short("--reason", reason)
-    with ledger.change(call, Scope.SHARED) as tx:
+    with ledger.change(call, Scope.WHOLE if numbers is None else Scope.SHARED) as tx:
+        locks.lock_requests(tx, numbers or ())
 
         def deny(request: SeatRequest) -> RequestResult:
             _allow_deciding(tx, request)
@@ -304,6 +317,7 @@ def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int] | None, rea
 def cancel_requests(ledger: Ledger, call: Call, numbers: Sequence[int]) -> Report:
     """Cancel requests: the actor's own, or those of others if the actor may decide them."""
     with ledger.change(call, Scope.SHARED) as tx:
+        locks.lock_requests(tx, numbers)
 
         def cancel(request: SeatRequest) -> RequestResult:
             if not is_self(call.actor, request.email):

@@ -11,7 +11,7 @@ from datetime import timedelta
 from functools import partial
 
 from seatctl.errors import Code, ExitCode, JsonValue, SeatctlError, UsageError, refuse
-from seatctl.ledger import request_closures, seats, subscriptions, users
+from seatctl.ledger import locks, request_closures, seats, subscriptions, users
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.incoming import seat_changes, staging, user_import
 from seatctl.ledger.incoming.staging import RowVerdict
@@ -57,6 +57,8 @@ def assign_seats(
     """
     stage(ledger, people)
     with ledger.change(call, Scope.SHARED) as tx:
+        if create_users:
+            locks.lock_users(tx)
         subscription = assignable(tx, ledger, name)
         require_usable(subscription)
         staging.set_verdicts(tx)
@@ -171,6 +173,7 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
     """
     stage(ledger, people)
     with ledger.change(call, Scope.SHARED) as tx:
+        subscriptions.lock_both(tx, old, new)
         source, target = assignable(tx, ledger, old), assignable(tx, ledger, new)
         if source.id == target.id:
             raise UsageError(

@@ -34,6 +34,8 @@ def claim_seat(ledger: Ledger, call: Call, typed: str) -> Report:
                 hint="for a new one: seatctl notify send --again EMAIL",
             )
         require_home(subscriptions.find(tx, activation_code.subscription), ledger.id)
+        # Again: its seat may have been revoked before the subscription was locked.
+        activation_code = activation.find(tx, code_hash(code)) or activation_code
         _require_usable(activation_code, call)
         activation.claim(tx, activation_code)
         row = {

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import partial
 
 from seatctl.errors import Code, ExitCode, JsonValue, UsageError, refuse
-from seatctl.ledger import request_closures, requests, roles, seats, users
+from seatctl.ledger import locks, request_closures, requests, roles, seats, users
 from seatctl.ledger.due_changes import fill_waitlists, waitlist_note
 from seatctl.ledger.incoming import staging, user_import
 from seatctl.ledger.incoming.staging import RowVerdict
@@ -59,6 +59,7 @@ def add_users(
     addresses = checked_emails(emails)
     name, group = checked_text(name, "name"), checked_text(group, "group")
     with ledger.change(call, Scope.SHARED) as tx:
+        locks.lock_users(tx)
         allow(tx, call.actor, Action.MANAGE_USERS)
         rows = [_add(tx, email, name, group) for email in addresses]
         added = [str(row["email"]) for row in rows if row["result"] != "already_there"]
@@ -237,6 +238,7 @@ def import_users(ledger: Ledger, call: Call, rows: Iterable[PersonRow], *, skip_
     with ledger.staging() as journal:
         staging.load(journal, rows)
     with ledger.change(call, Scope.SHARED) as tx:
+        locks.lock_users(tx)
         allow(tx, call.actor, Action.MANAGE_USERS)
         staging.set_verdicts(tx)
         user_import.mark_undone(tx)

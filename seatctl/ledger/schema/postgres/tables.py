@@ -51,7 +51,7 @@ _NULL_UNTIL_LINKED = (("audit", "prev_hash"), ("audit", "hash"))
 _SERVER_TABLES = (
     # A change locks the row of the ledger: `lock_ledger` in functions.py.
     'CREATE TABLE locks (name TEXT COLLATE "C" PRIMARY KEY)',
-    "INSERT INTO locks (name) VALUES ('ledger')",
+    "INSERT INTO locks (name) VALUES ('ledger'), ('users')",
     """CREATE TABLE leases (
         name TEXT COLLATE "C" PRIMARY KEY, holder TEXT COLLATE "C" NOT NULL, until TIMESTAMPTZ NOT NULL
     )""",
