@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.ledger import change_rows, user_search
+from seatctl.ledger import change_rows
 from seatctl.ledger.transaction import Transaction
 
 _COLUMNS = {"name": "name", "group": "group_name", "last_active": "last_active", "status": "status"}
@@ -30,7 +30,7 @@ def create(tx: Transaction, values: str) -> int:
         {"now": tx.now, "entry": tx.entry},
     )
     if created:
-        user_search.index_new(tx)
+        tx.engine.users.insert_new(tx.entry)
         after = change_rows.user()
         tx.record_many(
             "user",
@@ -55,7 +55,7 @@ def update(tx: Transaction, source: str, *, group_key: str | None = None, **valu
     )
     selected = f"SELECT u.id FROM {source}"
     if "name" in values:
-        user_search.remove(tx, selected, {})
+        tx.engine.users.remove(selected, {})
     columns = {_COLUMNS[key]: value for key, value in values.items()}
     columns |= {} if group_key is None else {"group_key": group_key}
     new = ", ".join(f"{value} AS {column}" for column, value in columns.items())
@@ -65,7 +65,7 @@ def update(tx: Transaction, source: str, *, group_key: str | None = None, **valu
         " WHERE users.id = n.id"
     )
     if "name" in values:
-        user_search.index(tx, selected, {})
+        tx.engine.users.insert(selected, {})
     return updated
 
 

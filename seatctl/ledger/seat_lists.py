@@ -45,7 +45,7 @@ class SeatFilter(NamedTuple):
     as_of: str | None = None
     """Only seats that were active at this moment of the past, in the written form."""
 
-    def where(self) -> tuple[str, dict[str, SqlValue]]:
+    def where(self, reader: Reader) -> tuple[str, dict[str, SqlValue]]:
         """Return the WHERE clause on `seats AS t` and `users AS u`."""
         parts: list[str] = []
         params: dict[str, SqlValue] = {
@@ -63,7 +63,7 @@ class SeatFilter(NamedTuple):
         if self.text is not None:
             from seatctl.ledger.user_search import matching
 
-            search = matching(self.text)
+            search = matching(reader, self.text)
             parts.append(search.condition)
             params.update(search.params)
         clause = where(
@@ -74,7 +74,7 @@ class SeatFilter(NamedTuple):
 
 def listing(reader: Reader, selection: SeatFilter) -> Iterator[Record]:
     """Return seats as output records, in order of assignment; results of a search are not sorted."""
-    clause, params = selection.where()
+    clause, params = selection.where(reader)
     order = "" if selection.text else " ORDER BY t.id"
     rows = reader.rows(
         "SELECT s.name AS subscription, u.email, u.name, t.assigned_at,"
@@ -89,13 +89,13 @@ def listing(reader: Reader, selection: SeatFilter) -> Iterator[Record]:
 
 def count(reader: Reader, selection: SeatFilter) -> int:
     """Return how many seats `listing` yields."""
-    clause, params = selection.where()
+    clause, params = selection.where(reader)
     return reader.count(f"SELECT count(*) FROM seats t JOIN users u ON u.id = t.user_id{clause}", params)
 
 
 def history(reader: Reader, selection: SeatFilter) -> Iterator[Record]:
     """Return all seats with the actors who assigned and revoked them, oldest first."""
-    clause, params = selection.where()
+    clause, params = selection.where(reader)
     rows = reader.rows(
         "SELECT s.name AS subscription, u.email, t.assigned_at, given.actor AS assigned_by,"
         f" given.run AS assigned_run, t.until, {_REVOKED_AT} AS revoked_at,"

@@ -66,7 +66,8 @@ def similar_emails(reader: Reader, email: str) -> list[str]:
     """Return candidates for a suggestion: e-mails with the same first letter, or some of the same letters."""
     key = email_key(email)
     emails: list[str] = []
-    for search in (user_search.matching(key[:1]), user_search.resembling(key.partition("@")[0])):
+    local = key.partition("@")[0]
+    for search in (user_search.matching(reader, key[:1]), user_search.resembling(reader, local)):
         rows = reader.rows(
             f"SELECT u.email FROM {search.source} WHERE {search.where} AND u.status <> 'removed' LIMIT :most",
             {**search.params, "most": _CANDIDATES},
@@ -87,7 +88,7 @@ def records(
 
     They are sorted by e-mail; results of a search are not sorted. `seats` counts active seats at `now` (UTC).
     """
-    source, where, params = _selection(text, status, group)
+    source, where, params = _selection(reader, text, status, group)
     rows = reader.rows(
         'SELECT u.email, u.name, u.group_name AS "group", u.status, (SELECT count(*) FROM seats AS s'
         " WHERE s.user_id = u.id AND s.revoked_at IS NULL AND (s.until IS NULL OR s.until > :now)) AS seats,"
@@ -101,14 +102,14 @@ def total(
     reader: Reader, *, text: str = "", status: UserStatus | None = None, group: str | None = None
 ) -> int:
     """Return how many users `records` yields."""
-    source, where, params = _selection(text, status, group)
+    source, where, params = _selection(reader, text, status, group)
     return reader.count(f"SELECT count(*) FROM {source} WHERE {where}", params)
 
 
 def _selection(
-    text: str, status: UserStatus | None, group: str | None
+    reader: Reader, text: str, status: UserStatus | None, group: str | None
 ) -> tuple[str, str, dict[str, SqlValue]]:
-    search = user_search.matching(text) if text else user_search.EVERYBODY
+    search = user_search.matching(reader, text) if text else user_search.EVERYBODY
     params = dict(search.params)
     where = [search.where]
     if status is None:
@@ -150,7 +151,7 @@ def _create(tx: Transaction, email: str, name: str | None, group: str | None) ->
         },
     )
     user = User(user_id, email, name, group, UserStatus.ACTIVE, None, parse_time(tx.now))
-    user_search.index(tx, "SELECT :id", {"id": user_id})
+    tx.engine.users.insert("SELECT :id", {"id": user_id})
     tx.record("user", user_id, None, change_rows.of_user(tx, user_id))
     return user
 
@@ -170,7 +171,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
             hint=f"seatctl users show {other.email}",
             data={"email": other.email, "status": other.status.value},
         )
-    user_search.remove(tx, "SELECT :id", {"id": before.id})
+    tx.engine.users.remove("SELECT :id", {"id": before.id})
     old = change_rows.of_user(tx, before.id)
     tx.update_row(
         "users",
@@ -186,7 +187,7 @@ def change(tx: Transaction, before: User, after: User) -> User:
             "reclaim_exempt": int(after.exempt),
         },
     )
-    user_search.index(tx, "SELECT :id", {"id": before.id})
+    tx.engine.users.insert("SELECT :id", {"id": before.id})
     roles.rename_actor(tx, before.email, after.email)
     tx.record("user", before.id, old, change_rows.of_user(tx, before.id))
     return after

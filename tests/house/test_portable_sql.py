@@ -14,7 +14,6 @@ import seatctl
 LEDGER = Path(seatctl.__file__).parent / "ledger"
 
 OF_ONE_ENGINE = {
-    "user_search.py": "the full-text index",
     "copies.py": "backup and restore of a file",
     "checks/structure.py": "the schema of a file",
 }

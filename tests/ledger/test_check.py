@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from seatctl.ledger import user_search
 from seatctl.ledger.engines import sqlite as engine
 from seatctl.ledger.ledger import open_ledger
 from seatctl.ledger.schema import migrate
@@ -341,7 +340,7 @@ def test_an_older_ledger_with_smaller_change_rows_has_no_problem(ledger):
         older = tx.insert_row(
             "users", {"email": email, "email_key": email, "reclaim_exempt": 1, "created_at": tx.now}
         )
-        user_search.index(tx, "SELECT :id", {"id": older})
+        tx.engine.users.insert("SELECT :id", {"id": older})
         told = {"email": email, "group": None, "last_active": None, "name": None}
         tx.record("user", older, None, {**told, "status": "active"})
     assert ledger("ledger", "check").code == 0

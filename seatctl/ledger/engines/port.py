@@ -16,7 +16,10 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
-from typing import Any, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
+
+if TYPE_CHECKING:
+    from seatctl.ledger.engines.search import UserIndex
 
 MODES = ("sandbox", "test", "live")
 """The modes of a ledger; `meta` has the mode, which never changes."""
@@ -136,6 +139,11 @@ class Engine(Protocol):
 
         A server gives it to others if this process was suspended or cut off for too long.
         """
+        ...
+
+    @property
+    def users(self) -> UserIndex:
+        """The index over the names and e-mails of users."""
         ...
 
     # -- statements ----------------------------------------------------------------------------

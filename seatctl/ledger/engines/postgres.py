@@ -22,6 +22,7 @@ from seatctl.ledger.engines.postgres_leases import Leases
 from seatctl.ledger.engines.postgres_link import Link, Result, Statement
 
 if TYPE_CHECKING:
+    from seatctl.ledger.engines.search import UserIndex
     from seatctl.models.ledger_url import ServerUrl
 
 WAIT_SECONDS = 30.0
@@ -257,6 +258,13 @@ class PostgresEngine:
     def index_staged(self, table: StagedTable) -> None:
         """Let the planner know how many rows a staged table has; its indexes exist."""
         self.execute("SELECT index_staged(:name)", {"name": table.name})
+
+    @property
+    def users(self) -> UserIndex:
+        """The index over the names and e-mails of users."""
+        from seatctl.ledger.engines.postgres_search import PostgresUserIndex
+
+        return PostgresUserIndex()
 
     # -- round trips ---------------------------------------------------------------------------
 

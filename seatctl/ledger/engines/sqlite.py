@@ -20,6 +20,7 @@ from seatctl.ledger.engines.sqlite_files import fingerprint, has_log, is_shared,
 from seatctl.ledger.failures import LedgerBusy, LedgerCorrupt
 
 if TYPE_CHECKING:
+    from seatctl.ledger.engines.search import UserIndex
     from seatctl.ledger.engines.sqlite_audit import EntryInProgress
 
 OLDEST_SQLITE = (3, 39, 0)
@@ -155,6 +156,13 @@ class SqliteEngine:
     def another(self) -> Self:
         """Return a second connection to the file."""
         return type(self)(self.path, wait=self._wait)
+
+    @property
+    def users(self) -> UserIndex:
+        """The index over the names and e-mails of users."""
+        from seatctl.ledger.engines.sqlite_search import SqliteUserIndex
+
+        return SqliteUserIndex(self.execute)
 
     def hold(self, name: str, wait: float) -> AbstractContextManager[bool]:
         """Hold the lock of this name on a file beside the ledger."""

@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seatctl.ledger import user_search
 from seatctl.ledger.conditions import texts_in
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.row_values import json_list
@@ -172,11 +171,11 @@ def _blank_messages(tx: Transaction, user: User, emails: set[str]) -> None:
 
 def _blank_user(tx: Transaction, user: User) -> None:
     placeholder = f"erased-{user.id}@erased.invalid"
-    user_search.remove(tx, "SELECT :id", {"id": user.id})
+    tx.engine.users.remove("SELECT :id", {"id": user.id})
     tx.execute(
         "UPDATE users SET email = :email, email_key = :email, name = NULL, group_name = NULL,"
         " group_key = NULL, last_active = NULL, status = 'removed', reclaim_exempt = 0 WHERE id = :id",
         {"email": placeholder, "id": user.id},
     )
-    user_search.index(tx, "SELECT :id", {"id": user.id})
-    user_search.purge(tx)
+    tx.engine.users.insert("SELECT :id", {"id": user.id})
+    tx.engine.users.purge()
