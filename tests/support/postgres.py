@@ -183,6 +183,6 @@ def _may_run(user: str, program: Path) -> bool:
 
 
 def _die_with_parent() -> None:
-    """A killed test run leaves no server behind."""
+    """A killed test run leaves no server behind. To the system, the parent is the thread that started it."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGQUIT)

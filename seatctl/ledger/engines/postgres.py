@@ -16,10 +16,12 @@ from enum import Enum
 from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from seatctl.errors import SeatctlError
 from seatctl.ledger.engines.port import EntryValues, Params, Row, Scope, SqlValue, StagedTable, key_of
 from seatctl.ledger.engines.postgres_errors import is_lost, translated
 from seatctl.ledger.engines.postgres_leases import Leases
 from seatctl.ledger.engines.postgres_link import Link, Result, Statement
+from seatctl.ledger.failures import LedgerUnreachable
 
 if TYPE_CHECKING:
     from seatctl.ledger.engines.search import UserIndex
@@ -330,7 +332,9 @@ class PostgresEngine:
             first += [Statement.of(self._kind.value)] if self._kind else []
             first.append(Statement.of(_SETTINGS, settings))
         if self._meta is None:
-            first.append(Statement.of(_META, (), self._opened))
+            # With the schema's name: a user who may not use the schema is told so.
+            meta = f'SELECT key, value FROM "{self.link.schema}".meta'
+            first.append(Statement.of(meta, (), self._opened))
             first.append(Statement.of(_FACTS, (), self._measured))
         return first
 
@@ -351,12 +355,17 @@ class PostgresEngine:
 
         again = "INSERT INTO commits (token) VALUES (?) ON CONFLICT DO NOTHING"
         path = {"path": f'"{self.link.schema}", pg_temp', "wait": f"{self._wait * 1000:.0f}", "load": ""}
-        self.link.open(_PATIENCE_SECONDS)
         try:
+            self.link.open(_PATIENCE_SECONDS)
             texts = [self.link.written(_SETTINGS, path), self.link.written(again, (token,))]
             return self.link.exchange(texts)[-1].number == 0
-        except psycopg.Error as error:
-            raise translated(error, self.place) from error
+        except (psycopg.Error, SeatctlError) as error:
+            self._forget_connection()
+            raise LedgerUnreachable(
+                f"the connection to {self.place} was lost during a commit and cannot be opened again;"
+                " whether the change was made is not known",
+                hint="see what was done: seatctl runs list",
+            ) from error
 
     def _forget_connection(self) -> None:
         self.link.drop()

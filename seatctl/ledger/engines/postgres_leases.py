@@ -22,12 +22,12 @@ RENEW_SECONDS = 10.0
 
 _POLL_SECONDS = 0.25
 
+_UNTIL = "clock_timestamp() + :seconds * interval '1 second'"
 _TAKE = f"""INSERT INTO leases AS held (name, holder, until)
-    VALUES (:name, :holder, clock_timestamp() + interval '{LEASE_SECONDS} seconds')
+    VALUES (:name, :holder, {_UNTIL})
     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, until = excluded.until
     WHERE held.until < clock_timestamp() OR held.holder = excluded.holder"""
-_RENEW = f"""UPDATE leases SET until = clock_timestamp() + interval '{LEASE_SECONDS} seconds'
-    WHERE name = :name AND holder = :holder"""
+_RENEW = f"UPDATE leases SET until = {_UNTIL} WHERE name = :name AND holder = :holder"
 _RELEASE = "DELETE FROM leases WHERE name = :name AND holder = :holder"
 
 
@@ -92,7 +92,7 @@ class _Lease:
 
     def __init__(self, engine: LeaseEngine, name: str) -> None:
         self._engine, self._name = engine, name
-        self._params = {"name": name, "holder": os.urandom(16).hex()}
+        self._params = {"name": name, "holder": os.urandom(16).hex(), "seconds": LEASE_SECONDS}
         self._until = 0.0
         self._released = threading.Event()
         self._keeper = threading.Thread(target=self._renew, name=f"lease {name}", daemon=True)
