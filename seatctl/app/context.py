@@ -169,10 +169,14 @@ class Context:
 
         If the ledger is a file, config.toml still counts for those that the ledger does not have.
         """
-        profile = self.profile
-        if not isinstance(self.ledger_place(profile), Path):
-            profile = profile.without_policy()
-        return profile.with_stored(self.ledger.settings)
+        return self.local(self.profile).with_stored(self.ledger.settings)
+
+    def local(self, profile: Profile) -> Profile:
+        """Return a profile with the settings of config.toml that count.
+
+        If the ledger is on a server, those that are policy do not.
+        """
+        return profile if isinstance(self.ledger_place(profile), Path) else profile.without_policy()
 
     # -- ledger and Stripe --------------------------------------------------------------------
 
@@ -373,6 +377,8 @@ class Context:
         guess = self.now if is_file else self._machine_now().replace(microsecond=0)
         with self.ledger.reading() as reader:
             answer = question(reader, guess)
+        if (behind := self.ledger.behind()) is not None:
+            self.note(f"the ledger's server is a standby: this is its state of {behind:.0f} s ago, or later")
         if abs((self.now - guess).total_seconds()) <= _SAME_TIME_SECONDS:
             return answer
         with self.ledger.reading() as reader:
@@ -408,10 +414,7 @@ class Context:
     @property
     def _undo_window(self) -> int:
         """Minutes; `Ledger.change` prefers those that the ledger stores."""
-        profile = self._configured
-        if not isinstance(self.ledger_place(profile), Path):
-            profile = profile.without_policy()
-        return int(profile.text("undo_window", self.environment) or 0)
+        return int(self.local(self._configured).text("undo_window", self.environment) or 0)
 
     def reread_clock(self) -> None:
         """Read the clock again: for a command that has waited for an answer."""

@@ -269,7 +269,7 @@ def _shown(known: Setting, value: Value | None) -> Value | None:
 def _record(ctx: Context, known: Setting) -> Record:
     """Return a setting with its effective value and where that comes from."""
     stored = ctx.stored_settings if known.policy else {}
-    profile = ctx.profile.with_stored(stored) if known.key in stored else ctx.profile
+    profile = ctx.local(ctx.profile).with_stored(stored)
     source = next((name for name in known.environment if ctx.environment.get(name)), None)
     if source is None and known.key in profile.values:
         source = "ledger" if known.key in stored else f"profile {profile.name}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+from seatctl.app.connections import MODE_VARIABLE
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, argument, option
 from seatctl.config.settings import (
@@ -81,7 +82,7 @@ def set_up(ctx: Context, options: InitOptions) -> Record:
     if not re.fullmatch(PROFILE_NAME, name):
         raise BadInput(f"{name!r} is not a valid profile name: use lower-case letters, digits, - and _")
     before = ctx.settings.profiles.get(name)
-    mode = _mode(options, before, name)
+    mode = _mode(options, before, name, ctx.environment.get(MODE_VARIABLE))
     values: dict[str, Value] = dict(before.values) if before else {}
     values["mode"] = mode.value
     actor = _actor(ctx, options, before)
@@ -125,11 +126,19 @@ def _make(ctx: Context, profile: Profile, actor: str) -> None:
     ctx.change_settings(lambda settings: with_profile(settings, profile))
 
 
-def _mode(options: InitOptions, before: Profile | None, name: str) -> Mode:
+def _mode(options: InitOptions, before: Profile | None, name: str, expected: str | None) -> Mode:
+    """Return the mode: option, profile, `expected`, sandbox. Raises `mode_mismatch` unless it is expected."""
     if options.mode:
         mode = Mode(str(parse_setting("mode", options.mode)))
     else:
-        mode = before.mode if before else Mode.SANDBOX
+        mode = before.mode if before else Mode(str(parse_setting("mode", expected or Mode.SANDBOX)))
+    if expected and mode != expected:
+        raise refuse(
+            Code.MODE_MISMATCH,
+            f"profile {name} would have {mode} mode, but {MODE_VARIABLE} is {expected}",
+            hint=f"correct {MODE_VARIABLE}, or name the mode: seatctl init --mode {expected}",
+            data={"profile_mode": mode.value, "wanted_mode": expected},
+        )
     if before and before.mode is not mode:
         raise refuse(
             Code.PROFILE_EXISTS,

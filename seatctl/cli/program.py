@@ -41,9 +41,11 @@ def main(
     try:
         # Imported here, so that Ctrl-C while it loads leaves no traceback.
         from seatctl.app.context import Context
+        from seatctl.output.emit import Output
 
         _prepare_streams()
         ctx = Context(arguments, os.environ if environment is None else environment)
+        Output.begun = False
         try:
             if sys.stdout is None:  # closed by the caller: nobody could read the result
                 return _fail(ctx, OutputFailed("the output cannot be written: it is closed"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 from seatctl.app.context import Context
@@ -216,3 +217,8 @@ def remove(ctx: Context, emails: EmailsArg, new_owner: NewOwnerOpt = None, erase
     )
     if erase and not ctx.options.dry_run:
         ctx.ledger.engine.empty_journal()
+        if not isinstance(ctx.ledger_place(ctx.profile), Path):
+            ctx.note(
+                "the server's write-ahead log, its replicas and its backups keep what was erased until they"
+                " are overwritten"
+            )

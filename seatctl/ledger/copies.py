@@ -47,13 +47,14 @@ def copy_to(ledger: Ledger, target: Path, *, overwrite: bool) -> None:
                 path.unlink(missing_ok=True)
 
 
-def file_of(ledger: Ledger) -> SqliteEngine:
-    """Return the engine of a ledger that is a file. Raises `server_ledger`."""
+def file_of(ledger: Ledger, *, otherwise: str = "") -> SqliteEngine:
+    """Return the engine of a ledger that is a file. Raises `server_ledger`; its hint is `otherwise`."""
     if not isinstance(ledger.engine, SqliteEngine):
+        dump = f"back it up with PostgreSQL: pg_dump --format=custom --file=ledger.dump {ledger.place}"
         raise refuse(
             Code.SERVER_LEDGER,
             f"the ledger {ledger.place} is on a server and cannot be copied like a file",
-            hint=f"back it up with PostgreSQL: pg_dump --format=custom --file=ledger.dump {ledger.place}",
+            hint=otherwise or dump,
         )
     return ledger.engine
 
@@ -77,7 +78,7 @@ def rehearsal(ledger: Ledger) -> Iterator[Ledger]:
     """
     with tempfile.TemporaryDirectory(prefix="seatctl-") as folder:
         path = Path(folder) / "ledger.db"
-        _copy(file_of(ledger), path)
+        _copy(file_of(ledger, otherwise="add --dry-run to each line instead"), path)
         copy = open_ledger(path)
         try:
             copy.engine.execute("PRAGMA synchronous = OFF")

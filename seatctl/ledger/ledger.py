@@ -134,6 +134,14 @@ class Ledger:
         """Return the time of the server (aware UTC); None if the ledger is a file."""
         return self.engine.now()
 
+    def behind(self) -> float | None:
+        """Return how many seconds a standby may be behind its primary; None for a primary and for a file."""
+        return self.engine.behind()
+
+    def require_money_lock(self) -> None:
+        """Raise `busy` if the money lock of this process may belong to another one by now."""
+        self.engine.require_held("money")
+
     def forget_meta(self) -> None:
         """Read the account and the settings again when they are needed next."""
         self.__dict__.pop("_meta", None)

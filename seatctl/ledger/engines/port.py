@@ -119,6 +119,10 @@ class Engine(Protocol):
         """
         ...
 
+    def behind(self) -> float | None:
+        """Return how many seconds a standby may be behind its primary; None if this is not a standby."""
+        ...
+
     def now(self) -> datetime | None:
         """Return the time of the server (aware UTC); None for a file, whose clock is this machine's."""
         ...

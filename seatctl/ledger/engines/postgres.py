@@ -147,6 +147,14 @@ class PostgresEngine:
         at, measured = self._clock
         return at + timedelta(seconds=time.monotonic() - measured)
 
+    def behind(self) -> float | None:
+        """Return how many seconds a standby may be behind its primary; None if this is not a standby."""
+        if self.facts is None:
+            self.meta()
+        if self.facts is None or not self.facts.is_standby:
+            return None
+        return self.facts.replay_delay or 0.0
+
     def another(self) -> Self:
         """Return a second connection to the same ledger."""
         return type(self)(self.place, self._parameters, wait=self._wait)

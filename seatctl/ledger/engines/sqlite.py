@@ -150,6 +150,9 @@ class SqliteEngine:
         """Call `check` with the rows of `meta` at once."""
         check(self.meta())
 
+    def behind(self) -> None:
+        """A file is never behind."""
+
     def now(self) -> None:
         """A file has no clock of its own."""
 

@@ -306,6 +306,7 @@ class OperationRun(Generic[P_co]):
                 raise
 
     def _send(self, step: Step, find: Find, attempts: int, *, first: bool = False) -> StripeJson:
+        self.ledger.require_money_lock()
         try:
             # The key makes it safe to repeat a call whose answer was lost: Stripe charges once and answers
             # again. It names the attempt, because the key of a refused attempt replays the refusal.

@@ -1,0 +1,340 @@
+"""A ledger on a PostgreSQL server: how it is named, opened and checked, and what a machine needs for it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from seatctl.app.context import Context
+from seatctl.sandbox.api.server import SandboxServer
+from tests.conftest import Seatctl
+from tests.support.front import KEY, Front
+from tests.support.postgres import server
+
+PASSWORD = "hunter2-of-the-server"
+
+
+class Machine:
+    """A machine without config.toml: what it knows is in its environment."""
+
+    def __init__(self, seatctl: Seatctl, **variables: str) -> None:
+        self.seatctl, self.variables = seatctl, variables
+
+    def __call__(self, *argv, env=None, **options):
+        return self.seatctl(*argv, env={**self.variables, **(env or {})}, **options)
+
+    def rows(self, *argv):
+        result = self(*argv, "-o", "json")
+        assert result.code == 0, result.err
+        return result.rows
+
+    def process(self, *argv, **streams):
+        return self.seatctl.process(*argv, env=self.variables, **streams)
+
+
+@pytest.fixture
+def database() -> Iterator[str]:
+    name = server().create()
+    yield name
+    server().drop(name)
+
+
+@pytest.fixture
+def url(database) -> str:
+    """With a password, which the server does not ask for."""
+    return server().tcp_url(database).replace("postgres@", f"postgres:{PASSWORD}@")
+
+
+@pytest.fixture
+def shared(seatctl, url, tmp_path) -> Machine:
+    """A sandbox ledger on the server, made by a machine with a profile; its sandbox is a file."""
+    variables = {"SEATCTL_LEDGER": url, "SEATCTL_SANDBOX": str(tmp_path / "sandbox.db")}
+    made = seatctl("init", "--no-input", "--actor", "ann@example.com", env=variables)
+    assert made.code == 0, made.err
+    return Machine(seatctl, **variables)
+
+
+@pytest.fixture
+def runner(shared, tmp_path) -> Machine:
+    """Another machine, on which nothing is set up."""
+    return Machine(Seatctl(tmp_path / "runner"), **shared.variables, SEATCTL_ACTOR="ann@example.com")
+
+
+@pytest.fixture
+def two_secrets(seatctl, database, tmp_path) -> Iterator[Machine]:
+    """A runner that knows the URL of a ledger in test mode, and the Stripe key, and nothing else."""
+    front = Front(tmp_path / "stripe.db")
+    secrets = {"SEATCTL_LEDGER": server().tcp_url(database), "SEATCTL_STRIPE_KEY": KEY}
+    others = {"SEATCTL_STRIPE_API_BASE": front.url, "SEATCTL_ACTOR": "ann@example.com"}
+    administrator = Machine(seatctl, **secrets, **others)
+    made = administrator("init", "--mode", "test", "--no-input", "--actor", "ann@example.com")
+    assert made.code == 0, made.err
+    yield Machine(Seatctl(tmp_path / "runner"), **secrets, **others)
+    front.close()
+
+
+def with_subscription(machine: Machine) -> None:
+    """`design`: five free seats of `pro`."""
+    words = "subs buy --plan pro --seats 5 --name design --owner ann@example.com"
+    paid = "--billing-email pay@example.com --payment-method pm_card_visa --yes"
+    for command in ("plans add pro --price 12.00 --currency usd", f"{words} {paid}"):
+        done = machine(*command.split())
+        assert done.code == 0, done.err
+
+
+def test_two_secrets_are_the_whole_set_up_of_a_runner(two_secrets):
+    with_subscription(two_secrets)
+    seated = two_secrets("seats", "assign", "design", "zoe@example.com", "--create-users")
+    assert seated.code == 0, seated.err
+    assert two_secrets("check", "zoe@example.com").code == 0
+    assert not (two_secrets.seatctl.home / "config.toml").exists()
+    assert two_secrets("check", "zoe@example.com", env={"SEATCTL_MODE": "live"}).code == 8
+
+
+def everything(url: str) -> str:
+    """All texts of all tables."""
+    name = url.rpartition("/")[2]
+    with server().connect(name) as connection:
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'seatctl'").fetchall()
+        return "".join(
+            str(connection.execute(f"SELECT * FROM seatctl.{table}").fetchall()) for (table,) in tables
+        )
+
+
+def test_a_machine_needs_nothing_but_the_url(runner):
+    assert runner("users", "add", "zoe@example.com").code == 0
+    assert [user["email"] for user in runner.rows("users", "list")] == ["zoe@example.com"]
+    assert not (runner.seatctl.home / "config.toml").exists()
+    assert runner("status", "-o", "json").json["mode"] == "sandbox"
+
+
+def test_the_mode_of_the_environment_must_be_the_ledgers(runner):
+    assert runner("users", "list", env={"SEATCTL_MODE": "sandbox"}).code == 0
+    for command in (("users", "list"), ("users", "add", "bob@example.com"), ("check", "bob@example.com")):
+        refused = runner(*command, "-o", "json", env={"SEATCTL_MODE": "live"})
+        assert (refused.code, refused.error["code"]) == (8, "mode_mismatch")
+        assert refused.error["ledger_mode"] == "sandbox"
+    assert runner.rows("users", "list") == []
+
+
+def test_a_profile_of_another_mode_is_refused(shared):
+    (shared.seatctl.home / "config.toml").write_text("[profiles.default]\nmode = 'test'\n")
+    refused = shared("users", "add", "bob@example.com", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (8, "mode_mismatch")
+
+
+def test_a_sandbox_of_this_machine_alone_is_refused(runner, shared):
+    del runner.variables["SEATCTL_SANDBOX"], shared.variables["SEATCTL_SANDBOX"]
+    refused = runner("status", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "sandbox_not_shared")
+    assert "SEATCTL_STRIPE_API_BASE" in refused.error["hint"]
+    refused = shared("status", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "sandbox_not_shared")
+    assert "seatctl config set stripe.api_base" in refused.error["hint"]
+
+
+def test_a_served_sandbox_is_shared(runner, tmp_path):
+    import threading
+
+    sandbox = SandboxServer(tmp_path / "served.db")
+    thread = threading.Thread(target=sandbox.run, daemon=True)
+    thread.start()
+    try:
+        del runner.variables["SEATCTL_SANDBOX"]
+        runner.variables["SEATCTL_STRIPE_API_BASE"] = sandbox.url
+        added = runner("plans", "add", "pro", "--price", "12.00", "--currency", "usd")
+        assert added.code == 0, added.err
+        assert runner.rows("plans", "list")[0]["slug"] == "pro"
+    finally:
+        sandbox.stop()
+        thread.join()
+
+
+def test_the_password_is_shown_and_stored_nowhere(shared, runner, url, tmp_path):
+    shown = url.replace(f":{PASSWORD}", "")
+    outputs = []
+
+    def told(machine, *argv, **options):
+        result = machine(*argv, **options)
+        outputs.append(result.out + result.err)
+        return result
+
+    bare = Machine(runner.seatctl, SEATCTL_SANDBOX=runner.variables["SEATCTL_SANDBOX"])
+    options = ("--ledger", url, "--as", "ann@example.com")
+    assert told(bare, "users", "add", "zoe@example.com", *options).code == 0
+    assert (
+        told(bare, "users", "add", "bob@example.com", f"--ledger={url}", "--as", "ann@example.com").code == 0
+    )
+    runs = told(bare, "runs", "list", "-o", "json", *options).json
+    assert f"seatctl users add zoe@example.com --ledger {shown} --as ann@example.com" in [
+        run["command"] for run in runs
+    ]
+    assert told(bare, "ledger", "path", *options).out.strip() == shown
+    assert told(bare, "status", "-o", "json", *options).json["ledger"] == shown
+    for command in (
+        "audit log",
+        "doctor",
+        "ledger check",
+        "ledger backup x",
+        "ledger restore x",
+        "config show",
+    ):
+        told(bare, *command.split(), *options, "-o", "json", "-v")
+    told(bare, "users", "add", "--nonsense", *options)
+    told(bare, "users", "list", "--ledger", url, "--ledger", f"{url}2")
+    told(bare, "users", "list", "--ledger", f"{url}?sslmode=nonsense", "-v")
+    told(bare, "users", "list", "--ledger", url.replace(str(server().port), "1"), "-v")
+    told(bare, "users", "list", "--ledger", url.replace("@", "@@"), "-v")
+    lines = tmp_path / "lines"
+    lines.write_text(f"users list --ledger {url}\n")
+    assert told(bare, "batch", lines, *options).code == 3
+    stored = told(shared, "config", "set", "ledger.url", url, "-o", "json")
+    assert (stored.code, stored.json["value"]) == (0, shown)
+    assert told(shared, "config", "get", "ledger.url").out.strip() == shown
+    told(shared, "config", "profiles")
+    told(shared, "config", "unset", "ledger.url", "-o", "json")
+    assert PASSWORD not in "".join(outputs)
+    assert PASSWORD not in everything(url)
+    for log in (shared.seatctl.home, runner.seatctl.home):
+        for path in log.rglob("*.log"):
+            assert PASSWORD not in path.read_text()
+
+
+def test_a_profile_names_the_server(shared, url):
+    profile = Machine(shared.seatctl, SEATCTL_SANDBOX=shared.variables["SEATCTL_SANDBOX"])
+    assert profile("config", "set", "ledger.url", url).code == 0
+    assert profile("users", "add", "zoe@example.com").code == 0
+    assert len(shared.rows("users", "list")) == 1
+    assert profile("config", "set", "ledger", "here.db").code == 0
+    assert profile("config", "get", "ledger.url").code == 9
+    text = (shared.seatctl.home / "config.toml").read_text()
+    (shared.seatctl.home / "config.toml").write_text(text.replace("here.db", url))
+    assert len(profile.rows("users", "list")) == 1
+
+
+def test_the_actors_machine_and_job_are_part_of_the_audit(runner):
+    job = {"GITHUB_ACTIONS": "true", "GITHUB_REPOSITORY": "acme/seats", "GITHUB_RUN_ID": "42"}
+    assert runner("users", "add", "zoe@example.com", env=job).code == 0
+    with server().connect(runner.variables["SEATCTL_LEDGER"].rpartition("/")[2]) as connection:
+        (origin,) = connection.execute(
+            "SELECT origin FROM seatctl.audit ORDER BY seq DESC LIMIT 1"
+        ).fetchone()
+    assert json.loads(origin)["repository"] == "acme/seats"
+    assert json.loads(origin)["run_url"] == "https://github.com/acme/seats/actions/runs/42"
+    assert runner("audit", "verify").code == 0
+
+
+@pytest.mark.parametrize("tilt", [timedelta(hours=2), timedelta(hours=-2)])
+def test_the_clock_of_the_server_counts(two_secrets, database, monkeypatch, tilt):
+    """In test mode; a sandbox has a clock of its own."""
+    honest = Context._machine_now
+    monkeypatch.setattr(Context, "_machine_now", lambda self: honest(self) + tilt)
+    added = two_secrets("users", "add", "zoe@example.com")
+    assert added.code == 0, added.err
+    side = "ahead of" if tilt > timedelta() else "behind"
+    assert f"this machine's clock is 120 minutes {side}" in added.err
+    with server().connect(database) as connection:
+        (apart,) = connection.execute(
+            "SELECT abs(extract(epoch FROM now() - at::timestamptz)) FROM seatctl.audit ORDER BY seq DESC"
+        ).fetchone()
+    assert apart < 60
+    with_subscription(two_secrets)
+    seated = two_secrets("seats", "assign", "design", "zoe@example.com", "--until", "1h")
+    assert seated.code == 0, seated.err
+    assert two_secrets("check", "zoe@example.com").code == 0
+    assert two_secrets("sandbox", "status").code == 4
+
+
+@pytest.fixture
+def round_trips(monkeypatch):
+    """Count the answers that a command waits for, without those of connecting."""
+    from seatctl.ledger.engines.postgres_link import Link
+
+    counted = []
+    exchange = Link.exchange
+
+    def counting(link, texts):
+        counted.append(texts)
+        return exchange(link, texts)
+
+    monkeypatch.setattr(Link, "exchange", counting)
+
+    def run(machine, *argv) -> int:
+        counted.clear()
+        done = machine(*argv)
+        assert done.code == 0, done.err
+        return len(counted)
+
+    return run
+
+
+def test_answers_take_few_round_trips(two_secrets, round_trips):
+    with_subscription(two_secrets)
+    assert two_secrets("seats", "assign", "design", "zoe@example.com", "--create-users").code == 0
+    assert round_trips(two_secrets, "check", "zoe@example.com") == 1
+    assert round_trips(two_secrets, "check", "zoe@example.com", "-s", "design", "-o", "json") == 1
+
+
+def conflict(monkeypatch, times: int, error=None):
+    """Let the first changes of the process meet another client."""
+    from seatctl.ledger.engines.postgres import PostgresEngine
+    from seatctl.ledger.failures import LedgerConflict
+
+    begun = []
+    commit = PostgresEngine.commit
+
+    def meeting(engine):
+        begun.append(engine)
+        if len(begun) <= times:
+            raise (error or LedgerConflict)("another client was first", hint="run the same command again")
+        return commit(engine)
+
+    monkeypatch.setattr(PostgresEngine, "commit", meeting)
+    return begun
+
+
+def test_a_conflict_with_another_client_is_repeated(runner, monkeypatch):
+    begun = conflict(monkeypatch, 3)
+    added = runner("users", "add", "zoe@example.com")
+    assert (added.code, added.err.count("added zoe")) == (0, 1), added.err
+    assert len(begun) == 4
+    assert len(runner.rows("users", "list")) == 1
+
+
+def test_a_lost_connection_is_repeated_once(runner, monkeypatch):
+    from seatctl.ledger.failures import LedgerLost
+
+    conflict(monkeypatch, 1, LedgerLost)
+    assert runner("users", "add", "zoe@example.com").code == 0
+    monkeypatch.undo()
+    begun = conflict(monkeypatch, 9, LedgerLost)
+    lost = runner("users", "add", "bob@example.com", "-o", "json")
+    assert (lost.code, lost.error["code"], len(begun)) == (75, "ledger_unreachable", 2)
+
+
+def test_what_was_read_from_stdin_is_not_read_again(runner, monkeypatch):
+    begun = conflict(monkeypatch, 1)
+    lost = runner("users", "import", "-", "-o", "json", stdin="email\nzoe@example.com\n")
+    assert (lost.code, len(begun)) == (75, 1)
+    assert runner("users", "import", "-", stdin="email\nzoe@example.com\n").code == 0
+
+
+def test_each_line_of_a_batch_is_repeated_for_itself(runner, monkeypatch, file):
+    from seatctl.ledger.engines.postgres import PostgresEngine
+    from seatctl.ledger.failures import LedgerConflict
+
+    commit, met = PostgresEngine.commit, []
+
+    def meeting(engine):
+        met.append(engine)
+        if len(met) in {2, 5}:  # the first is the batch's own, and each line is marked after its change
+            raise LedgerConflict("another client was first", hint="run the same command again")
+        return commit(engine)
+
+    monkeypatch.setattr(PostgresEngine, "commit", meeting)
+    done = runner("batch", file("users add b@example.com", "users add c@example.com"), "-o", "json")
+    assert (done.code, done.json["done"]) == (0, 2), done.err
+    assert len(runner.rows("users", "list")) == 2
