@@ -374,8 +374,9 @@ class Context:
         machine, and again if that was wrong. Whatever the question reads must be in its answer.
         """
         is_file = isinstance(self.ledger_place(self._configured), Path)
+        ledger = self.ledger  # first: the clock of a sandbox would create the sandbox of a missing ledger
         guess = self.now if is_file else self._machine_now().replace(microsecond=0)
-        with self.ledger.reading() as reader:
+        with ledger.reading() as reader:
             answer = question(reader, guess)
         if (behind := self.ledger.behind()) is not None:
             self.note(f"the ledger's server is a standby: this is its state of {behind:.0f} s ago, or later")

@@ -221,8 +221,11 @@ def _write(ctx: Context, known: Setting, value: Value | None) -> None:
     from seatctl.models.report import would_have
 
     name = ctx.profile.name
-    if known.policy and ctx.has_ledger:
-        before = ctx.policy.values.get(known.key)
+    stored = ctx.stored_settings if known.policy else {}
+    before: Value | None
+    if known.policy and ctx.has_ledger and (value is not None or known.key in stored):
+        text = stored.get(known.key)
+        before = ctx.profile.values.get(known.key) if text is None else _readable(known, text)
         _store(ctx, known, value)
     else:
         before = ctx.profile.values.get(known.key)
@@ -239,6 +242,14 @@ def _write(ctx: Context, known: Setting, value: Value | None) -> None:
     hidden = [name for name in known.environment if ctx.environment.get(name)]
     if hidden and not ctx.options.quiet:
         note(f"{hidden[0]} is set and overrides the profile")
+
+
+def _readable(known: Setting, text: str) -> Value:
+    """Return a stored value; its text if no such value is accepted, because it is about to be replaced."""
+    try:
+        return known.parse(text)
+    except ValueError:
+        return text
 
 
 def _write_file(ctx: Context, known: Setting, value: Value | None) -> None:

@@ -243,10 +243,14 @@ def _account(ctx: Context, options: InitOptions, profile: Profile, secret: str) 
 
 
 def recreate_ledger(ctx: Context, path: Path) -> None:
-    """Replace the ledger file of a sandbox profile with an empty one that has the same admin."""
-    actor = ctx.actor
+    """Replace the ledger file of a sandbox profile with an empty one that has the same admin and settings."""
+    from seatctl.services.ledger_settings import change_setting
+
+    actor, settings = ctx.actor, dict(ctx.ledger.settings)
     ctx.ledger.close()
     del ctx.ledger
     for end in ("", "-wal", "-shm"):
         path.with_name(path.name + end).unlink(missing_ok=True)
     _make(ctx, ctx.profile, actor)
+    for key, value in settings.items():
+        change_setting(ctx.ledger, ctx.call, key, value)

@@ -61,9 +61,7 @@ def show(ctx: Context, number: NumberArg) -> None:
     texts = find_texts(ctx.settings, ctx.profile)
     shown = columns(f"{_LISTED} subject text html", machine="html", titles={"id": "Message"})
     with ctx.ledger.reading() as reader:
-        ctx.emit_one(
-            preview(reader, texts, number, ctx.now, activation_days(ctx.profile)), shown, handle="id"
-        )
+        ctx.emit_one(preview(reader, texts, number, ctx.now, activation_days(ctx.policy)), shown, handle="id")
 
 
 @app.command()

@@ -283,7 +283,11 @@ class Profile(NamedTuple):
 
     def with_stored(self, stored: Mapping[str, str]) -> Profile:
         """Return the profile with the settings that a ledger stores; those of a later version are skipped."""
-        known = {key: parse_setting(key, text) for key, text in stored.items() if key in SETTINGS}
+        try:
+            known = {key: parse_setting(key, text) for key, text in stored.items() if key in SETTINGS}
+        except BadInput as error:
+            error.hint = f"to remove it from the ledger: seatctl config unset {error.data['setting']}"
+            raise
         return self._replace(values={**self.values, **known}) if known else self
 
 

@@ -181,7 +181,7 @@ class Ledger:
         # open request or the name that was read.
         with _detect_damage(self.engine):
             stored = self.settings.get("undo_window")
-            if stored is not None:
+            if stored is not None and stored.isdecimal():
                 call = call._replace(undo_window=int(stored))
             try:
                 tx = self._begin_change(call, scope)

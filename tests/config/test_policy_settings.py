@@ -66,6 +66,30 @@ def test_only_who_may_manage_the_ledger_sets_it(sandbox):
     assert sandbox("config", "set", "color", "never", "--as", "bob@example.com").code == 0
 
 
+def test_whoever_may_not_manage_the_ledger_still_owns_their_config_toml(sandbox):
+    assert sandbox("roles", "grant", "bob@example.com", "assignor").code == 0
+    text = (sandbox.home / "config.toml").read_text()
+    (sandbox.home / "config.toml").write_text(f"{text}undo_window = 7\n")
+    assert sandbox("config", "unset", "undo_window", "--as", "bob@example.com").code == 0
+    assert "undo_window" not in written(sandbox)
+
+
+def test_a_stored_value_that_no_program_reads_is_replaced_by_command(sandbox):
+    sandbox("config", "set", "undo_window", "30")
+    with closing(sqlite3.connect(ledger_path(sandbox))) as db, db:
+        db.execute("UPDATE meta SET value = 'abc' WHERE key = 'setting.undo_window'")
+    refused = sandbox("status", "-o", "json")
+    assert (refused.code, refused.error["hint"].endswith("seatctl config unset undo_window")) == (3, True)
+    assert sandbox("config", "unset", "undo_window").code == 0
+    assert sandbox("status").code == 0
+
+
+def test_a_reset_of_the_sandbox_keeps_them(sandbox):
+    sandbox("config", "set", "mail.from", "seats@example.com")
+    assert sandbox("sandbox", "reset", "--yes").code == 0
+    assert shown(sandbox, "mail.from") == ("seats@example.com", "ledger")
+
+
 def test_a_dry_run_changes_neither(sandbox):
     assert "would have set undo_window" in sandbox("config", "set", "undo_window", "30", "--dry-run").err
     assert shown(sandbox, "undo_window") == (10, "default")

@@ -84,10 +84,11 @@ def attach(journal: Journal, stripe_subscription: str, subscription_id: int) -> 
 
 def attach_to_new(journal: Journal, added: Sequence[int]) -> None:
     """Like `attach`, for the subscriptions with these ids."""
-    # `+` keeps SQLite from scanning all invoices without a subscription instead.
+    # `+` keeps SQLite from scanning all invoices without a subscription, and from looking up every added id
+    # for each invoice.
     journal.execute(
         "UPDATE invoices SET subscription_id = (SELECT min(s.id) FROM subscriptions s"
-        f" WHERE s.id IN {numbers_in(':added')} AND s.stripe_subscription = invoices.stripe_subscription)"
+        f" WHERE +s.id IN {numbers_in(':added')} AND s.stripe_subscription = invoices.stripe_subscription)"
         " WHERE +subscription_id IS NULL AND stripe_subscription IN"
         f" (SELECT stripe_subscription FROM subscriptions WHERE id IN {numbers_in(':added')})",
         {"added": json.dumps([*added])},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -83,6 +83,11 @@ def test_how_long_it_is_good_is_a_setting(sandbox, design, postbox):
         "SELECT julianday(expires_at) - julianday(created_at) FROM activation_codes ORDER BY id DESC LIMIT 1",
     )[0]
     assert round(days) == 3
+    message = sandbox.rows("notify", "list")[0]["id"]
+    before = datetime.now(UTC)
+    shown = sandbox("notify", "show", str(message), "-o", "json").out
+    ends = {moment + timedelta(days=3) for moment in (before, datetime.now(UTC))}
+    assert any(f"until {end:%Y-%m-%d}" in shown for end in ends)
 
 
 def test_the_code_of_a_seat_that_was_given_back_is_worth_nothing(sandbox, design, postbox):
