@@ -92,7 +92,7 @@ class _Lease:
 
     def __init__(self, engine: LeaseEngine, name: str) -> None:
         self._engine, self._name = engine, name
-        self._params = {"name": name, "holder": os.urandom(16).hex(), "seconds": LEASE_SECONDS}
+        self._params: Params = {"name": name, "holder": os.urandom(16).hex(), "seconds": LEASE_SECONDS}
         self._until = 0.0
         self._released = threading.Event()
         self._keeper = threading.Thread(target=self._renew, name=f"lease {name}", daemon=True)
