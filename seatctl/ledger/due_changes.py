@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from seatctl.ledger import request_closures, requests, seats, subscriptions
+from seatctl.ledger import request_closures, requests, roles, seats, subscriptions
 from seatctl.ledger.conditions import flag
 from seatctl.ledger.locks import WAITS, lock_requests
 from seatctl.ledger.subscription_handles import IS_RUNNING
@@ -17,6 +17,7 @@ from seatctl.ledger.undo import held_seats
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.models.subscription import Subscription
 from seatctl.rules.approval import AUTOMATIC, ApprovalOutcome, Requester, decide_automatically
+from seatctl.rules.permissions import actor_key
 
 _DUE_CAPACITY = "capacity_changes WHERE applied_at IS NULL AND effective_at <= :now"
 
@@ -51,7 +52,7 @@ _IS_DUE = f"""EXISTS (SELECT 1 FROM {_DUE_CAPACITY})
 _HOLDS = "EXISTS (SELECT 1 FROM held_seats)"
 
 _BEGINNING = f"""SELECT (SELECT value FROM meta WHERE key = 'ledger_id') AS ledger_id,
-    {flag(_HOLDS)} AS holds, {flag(_WAITS)} AS waits, {flag(_IS_DUE)} AS is_due"""
+    {flag(_HOLDS)} AS holds, {flag(_WAITS)} AS waits, {flag(_IS_DUE)} AS is_due, {roles.OF_ACTOR} AS roles"""
 
 
 class Beginning(NamedTuple):
@@ -64,11 +65,11 @@ class Beginning(NamedTuple):
 
 
 def begin(tx: Transaction) -> Beginning:
-    """Read what is due, and whether the transaction has to look for held seats and waiting requests."""
-    row = tx.row(_BEGINNING, {"now": tx.now})
+    """Read what is due, the actor's roles, and whether to look for held seats and waiting requests."""
+    row = tx.row(_BEGINNING, {"now": tx.now, "actor": actor_key(tx.call.actor)})
     if row is None:
         raise LookupError("the beginning of a transaction has no row")
-    tx.may_hold, tx.may_wait = row["holds"] == 1, row["waits"] == 1
+    tx.may_hold, tx.may_wait, tx.actor_roles = row["holds"] == 1, row["waits"] == 1, row["roles"]
     return Beginning(row["ledger_id"], row["is_due"] == 1)
 
 

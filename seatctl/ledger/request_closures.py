@@ -57,6 +57,8 @@ def approve_seated(tx: Transaction, subscription_id: int, user_id: int | None = 
     Requests for any subscription are included if the seat has the requested features: otherwise these people
     would get a second seat.
     """
+    if tx.may_have_open is False:
+        return 0
     where = (
         f"{'user_id = :user AND ' if user_id is not None else ''}{IS_OPEN}"
         f" AND (subscription_id = :subscription OR subscription_id IS NULL AND {_HAS_FEATURES})"

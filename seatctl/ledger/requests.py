@@ -12,9 +12,9 @@ from datetime import datetime
 
 from seatctl.errors import Code, JsonValue, NotFound
 from seatctl.ledger import change_rows
-from seatctl.ledger.conditions import one_of, where
+from seatctl.ledger.conditions import where
 from seatctl.ledger.engines.port import SqlValue
-from seatctl.ledger.locks import NUMBERED, WAITS
+from seatctl.ledger.locks import NUMBERED, OPEN, WAITS
 from seatctl.ledger.row_values import json_list, mapper, record
 from seatctl.ledger.subscription_handles import HAS_ENDED
 from seatctl.ledger.transaction import Reader, Transaction
@@ -22,7 +22,6 @@ from seatctl.models.call import format_time, optional_text
 from seatctl.models.request import RequestStatus, SeatRequest
 from seatctl.rules.approval import AUTOMATIC
 
-OPEN = one_of(status for status in RequestStatus if status.is_open)
 IS_OPEN = f"status IN {OPEN}"
 
 # Reads never write: an overdue request reads as expired, and one whose subscription has ended as denied,
@@ -75,6 +74,7 @@ def add(tx: Transaction, new: NewRequest) -> SeatRequest:
             "expires_at": optional_text(new.expires_at),
         },
     )
+    tx.may_have_open = True
     tx.record("request", number, None, change_rows.of_request(tx, number))
     return find(tx, number, tx.call.now)
 

@@ -12,9 +12,21 @@ from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.role import Grant, Role
 from seatctl.rules.permissions import actor_key
 
+OF_ACTOR = """(SELECT group_concat(r.role || ':' || coalesce(r.subscription_id, 0), ' ') FROM roles r
+    WHERE r.actor = :actor AND NOT EXISTS
+        (SELECT 1 FROM users p WHERE p.email_key = :actor AND p.status <> 'active'))"""
+"""The roles granted to the actor of a change, as `Transaction.actor_roles` has them."""
+
+
+def granted_to_actor(tx: Transaction, subscription_id: int | None) -> set[Role]:
+    """Return the roles granted to the actor of a change, globally or for the subscription; not ownership."""
+    grants = (grant.partition(":") for grant in (tx.actor_roles or "").split())
+    return {Role(role) for role, _, place in grants if place in {"0", str(subscription_id)}}
+
 
 def grant(tx: Transaction, new: Grant) -> bool:
     """Grant and record a role; return False if the actor has it already."""
+    tx.actor_roles = None
     number = tx.value(
         "INSERT INTO roles (actor, subscription_id, role) VALUES (?, ?, ?)"
         " ON CONFLICT DO NOTHING RETURNING id",
@@ -75,6 +87,7 @@ def revoke_by_id(tx: Transaction, number: int) -> bool:
     row = tx.row("SELECT actor, role, subscription_id FROM roles WHERE id = ?", (number,))
     if row is None:
         return False
+    tx.actor_roles = None
     tx.execute("DELETE FROM roles WHERE id = ?", (number,))
     tx.record("role", number, _facts(row["actor"], row["role"], row["subscription_id"]), None)
     return True
@@ -102,6 +115,7 @@ def rename_actor(tx: Transaction, before: str, after: str) -> None:
     """
     old_key, new_key = actor_key(before), actor_key(after)
     if old_key != new_key:
+        tx.actor_roles = None
         tx.execute(
             "UPDATE roles SET actor = :new WHERE actor = :old AND NOT EXISTS (SELECT 1 FROM roles o"
             " WHERE o.actor = :new AND o.role = roles.role"

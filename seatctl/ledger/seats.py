@@ -35,17 +35,26 @@ def assign_each(
     user: str,
     until: str,
     claimed_at: str = "NULL",
+    number: int | None = None,
 ) -> int:
     """Assign a seat for each row of `source` (a FROM clause with its conditions), record and notify.
 
-    The other parameters are SQL expressions for such a row. Returns how many seats were assigned.
+    The other parameters are SQL expressions for such a row. `number` is how many rows there are, if it is
+    known. Returns how many seats were assigned.
     """
+    if number == 0:
+        return 0
     before, earlier = tx.recorded, tx.has_assigned
-    assigned = tx.changed(
+    insert = (
         "INSERT INTO seats (subscription_id, user_id, assigned_at, until, claimed_at, assigned_entry)"
-        f" SELECT {subscription}, {user}, :now, {until}, {claimed_at}, :entry FROM {source}",
-        {**(params or {}), "now": tx.now, "entry": tx.entry},
+        f" SELECT {subscription}, {user}, :now, {until}, {claimed_at}, :entry FROM {source}"
     )
+    values = {**(params or {}), "now": tx.now, "entry": tx.entry}
+    if number is None:
+        assigned = tx.changed(insert, values)
+    else:
+        tx.execute(insert, values)
+        assigned = number
     if assigned:
         _record_new(tx, f"t.assigned_entry = :entry{_NOT_RECORDED if earlier else ''} ORDER BY t.id")
         tx.mail_each("seat_assigned", before)
@@ -148,17 +157,15 @@ def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], momen
     changes are recorded first, while the condition still selects the seats.
     """
     params = {**params, "now": tx.now}
-    if not tx.exists(f"seats WHERE {where}", params):
-        return 0
     is_revocation = moment == ":now"
+    if not (_count_freed(tx, where, params) if is_revocation else tx.exists(f"seats WHERE {where}", params)):
+        return 0
     if is_revocation:
         moment = (
             # A seat does not end before it begins, even if the clock was set back.
             "CASE WHEN assigned_at > :now THEN assigned_at ELSE :now END"
         )
     ended, before = change_rows.seat(revoked_at=moment), tx.recorded
-    if is_revocation:
-        _count_freed(tx, where, params)
     revoked = tx.record_many(
         "seat",
         f"SELECT id AS entity_id, {change_rows.seat()} AS before, {ended} AS after FROM seats WHERE {where}",
@@ -174,17 +181,22 @@ def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], momen
     return revoked
 
 
-def _count_freed(tx: Transaction, where: str, params: dict[str, SqlValue]) -> None:
-    """Count the seats that are about to be revoked: the waitlist may have to wait for them."""
+def _count_freed(tx: Transaction, where: str, params: dict[str, SqlValue]) -> bool:
+    """Count the seats that are about to be revoked, for which the waitlist may have to wait.
+
+    Return whether there are any.
+    """
     rows = tx.rows(
         "SELECT subscription_id, count(*) AS seats, min(user_id) AS first, max(user_id) AS last"
         f" FROM seats WHERE {where} GROUP BY subscription_id",
         params,
     )
-    for row in list(rows):
+    counts = list(rows)
+    for row in counts:
         subscription = row["subscription_id"]
         tx.freed[subscription] = tx.freed.get(subscription, 0) + row["seats"]
         tx.freed_users |= {row["first"], row["last"]}
+    return bool(counts)
 
 
 # -- reading ------------------------------------------------------------------------------------

@@ -135,6 +135,10 @@ class Transaction(Journal):
         """Whether any seats may be held: see `ledger/undo/held_seats.py`."""
         self.may_wait = True
         """Whether any request may be on a waitlist."""
+        self.may_have_open: bool | None = None
+        """Whether a request for a locked subscription, or for any, may be open; None if it is not known."""
+        self.actor_roles: str | None = None
+        """The roles granted to the actor: see `ledger/roles.py`; None if they are not known."""
         self.has_assigned = False
         """Whether a seat was assigned so far."""
         self.locked: set[int] = set()
@@ -146,7 +150,7 @@ class Transaction(Journal):
         self.freed_users: set[int] = set()
         """Some of the users who had these seats: at least two if there are several."""
         self.freed_mails: list[int] = []
-        """The ids of the messages to these users."""
+        """The numbers of the messages to these users, within the entry."""
 
     @property
     def entry(self) -> int:
@@ -250,24 +254,22 @@ class Transaction(Journal):
         recipient_id: int | None = None,
         recipient_actor: str | None = None,
     ) -> int | None:
-        """Queue a message to a user or an e-mail address; return its id, or None with `--no-notify`."""
+        """Queue a message to a user or an e-mail address.
+
+        Return its number within the entry, or None with `--no-notify`.
+        """
         if not self.call.notify:
             return None
         self.messages += 1
-        return self.insert_row(
-            "outbox",
-            {
-                "entry_id": self.entry,
-                "n": self.messages,
-                "template": template,
-                "ids": _compact(ids),
-                "recipient_id": recipient_id,
-                "recipient_actor": recipient_actor,
-            },
+        self.execute(
+            "INSERT INTO outbox (entry_id, n, template, ids, recipient_id, recipient_actor)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (self.entry, self.messages, template, _compact(ids), recipient_id, recipient_actor),
         )
+        return self.messages
 
     def mail_each(self, template: str, since: int) -> int | None:
-        """Queue a message to the user of each seat recorded after change `since`; return its id.
+        """Queue a message to the user of each seat recorded after change `since`; return its number.
 
         It is a single row until it is sent (`outbox.py` expands it): a hundred thousand rows would cost a
         bulk assignment as much time as the seats themselves.
@@ -275,13 +277,14 @@ class Transaction(Journal):
         if not self.call.notify or self.recorded == since:
             return None
         if self.recorded == since + 1:
-            seat = self.row(
-                "SELECT t.id, t.user_id FROM changes c JOIN seats t ON t.id = c.entity_id"
-                " WHERE c.entry = ? AND c.n = ?",
-                (self.entry, self.recorded),
+            self.messages += 1
+            self.execute(
+                "INSERT INTO outbox (entry_id, n, template, ids, recipient_id)"
+                " SELECT c.entry, :number, :template, '{\"seat\":' || t.id || '}', t.user_id"
+                " FROM changes c JOIN seats t ON t.id = c.entity_id WHERE c.entry = :entry AND c.n = :n",
+                {"number": self.messages, "template": template, "entry": self.entry, "n": self.recorded},
             )
-            if seat is not None:
-                return self.mail(template, {"seat": seat["id"]}, recipient_id=seat["user_id"])
+            return self.messages
         return self.mail(template, {"from_change": since + 1, "to_change": self.recorded})
 
     def report_rows(self, rows: Callable[[], Iterator[Record]]) -> Iterable[Record]:

@@ -6,6 +6,7 @@ from seatctl.errors import JsonValue
 from seatctl.ledger import seats
 from seatctl.ledger.conditions import ALL_ROWS
 from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.incoming.staging import RowVerdict, Tally
 from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 
@@ -37,13 +38,19 @@ _OF_INCOMING = (
 # -- assigning and revoking ----------------------------------------------------------------------
 
 
-def mark_seated(tx: Journal, subscription_id: int) -> int:
-    """Mark the rows of `incoming` whose user has an active seat, suspended or not; return how many."""
-    return tx.changed(
+def mark_seated(tx: Journal, subscription_id: int) -> None:
+    """Mark the rows of `incoming` whose user has an active seat, suspended or not."""
+    tx.execute(
         "UPDATE incoming SET result = :already, verdict = 'known'"
         f" WHERE verdict IN ('known', 'suspended') AND {_HAS_SEAT.format(name='subscription')}",
         {"already": ALREADY, "subscription": subscription_id},
     )
+
+
+def wanted(tally: Tally) -> int:
+    """Return how many rows of `incoming` are to get a seat, as `count_wanted` does."""
+    good = (RowVerdict.KNOWN, RowVerdict.UNKNOWN)
+    return sum(tally.number(verdict, result) for verdict in good for result in (None, "added"))
 
 
 def count_wanted(reader: Reader) -> int:
@@ -70,10 +77,10 @@ def mark_without_seat(tx: Journal, room: int) -> int:
     )
 
 
-def assign(tx: Transaction, subscription_id: int) -> int:
+def assign(tx: Transaction, subscription_id: int, number: int) -> int:
     """Assign seats to the rows of `incoming` that are to get one, record and notify; return how many.
 
-    All of them must be users by now.
+    There are `number` such rows; all of them must be users by now.
     """
     return seats.assign_each(
         tx,
@@ -82,17 +89,23 @@ def assign(tx: Transaction, subscription_id: int) -> int:
         subscription=":subscription",
         user="user_id",
         until="until",
+        number=number,
     )
 
 
-def revoke(tx: Transaction, subscription_id: int) -> int:
-    """Revoke the seats of the people in `incoming`, and set the result of each row; return how many."""
+def mark_to_revoke(tx: Transaction, subscription_id: int) -> None:
+    """Set the result of each row of `incoming`, for `revoke`."""
     params: dict[str, SqlValue] = {"subscription": subscription_id}
     tx.execute(
         f"UPDATE incoming SET result = CASE WHEN {_HAS_SEAT.format(name='subscription')}"
         f" THEN '{REVOKED}' ELSE '{NOT_SEATED}' END WHERE user_id IS NOT NULL AND verdict <> 'bad'",
         params,
     )
+
+
+def revoke(tx: Transaction, subscription_id: int) -> int:
+    """Revoke the seats of the people in `incoming`; return how many."""
+    params: dict[str, SqlValue] = {"subscription": subscription_id}
     return seats.revoke_where(tx, _OF_INCOMING, params, ":now")
 
 

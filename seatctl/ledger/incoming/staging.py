@@ -2,10 +2,10 @@
 
 How the bulk commands use it:
 
-    with ledger.staging() as journal:            # no lock is held while the file is read
-        staging.load(journal, incoming(table))   # rules/people.py yields the rows
+    with ledger.staging() as journal:                   # no lock is held while the file is read
+        staged = staging.load(journal, rows)            # rules/people.py yields them
     with ledger.change(call) as tx:
-        staging.set_verdicts(tx)                 # duplicates, conflicts, known users
+        staging.set_verdicts(tx, staged)                # duplicates, conflicts, known users
         staging.refuse_bad_rows(tx, RowVerdict.UNKNOWN, "there is no such user")   # what this command refuses
         staging.require_good(tx, skip_bad)       # raises `bad_rows` with all bad rows
         …                                        # SQL of the command, which sets `result`
@@ -20,10 +20,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import groups
-from seatctl.ledger.engines.port import SqlValue
+from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.row_values import record
 from seatctl.ledger.schema.staged import INCOMING, REPEATED
 from seatctl.ledger.transaction import Journal, Reader
@@ -77,6 +78,10 @@ _KNOW = f"""UPDATE incoming SET user_id = users.id,
     FROM users WHERE users.email_key = incoming.email_key AND incoming.verdict = 'unknown'"""
 
 
+_COMPARED = 1000
+"""Among so many rows, repeated addresses are found while they are loaded."""
+
+
 class RowVerdict(StrEnum):
     """The verdict on a row, before the command acts on it."""
 
@@ -95,12 +100,28 @@ class RowVerdict(StrEnum):
 _UNKNOWN, _BAD = RowVerdict.UNKNOWN.value, RowVerdict.BAD.value
 
 
-def load(journal: Journal, rows: Iterable[PersonRow]) -> int:
-    """Fill `incoming` with the rows of a file, one at a time; return how many."""
+class Staged(NamedTuple):
+    """The rows that were loaded into `incoming`."""
+
+    rows: int
+    has_repeats: bool | None
+    """Whether an address occurs twice; None if there are too many rows to tell while they are loaded."""
+
+
+def load(journal: Journal, rows: Iterable[PersonRow]) -> Staged:
+    """Fill `incoming` with the rows of a file, one at a time."""
+    keys: list[str | None] = []
+
+    def values() -> Iterator[tuple[SqlValue, ...]]:
+        for row in rows:
+            if len(keys) <= _COMPARED and row.problem is None:
+                keys.append(row.email_key)
+            yield _values(row)
+
     journal.stage(INCOMING)
-    loaded = journal.load("incoming", _COLUMNS, map(_values, rows))
+    loaded = journal.load("incoming", _COLUMNS, values())
     journal.index_staged(INCOMING)
-    return loaded
+    return Staged(loaded, None if len(keys) > _COMPARED else len(set(keys)) < len(keys))
 
 
 def _values(row: PersonRow) -> tuple[SqlValue, ...]:
@@ -108,14 +129,18 @@ def _values(row: PersonRow) -> tuple[SqlValue, ...]:
     return (*row, groups.group_key(row.group), _UNKNOWN if row.problem is None else _BAD)
 
 
-def set_verdicts(tx: Journal) -> None:
+def set_verdicts(tx: Journal, staged: Staged) -> None:
     """Set the verdict of every row: first conflicts and duplicates, then known users.
 
     If a known user has the same group in another spelling, the row takes the user's spelling.
     """
-    if tx.value(
-        "SELECT 1 FROM incoming WHERE problem IS NULL GROUP BY email_key HAVING count(*) > 1 LIMIT 1"
-    ):
+    has_repeats = staged.has_repeats
+    if has_repeats is None:
+        repeated = (
+            "SELECT 1 FROM incoming WHERE problem IS NULL GROUP BY email_key HAVING count(*) > 1 LIMIT 1"
+        )
+        has_repeats = tx.value(repeated) is not None
+    if has_repeats:
         tx.stage(REPEATED)
         for statement in (_FIND_REPEATED, _MERGE, _NAME_THE_OTHER, _REFUSE_CONFLICTS):
             tx.execute(statement)
@@ -171,10 +196,42 @@ def emails(reader: Reader, verdict: RowVerdict) -> list[str]:
     return reader.column("SELECT email FROM incoming WHERE verdict = ? ORDER BY line", (verdict.value,))
 
 
-def count_results(reader: Reader) -> dict[str, int]:
-    """Return the number of rows by result; rows without a result count under their verdict."""
-    rows = reader.rows("SELECT coalesce(result, verdict), count(*) FROM incoming GROUP BY 1")
-    return {row[0]: row[1] for row in rows}
+class Tally:
+    """How many rows of `incoming` have each verdict and result, and an `until`."""
+
+    def __init__(self, rows: Iterable[Row]) -> None:
+        self._rows = [tuple(row) for row in rows]
+
+    def number(self, verdict: RowVerdict, result: str | None) -> int:
+        """Return how many rows have this verdict and this result, or none."""
+        return sum(row[2] for row in self._rows if (row[0], row[1]) == (verdict, result))
+
+    def verdict(self, *verdicts: RowVerdict) -> int:
+        """Return how many rows have one of these verdicts."""
+        return sum(number for verdict, _, number, _, _ in self._rows if verdict in verdicts)
+
+    def result(self, wanted: str) -> int:
+        """Return how many rows have this result."""
+        return sum(number for _, result, number, _, _ in self._rows if result == wanted)
+
+    def ends(self, wanted: str) -> int:
+        """Return how many rows with this result have an `until`."""
+        return sum(ends for _, result, _, ends, _ in self._rows if result == wanted)
+
+    @property
+    def past(self) -> int:
+        """Return how many rows that are not bad have an `until` that has passed."""
+        return sum(past for _, _, _, _, past in self._rows)
+
+
+_TALLY = """SELECT verdict, result, count(*) AS number, count(until) AS ends,
+    count(CASE WHEN until <= :now AND verdict <> 'bad' THEN 1 END) AS past
+    FROM incoming GROUP BY verdict, result"""
+
+
+def tally(reader: Reader, now: str) -> Tally:
+    """Count the rows in one question; `now` is in the written form."""
+    return Tally(reader.rows(_TALLY, {"now": now}))
 
 
 def results(reader: Reader, names: Mapping[str, str] | None = None) -> Iterator[Record]:

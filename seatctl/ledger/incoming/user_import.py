@@ -22,7 +22,9 @@ _MARK_CREATED = """UPDATE incoming SET verdict = 'known', result = 'added',
         user_id = (SELECT id FROM users WHERE users.email_key = incoming.email_key)
     WHERE verdict = 'unknown' AND result IS NULL"""
 
-RESULTS = {"unknown": "added", "known": "unchanged", "suspended": "unchanged"}
+ADDED = "added"
+
+RESULTS = {"unknown": ADDED, "known": "unchanged", "suspended": "unchanged"}
 """The results of an import by verdict, for rows without a result: deriving them saves a write per row."""
 
 
@@ -46,9 +48,9 @@ def create_from_incoming(tx: Transaction) -> int:
     return created
 
 
-def mark_undone(tx: Transaction) -> int:
-    """Mark users removed only by undos as added, after `staging.set_verdicts`; return how many."""
-    return tx.changed(
+def mark_undone(tx: Transaction) -> None:
+    """Mark users removed only by undos as added, after `staging.set_verdicts`."""
+    tx.execute(
         "UPDATE incoming SET verdict = 'known', result = 'added' WHERE verdict = 'removed'"
         f" AND EXISTS (SELECT 1 FROM users u WHERE u.id = incoming.user_id AND {REMOVED_BY_UNDO})"
     )

@@ -54,7 +54,9 @@ def _hold_freed(tx: Transaction) -> None:
     tx.held = dict(tx.freed)
     tx.execute("UPDATE held_seats SET until = ? WHERE run = ?", (until, tx.opened_run))
     for message in tx.freed_mails:
-        tx.execute("UPDATE outbox SET next_attempt = ? WHERE id = ?", (until, message))
+        tx.execute(
+            "UPDATE outbox SET next_attempt = ? WHERE entry_id = ? AND n = ?", (until, tx.entry, message)
+        )
 
 
 def _hold(tx: Transaction, subscription_id: int, until: str, seats: int) -> None:

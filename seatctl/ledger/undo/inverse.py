@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seatctl.ledger.requests import IS_OPEN, OPEN
+from seatctl.ledger.locks import OPEN
+from seatctl.ledger.requests import IS_OPEN
 from seatctl.ledger.row_values import record
 from seatctl.ledger.schema.staged import UNDOING
 from seatctl.ledger.subscription_handles import HAS_ENDED

@@ -45,6 +45,9 @@ from seatctl.services.users.permissions import allow
 
 COLUMNS = ("line", "email", "result", "error")
 
+_NOT_SEATED = (RowVerdict.BAD, RowVerdict.SUSPENDED, RowVerdict.REMOVED)
+"""The verdicts on rows that cannot get a seat."""
+
 
 def assign_seats(
     ledger: Ledger, call: Call, name: str, people: People, *, create_users: bool = False, fill: bool = False
@@ -55,32 +58,38 @@ def assign_seats(
     Raises `bad_rows` before any refusal about seats; NoSeatsLeft, `over_assigned`,
     `subscription_not_active`, ForeignLedger.
     """
-    stage(ledger, people)
+    staged = stage(ledger, people)
     with ledger.change(call, Scope.SHARED) as tx:
         if create_users:
             locks.lock_users(tx)
         subscription = assignable(tx, ledger, name)
         require_usable(subscription)
-        staging.set_verdicts(tx)
-        if create_users and (user_import.mark_undone(tx) or staging.count(tx, RowVerdict.UNKNOWN)):
-            allow(tx, call.actor, Action.MANAGE_USERS)
+        staging.set_verdicts(tx, staged)
+        if create_users:
+            user_import.mark_undone(tx)
         seat_changes.mark_seated(tx, subscription.id)
-        if not create_users:
-            require_known(tx, people, creatable=True)
-        require_active(tx, people)
-        staging.refuse_past(tx, tx.now)
-        bad = require_good(tx, people)
-        needed = seat_changes.count_wanted(tx)
+        tally, bad = staging.tally(tx, tx.now), 0
+        if create_users and (tally.result(user_import.ADDED) or tally.verdict(RowVerdict.UNKNOWN)):
+            allow(tx, call.actor, Action.MANAGE_USERS)
+        if tally.past or tally.verdict(*_NOT_SEATED, *(() if create_users else (RowVerdict.UNKNOWN,))):
+            if not create_users:
+                require_known(tx, people, creatable=True)
+            require_active(tx, people)
+            staging.refuse_past(tx, tx.now)
+            bad = require_good(tx, people)
+            tally = staging.tally(tx, tx.now)
+        needed = seat_changes.wanted(tally)
         take = _seats_to_take(tx, subscription, needed, fill=fill)
         if take < needed:
             seat_changes.mark_without_seat(tx, take)
         added = 0
         if create_users:
             added = user_import.bring_back_undone(tx) + user_import.create_from_incoming(tx)
-        seated = seat_changes.assign(tx, subscription.id)
-        changed = seat_changes.change_ends(tx, subscription.id)
+        seated = seat_changes.assign(tx, subscription.id, take)
+        already = tally.result(seat_changes.ALREADY)
+        changed = seat_changes.change_ends(tx, subscription.id) if tally.ends(seat_changes.ALREADY) else 0
         request_closures.approve_seated(tx, subscription.id)
-        already = staging.count_results(tx).get(seat_changes.ALREADY, 0)
+        already -= changed
         free = subscription.free - seated
         done = [f"seated {seated:,}"] if seated else []
         done += [f"changed the end of {counted(changed, 'seat')}"] if changed else []
@@ -101,12 +110,15 @@ def assign_seats(
 
 def revoke_seats(ledger: Ledger, call: Call, name: str, people: People) -> Report:
     """Revoke the seats of people. Those who have none are not an error; what is billed does not change."""
-    stage(ledger, people)
+    staged = stage(ledger, people)
     with ledger.change(call, Scope.SHARED) as tx:
         subscription = assignable(tx, ledger, name)
-        staging.set_verdicts(tx)
-        require_known(tx, people)
-        bad = require_good(tx, people)
+        staging.set_verdicts(tx, staged)
+        seat_changes.mark_to_revoke(tx, subscription.id)
+        bad = 0
+        if staging.tally(tx, tx.now).verdict(RowVerdict.UNKNOWN, RowVerdict.BAD):
+            require_known(tx, people)
+            bad = require_good(tx, people)
         revoked = seat_changes.revoke(tx, subscription.id)
         rows = tx.report_rows(partial(staging.results, tx))
         summary = _revoked_summary(subscription, revoked, bad) + waitlist_note(tx, fill_waitlists(tx))
@@ -171,7 +183,7 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
     Raises `bad_rows` or what one bad e-mail raises, `not_seated`, NoSeatsLeft, `over_assigned`,
     `subscription_not_active`, ForeignLedger.
     """
-    stage(ledger, people)
+    staged = stage(ledger, people)
     with ledger.change(call, Scope.SHARED) as tx:
         subscriptions.lock_both(tx, old, new)
         source, target = assignable(tx, ledger, old), assignable(tx, ledger, new)
@@ -180,7 +192,7 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
                 f"{old} and {new} are the same subscription", hint="name two different subscriptions"
             )
         require_usable(target)
-        staging.set_verdicts(tx)
+        staging.set_verdicts(tx, staged)
         require_known(tx, people)
         require_active(tx, people)
         needed = seat_changes.mark_moves(tx, source.id, target.id)

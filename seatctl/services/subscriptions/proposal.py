@@ -98,9 +98,9 @@ def departures_from_file(ledger: Ledger, subscription_id: int, source: str) -> D
     from seatctl.ledger.incoming import staging
     from seatctl.services.users.people import People, stage
 
-    stage(ledger, People(source=source))
+    staged = stage(ledger, People(source=source))
     with ledger.scratch() as journal:
-        staging.set_verdicts(journal)
+        staging.set_verdicts(journal, staged)
         staging.refuse_bad_rows(journal, staging.RowVerdict.UNKNOWN, "there is no user of this e-mail")
         staging.require_good(journal, skip_bad=False)
         users = departures.seated_in_file(journal, subscription_id)

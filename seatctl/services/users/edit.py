@@ -236,15 +236,16 @@ def import_users(ledger: Ledger, call: Call, rows: Iterable[PersonRow], *, skip_
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.MANAGE_USERS)
     with ledger.staging() as journal:
-        staging.load(journal, rows)
+        staged = staging.load(journal, rows)
     with ledger.change(call, Scope.SHARED) as tx:
         locks.lock_users(tx)
         allow(tx, call.actor, Action.MANAGE_USERS)
-        staging.set_verdicts(tx)
+        staging.set_verdicts(tx, staged)
         user_import.mark_undone(tx)
-        bad = staging.require_good(tx, skip_bad)
+        tally = staging.tally(tx, tx.now)
+        bad = staging.require_good(tx, skip_bad) if tally.verdict(RowVerdict.BAD) else 0
         imported = user_import.apply(tx)
-        removed = staging.count(tx, RowVerdict.REMOVED)
+        removed = tally.verdict(RowVerdict.REMOVED)
         return tx.report(
             _import_summary(imported, removed, bad),
             tx.report_rows(partial(staging.results, tx, user_import.RESULTS)),

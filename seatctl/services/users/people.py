@@ -49,8 +49,8 @@ def _not_active(emails: list[str], status: str, command: str) -> SeatctlError:
     )
 
 
-def stage(ledger: Ledger, people: People) -> int:
-    """Load the people into `incoming` without a lock and return the number of rows.
+def stage(ledger: Ledger, people: People) -> staging.Staged:
+    """Load the people into `incoming` without a lock.
 
     Raises UsageError, BadInput.
     """

@@ -29,7 +29,11 @@ class RoleRequired(NotAllowed):
 def allow(reader: Reader, actor: str, action: Action, subscription: Subscription | None = None) -> None:
     """Raise RoleRequired unless the actor may do the action; the hint names actors who may."""
     subscription_id = None if subscription is None else subscription.id
-    if permits(action, roles.held(reader, actor, subscription_id)):
+    # Granted roles are known since the transaction began; whether the actor is the owner has to be asked.
+    granted: set[Role] = set()
+    if isinstance(reader, Transaction) and actor == reader.call.actor:
+        granted = roles.granted_to_actor(reader, subscription_id)
+    if permits(action, granted) or permits(action, roles.held(reader, actor, subscription_id)):
         return
     holders = roles.holders(reader, MATRIX[action], subscription_id)
     names = list(dict.fromkeys(name for name, _ in holders))
