@@ -126,7 +126,7 @@ class PostgresEngine:
         """Return the contents of `meta`: those of the first answer, once, and later those of now."""
         if self._meta is None:
             self._send()
-        if self._meta_is_read:
+        elif self._meta_is_read:
             self._meta = {row["key"]: row["value"] for row in self.rows(_META)}
         self._meta_is_read = True
         return self._meta or {}
