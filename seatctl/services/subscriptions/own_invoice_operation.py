@@ -431,7 +431,7 @@ def _own_invoice_of(
         stripe_subscription=snapshot.mirror.id,
         payment_method=snapshot.mirror.default_payment_method,
         product=line.product,
-        currency=snapshot.currency,
+        currency=snapshot.item.price.currency,
         unit_amount=line.unit_amount,
         quantity=line.quantity,
         description=line.description,
