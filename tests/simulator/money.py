@@ -62,6 +62,12 @@ class Accounts:
         standing = [one for one in standing if one["customer"] in there or one["amount_paid"]]
         return sum(one["amount_due"] for one in standing), sum(one["amount_paid"] for one in standing)
 
+    def added_by_others(self, operation: Operation, books: Books) -> int:
+        """What the dashboard has put on an operation's invoices while its page waited to be paid."""
+        mine = (books.invoices[name] for name, by in self.invoices.items() if by == operation.ref)
+        lines = (line for invoice in mine for line in invoice["lines"]["data"])
+        return sum(line["amount"] for line in lines if line["parent"]["subscription_item_details"] is None)
+
 
 def _advances(invoice: Obj) -> bool:
     """A draft that Stripe finalizes by itself within the hour is billed, too, if it is not too small."""
@@ -126,6 +132,8 @@ def check_ends(before: Books, after: Books, accounts: Accounts) -> None:
                 )
             continue
         shown = accounts.shown.get(ref)
+        if operation.kind == "checkout":
+            billed -= accounts.added_by_others(operation, after)
         if shown is not None and billed != max(0, shown) and not _settles_more(operation):
             raise Violation(
                 "charged otherwise than shown",
@@ -139,12 +147,15 @@ def _settles_more(operation: Operation) -> bool:
 
 
 def _given_back(operation: Operation, books: Books, accounts: Accounts) -> int:
-    mine = {name for name, by in accounts.invoices.items() if by == operation.ref}
-    return sum(
-        charge["amount_refunded"]
-        for charge in books.charges.values()
-        if (invoice := books.invoice_of(charge)) is not None and invoice["id"] in mine
-    )
+    """What of an operation's invoices went back to cards, or was credited by a note."""
+    mine = [name for name, by in accounts.invoices.items() if by == operation.ref]
+    refunded = dict.fromkeys(mine, 0)
+    for charge in books.charges.values():
+        invoice = books.invoice_of(charge)
+        if invoice is not None and invoice["id"] in refunded:
+            refunded[invoice["id"]] += charge["amount_refunded"]
+    credited = {name: books.invoices[name]["post_payment_credit_notes_amount"] for name in mine}
+    return sum(max(refunded[name], credited[name]) for name in mine)
 
 
 def check_request_ids(after: Books, accounts: Accounts) -> None:

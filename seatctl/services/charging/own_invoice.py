@@ -204,7 +204,8 @@ def _discard(running: OperationRun[Payload], invoice: str) -> bool:
 def refund_invoice(running: OperationRun[Payload], invoice: str) -> str:
     """Refund the whole invoice because what it paid for cannot be given; return what was done.
 
-    Money goes back to the card, and to the customer's balance if it came from there.
+    Money goes back to the card. What came from the customer's balance goes back there, and so does what was
+    paid outside Stripe: there is no charge that could be refunded.
     """
     if not _discard(running, invoice):
         return "its invoice is void"
@@ -216,13 +217,27 @@ def refund_invoice(running: OperationRun[Payload], invoice: str) -> str:
         "metadata": running.marks,
     }
     by_card = min(paid.amount_paid, paid.total)
-    form |= {"refund_amount": by_card} if by_card else {}
-    form |= {"credit_amount": paid.total - by_card} if paid.total > by_card else {}
-
-    if paid.total:
-        noted = running.mine(endpoints.credit_notes_of(invoice))
-        running.step_must_succeed("credit-note", endpoints.credit_note(form), noted)
+    refund: dict[str, JsonValue] = {"refund_amount": by_card} if by_card else {}
+    refund |= {"credit_amount": paid.total - by_card} if paid.total > by_card else {}
+    if not paid.total:
+        return f"invoice {paid.number} is refunded in full"
+    is_first = not running.was_sent("credit-note") or running.was_refused("credit-note")
+    if by_card and is_first and not _is_accepted(running, {**form, **refund}):
+        refund = {"credit_amount": paid.total}
+    noted = running.mine(endpoints.credit_notes_of(invoice))
+    note = running.step_must_succeed("credit-note", endpoints.credit_note({**form, **refund}), noted)
+    if note.get("customer_balance_transaction") is not None and not note.get("refunds"):
+        return f"invoice {paid.number} is credited to the customer's balance in full"
     return f"invoice {paid.number} is refunded in full"
+
+
+def _is_accepted(running: OperationRun[Payload], form: dict[str, JsonValue]) -> bool:
+    """Whether Stripe would make this credit note."""
+    try:
+        running.billing.read(endpoints.preview_credit_note(form))
+    except StripeRefused:
+        return False
+    return True
 
 
 def undo_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice) -> str | None:

@@ -217,6 +217,24 @@ def test_a_renewal_that_was_extended_and_canceled_does_not_begin_anew(contract, 
     assert subs_row(contract, "acme")["status"] == "canceled"
 
 
+def test_what_was_paid_outside_stripe_for_a_contract_that_had_ended_is_credited(contract):
+    """There is no charge that could be refunded: it is the customer's credit then, and nothing stays open."""
+    change_card(contract, "pay@example.com", "pm_card_threeDSecure2Required")
+    assert contract("subs", "add-seats", "acme", "5", "--yes").code == 10
+    (invoice,) = [one["id"] for one in objects(contract, "invoice") if one["status"] == "open"]
+    stripe_id = subs_row(contract, "acme")["stripe_subscription"]
+    with twin(contract) as stripe:
+        at_stripe(stripe, f"/v1/invoices/{invoice}/pay", "paid_out_of_band=true")
+        headers = {"Authorization": "Bearer sk_test_other"}
+        assert stripe.handle("DELETE", f"/v1/subscriptions/{stripe_id}", headers, None).status == 200
+    synced = contract("sync", "-o", "json")
+    assert (synced.code, "credited to the customer's balance" in synced.rows[0]["summary"]) == (0, True)
+    assert query(ledger_path(contract), "SELECT state FROM operations WHERE kind = 'addon'") == [("failed",)]
+    assert [one["balance"] for one in objects(contract, "customer")] == [-3000]
+    assert contract("sync").code == 0
+    is_sound(contract)
+
+
 @pytest.mark.parametrize("made", [True, False])
 def test_a_charge_that_was_cut_off_ends_when_its_customer_has_been_deleted(contract, monkeypatch, made):
     """Stripe lists nothing of a deleted customer, but what was made for it is still there."""
