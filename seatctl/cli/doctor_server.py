@@ -81,7 +81,7 @@ def _round_trip(server: ServerReport) -> Finding:
         "warning",
         f"{took}: an assignment takes up to {_ROUND_TRIPS} of them, {_ROUND_TRIPS * server.round_trip:.1f} s,"
         " and others wait for it in the same subscription",
-        "run seatctl near the server",
+        "run this program near the server",
     )
 
 
