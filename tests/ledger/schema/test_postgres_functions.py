@@ -98,7 +98,8 @@ TIMES = {
 def test_what_is_a_time(both, text):
     for engine in both:
         condition = engine.not_a_time("content")
-        rows = query(engine, f"SELECT 1 FROM (SELECT CAST(? AS TEXT) AS content) AS c WHERE {condition}", text)
+        given = "(SELECT CAST(? AS TEXT) AS content) AS given"
+        rows = query(engine, f"SELECT 1 FROM {given} WHERE {condition}", text)
         assert (rows == []) is TIMES[text]
 
 
@@ -123,9 +124,7 @@ def test_hashes_are_those_of_python(shell, text, before, after, number):
     assert change == hashes.change_hash(text, number, before, after, "salt")
     fields = (number, 7, "2026-11-21T12:00:00Z", text, before or "", "c", "d", hashes.NO_HASH)
     origins = () if after is None else (after,)
-    (entry,) = shell.execute(
-        f"SELECT hash_of_entry({', '.join(['%s'] * 9)})", (*fields, after)
-    ).fetchone()
+    (entry,) = shell.execute(f"SELECT hash_of_entry({', '.join(['%s'] * 9)})", (*fields, after)).fetchone()
     assert entry == hashes.entry_hash(*fields, *origins)
 
 
