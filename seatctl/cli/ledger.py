@@ -8,8 +8,9 @@ from typing import Annotated
 
 from seatctl.app.connections import require_same
 from seatctl.app.context import Context
-from seatctl.cli.framework.commands import Commands, OverwriteOpt, argument
+from seatctl.cli.framework.commands import Commands, OverwriteOpt, SubscriptionOpt, argument, option
 from seatctl.errors import Code, ExitCode, UsageError, refuse
+from seatctl.models.database_role import DatabaseRole
 from seatctl.output.style import Format, columns
 from seatctl.system.files import STDOUT, for_stdout, input_file
 
@@ -163,6 +164,37 @@ def check(ctx: Context) -> None:
         number = counted(len(problems), "problem")
         ctx.note(f"{number} found in {path}; to replace it with a backup: seatctl ledger restore FILE")
         ctx.exit_code = ExitCode.NO
+
+
+@app.command("grants")
+def print_grants(
+    ctx: Context,
+    role: Annotated[
+        DatabaseRole, argument("ROLE", "admin, owner, assignor, viewer, requester or check-only.")
+    ],
+    database_role: Annotated[str, argument("DATABASE_ROLE", "A login of PostgreSQL.")],
+    subscription: SubscriptionOpt = None,
+    revoke: Annotated[bool, option("--revoke", "Take all rights in the ledger from it instead.")] = False,
+) -> None:
+    """Print the SQL that gives a database role its rights in a ledger on a server. It is not run.
+
+    The owner of the ledger runs it, with psql; no superuser is needed. With --as, the database role can act
+    as this actor only. An admin, assignor or viewer reads everything; the rights of an owner, and of an
+    assignor with --subscription, to change something end at that subscription. A requester sees and requests
+    for one person, whom --as names. check-only can ask whether anybody is entitled, and nothing else.
+
+    Examples:
+      seatctl ledger grants viewer auditor | psql "$SEATCTL_LEDGER"
+      seatctl ledger grants assignor ci_design --subscription design --as ci:design
+      seatctl ledger grants requester zoe --as zoe@example.com
+    """
+    from seatctl.services import database_roles
+
+    grants = database_roles.Wanted(role, database_role, subscription, ctx.options.actor, revoke)
+    sql, notes = database_roles.sql(ctx.ledger, grants)
+    ctx.emit_text(sql)
+    for note in notes:
+        ctx.note(note)
 
 
 @app.command()

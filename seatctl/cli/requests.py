@@ -17,7 +17,7 @@ from seatctl.cli.framework.commands import (
 )
 from seatctl.errors import Code, JsonValue, UsageError, refuse
 from seatctl.models.report import Record, record_of
-from seatctl.models.request import RequestStatus, SeatRequest
+from seatctl.models.request import RequestStatus, SeatRequest, SeatRequestOptions
 from seatctl.output.style import Format, columns
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def create(
       seatctl requests create zoe@example.com --feature reports --expires 14d
     """
     from seatctl.rules.dates import moment_after
-    from seatctl.services.requests.decide import SeatRequestOptions, create_request
+    from seatctl.services.requests.decide import create_request
 
     expires_at = None if expires is None else moment_after(expires, ctx.now)
     options = SeatRequestOptions(
@@ -103,13 +103,13 @@ def list_requests(
       seatctl requests list --all --user zoe@example.com
       seatctl requests list design -o json
     """
-    from seatctl.ledger import requests, subscriptions, users
+    from seatctl.ledger import requests, subscription_handles, users
     from seatctl.models.call import format_time
 
     with ctx.ledger.reading() as reader:
         request_filter = requests.RequestFilter(
             now=format_time(ctx.now),
-            subscription_id=subscriptions.find(reader, subscription, ctx.now).id if subscription else None,
+            subscription_id=subscription_handles.find(reader, subscription).id if subscription else None,
             user_id=users.require(reader, user).id if user else None,
             status=status,
             undecided=not everything and status is None,
@@ -138,7 +138,7 @@ def show(ctx: Context, number: NumberArg) -> None:
 
     with ctx.ledger.reading() as reader:
         request = requests.find(reader, number, ctx.now)
-        record = _record(request, lambda waiting: requests.place(reader, waiting, ctx.now))
+        record = _record(request, lambda waiting: requests.place(reader, waiting.number, ctx.now))
         ctx.emit_one(record, columns(_KEYS), handle="number")
 
 

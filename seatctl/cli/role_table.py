@@ -64,6 +64,7 @@ OF_ITS_LINES = frozenset(("batch", "runs resume"))
 READS = frozenset(
     (
         *("status", "doctor", "check", "help", "audit log", "audit verify", "ledger path", "ledger check"),
+        "ledger grants",
         *("plans list", "plans show", "plans export", "subs list", "subs show", "users list", "users show"),
         *("seats list", "seats history", "requests list", "requests show", "invoices list", "invoices show"),
         *(
@@ -99,7 +100,8 @@ _HEAD = """\
 An actor is an e-mail address or `ci:NAME`. A role is granted for everything or for one subscription
 (`seatctl roles grant ACTOR ROLE [--subscription SUB]`). The *owner* of a subscription is one of its settings
 (`seatctl subs transfer`). `seatctl init` makes its actor an admin, and the last admin cannot be removed.
-Roles prevent mistakes, not attacks: whoever can write the ledger's file can write anything in it.
+Roles prevent mistakes, not attacks: whoever can write the ledger's file can write anything in it. On a
+PostgreSQL server, database roles are enforced by the server: [shared-ledger.md](shared-ledger.md#roles).
 Setting what the ledger stores (`seatctl help settings` marks it) needs the right to *manage the ledger*.
 
 An owner has these rights for the subscriptions that they own, other roles for the subscriptions that they
@@ -161,6 +163,7 @@ def _others() -> list[str]:
         "- `requests create --priority` above 0 needs the role to decide requests, even for oneself.",
         "- `users edit --email` also needs the role to grant roles if the user has roles, which move along.",
         "- `runs undo` needs the roles that the undone command needs.",
+        "- On a server, `users remove --erase` also needs the database role of an admin.",
     ]
 
 

@@ -15,6 +15,11 @@ def numbers_in(parameter: str) -> str:
     return f"(SELECT CAST(value AS BIGINT) FROM json_each({parameter}))"
 
 
+def only_in(column: str, subscriptions: str | None) -> str:
+    """Return ` AND …`: the column is one of the numbers of `:only`, a JSON array; empty if that is None."""
+    return "" if subscriptions is None else f" AND {column} IN {numbers_in(':only')}"
+
+
 def texts_in(parameter: str) -> str:
     """Return the list of the texts of a JSON array, for a condition with IN."""
     return f"(SELECT value FROM json_each({parameter}))"

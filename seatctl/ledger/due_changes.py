@@ -6,10 +6,11 @@ from the clock and write nothing.
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
-from seatctl.ledger import request_closures, requests, roles, seats, subscriptions
-from seatctl.ledger.conditions import flag
+from seatctl.ledger import request_closures, request_decisions, requests, roles, seats, subscriptions
+from seatctl.ledger.conditions import flag, only_in
 from seatctl.ledger.locks import WAITS, lock_requests
 from seatctl.ledger.subscription_handles import IS_RUNNING
 from seatctl.ledger.transaction import Transaction
@@ -23,8 +24,7 @@ _DUE_CAPACITY = "capacity_changes WHERE applied_at IS NULL AND effective_at <= :
 
 _WITH_FREE_SEATS = f"""SELECT id FROM subscriptions WHERE capacity > assigned
     AND {IS_RUNNING}
-    AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id') ORDER BY id"""
-
+    AND home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id'){{only}} ORDER BY id"""
 
 _FITS = f"""subscriptions s WHERE s.capacity > s.assigned AND s.{IS_RUNNING}
     AND s.home_ledger = (SELECT value FROM meta WHERE key = 'ledger_id')
@@ -43,16 +43,22 @@ automatic approval may still refuse it."""
 
 _WAITS = f"EXISTS (SELECT 1 FROM {WAITS})"
 
-_IS_DUE = f"""EXISTS (SELECT 1 FROM {_DUE_CAPACITY})
-    OR EXISTS (SELECT 1 FROM seats WHERE {seats.HAS_EXPIRED})
-    OR EXISTS (SELECT 1 FROM requests WHERE {request_closures.HAS_EXPIRED})
-    OR EXISTS (SELECT 1 FROM {request_closures.OF_THE_ENDED})
-    OR {_WAITS} AND EXISTS (SELECT 1 FROM {_FITS})"""
-
 _HOLDS = "EXISTS (SELECT 1 FROM held_seats)"
 
-_BEGINNING = f"""SELECT (SELECT value FROM meta WHERE key = 'ledger_id') AS ledger_id,
-    {flag(_HOLDS)} AS holds, {flag(_WAITS)} AS waits, {flag(_IS_DUE)} AS is_due, {roles.OF_ACTOR} AS roles"""
+
+@cache
+def _beginning(only: str | None) -> str:
+    """Return the first query of a transaction; `only` as in `Transaction.only`."""
+    there = only_in("subscription_id", only)
+    is_due = f"""EXISTS (SELECT 1 FROM {_DUE_CAPACITY}{there})
+        OR EXISTS (SELECT 1 FROM seats WHERE {seats.HAS_EXPIRED}{there})
+        OR EXISTS (SELECT 1 FROM requests WHERE {request_closures.HAS_EXPIRED}{there})
+        OR EXISTS (SELECT 1 FROM {request_closures.OF_THE_ENDED}{only_in("r.subscription_id", only)})
+        OR EXISTS (SELECT 1 FROM {request_decisions.are_new(only)})
+        OR {_WAITS} AND EXISTS (SELECT 1 FROM {_FITS}{only_in("s.id", only)})"""
+    return f"""SELECT (SELECT value FROM meta WHERE key = 'ledger_id') AS ledger_id,
+        {flag(_HOLDS)} AS holds, {flag(_WAITS)} AS waits, {flag(is_due)} AS is_due,
+        {roles.OF_ACTOR} AS roles"""
 
 
 class Beginning(NamedTuple):
@@ -66,7 +72,8 @@ class Beginning(NamedTuple):
 
 def begin(tx: Transaction) -> Beginning:
     """Read what is due, the actor's roles, and whether to look for held seats and waiting requests."""
-    row = tx.row(_BEGINNING, {"now": tx.now, "actor": actor_key(tx.call.actor)})
+    params = {"now": tx.now, "actor": actor_key(tx.call.actor), "only": tx.only}
+    row = tx.row(_beginning(tx.only), params)
     if row is None:
         raise LookupError("the beginning of a transaction has no row")
     tx.may_hold, tx.may_wait, tx.actor_roles = row["holds"] == 1, row["waits"] == 1, row["roles"]
@@ -79,6 +86,7 @@ def settle(tx: Transaction) -> None:
     seats.expire(tx)
     request_closures.expire(tx)
     request_closures.deny_for_ended_subscriptions(tx)
+    request_decisions.decide_new(tx)
     fill_waitlists(tx)
 
 
@@ -86,8 +94,9 @@ def apply_capacity_changes(tx: Transaction) -> None:
     """Apply planned capacities that are due, oldest first."""
     due = list(
         tx.rows(
-            f"SELECT id, subscription_id, seats FROM {_DUE_CAPACITY} ORDER BY effective_at, id",
-            {"now": tx.now},
+            f"SELECT id, subscription_id, seats FROM {_DUE_CAPACITY}{only_in('subscription_id', tx.only)}"
+            " ORDER BY effective_at, id",
+            {"now": tx.now, "only": tx.only},
         )
     )
     for change_id, subscription, capacity in (tuple(row) for row in due):
@@ -102,7 +111,9 @@ def fill_waitlists(tx: Transaction) -> int:
     held_seats.update(tx)
     if not tx.may_wait or (tx.is_shared and not tx.freed):
         return 0
-    free = [row["id"] for row in tx.rows(_WITH_FREE_SEATS) if not tx.is_shared or row["id"] in tx.locked]
+    query = _WITH_FREE_SEATS.format(only=only_in("id", tx.only))
+    rows = tx.rows(query, {"only": tx.only})
+    free = [row["id"] for row in rows if not tx.is_shared or row["id"] in tx.locked]
     return sum(_fill(tx, subscriptions.by_id(tx, subscription)) for subscription in free)
 
 
@@ -130,7 +141,7 @@ def _fill(tx: Transaction, subscription: Subscription) -> int:
         # A request for any subscription is decided now, by this subscription's rules; others were decided
         # before.
         by = AUTOMATIC if for_any and request.decided_by == AUTOMATIC else None
-        taken = take_seat(tx, request, subscription, by=by)
+        taken = request_decisions.take_seat(tx, request, subscription, by=by)
         free -= taken
         seated += taken
     return seated
@@ -164,18 +175,3 @@ def _suits(tx: Transaction, request: SeatRequest, subscription: Subscription, fr
     today = requests.approved_automatically(tx, subscription.id, tx.call.now)
     requester = Requester(request.email, None if group is None else str(group), tx.call.now, today)
     return decide_automatically(subscription.auto_approval, requester, free).outcome is ApprovalOutcome.SEAT
-
-
-def take_seat(tx: Transaction, request: SeatRequest, subscription: Subscription, *, by: str | None) -> int:
-    """Approve a request, assign a seat to its user, and return how many seats that took.
-
-    The result is 1, or 0 if the user has a seat there already. The caller has checked that a seat is free.
-    """
-    requests.decide(tx, request.number, RequestStatus.APPROVED, by=by, subscription_id=subscription.id)
-    if seats.active_id(tx, subscription.id, request.user_id) is not None:
-        return 0
-    seat = seats.assign(tx, subscription.id, request.user_id)
-    request_closures.approve_seated(tx, subscription.id, request.user_id)
-    ids = {"request": request.number, "seat": seat}
-    tx.mail("request_approved", ids, recipient_id=request.user_id)
-    return 1

@@ -214,6 +214,18 @@ class Ledger:
         """Open a transaction for operations, steps, the Stripe mirror and states, which are not audited."""
         return self._journal(partial(self._begin_writing, Scope.SHARED))
 
+    @contextmanager
+    def own_change(self, *, dry_run: bool) -> Iterator[Journal]:
+        """Open a transaction for the functions of `own_requests.py`; a dry run is rolled back."""
+        self._require_idle()
+        self.engine.begin_unlocked()
+        try:
+            yield Journal(self.engine)
+            if not dry_run:
+                self.engine.commit()
+        finally:
+            self.engine.rollback()
+
     def staging(self) -> AbstractContextManager[Journal]:
         """Open a transaction that fills staged tables, so that no lock is held while a file is read."""
         return self._journal(self.engine.begin_staging)

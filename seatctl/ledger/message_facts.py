@@ -84,7 +84,7 @@ def _request(reader: Reader, number: int, now: datetime) -> Facts | None:
     return {
         **record_of(request, "number status note reason expires_at features decided_by email subscription"),
         "name": None if name is None else str(name),
-        "place": requests.place(reader, request, now),
+        "place": requests.place(reader, request.number, now),
     }
 
 

@@ -32,12 +32,17 @@ def find(reader: Reader, handle: str) -> Plan:
         {"h": handle},
     )
     if row is None:
-        slugs = [known["slug"] for known in reader.rows("SELECT slug FROM plans")]
-        hint = "seatctl plans list" if slugs else "seatctl plans add SLUG --price 12.00 --currency usd"
-        raise UnknownPlan(
-            f"there is no plan {handle!r}", hint=did_you_mean(handle, slugs, hint), data={"plan": handle}
-        )
+        raise unknown_error(reader, handle)
     return _plan(row)
+
+
+def unknown_error(reader: Reader, handle: str) -> UnknownPlan:
+    """Return the error for an unknown handle, with similar slugs."""
+    slugs = [known["slug"] for known in reader.rows("SELECT slug FROM plans")]
+    hint = "seatctl plans list" if slugs else "seatctl plans add SLUG --price 12.00 --currency usd"
+    return UnknownPlan(
+        f"there is no plan {handle!r}", hint=did_you_mean(handle, slugs, hint), data={"plan": handle}
+    )
 
 
 def exists(reader: Reader, slug: str) -> bool:

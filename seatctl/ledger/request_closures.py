@@ -6,6 +6,7 @@ Decisions are in `requests.py`.
 from __future__ import annotations
 
 from seatctl.ledger import change_rows
+from seatctl.ledger.conditions import only_in
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.requests import IS_OPEN, decide
 from seatctl.ledger.subscription_handles import HAS_ENDED
@@ -70,12 +71,15 @@ def approve_seated(tx: Transaction, subscription_id: int, user_id: int | None = 
 
 def expire(tx: Transaction) -> int:
     """Close the open requests that have expired; return how many."""
-    return _close(tx, HAS_EXPIRED, {}, RequestStatus.EXPIRED, None, None)
+    condition = f"{HAS_EXPIRED}{only_in('subscription_id', tx.only)}"
+    return _close(tx, condition, {"only": tx.only}, RequestStatus.EXPIRED, None, None)
 
 
 def deny_for_ended_subscriptions(tx: Transaction) -> int:
     """Deny the open requests for subscriptions that have ended, notify the users, and return how many."""
-    rows = list(tx.rows(f"SELECT r.number, r.user_id FROM {OF_THE_ENDED} ORDER BY r.number"))
+    condition = f"{OF_THE_ENDED}{only_in('r.subscription_id', tx.only)}"
+    query = f"SELECT r.number, r.user_id FROM {condition} ORDER BY r.number"
+    rows = list(tx.rows(query, {"only": tx.only}))
     for row in rows:
         decide(tx, row["number"], RequestStatus.DENIED, by=AUTOMATIC, reason=SUBSCRIPTION_ENDED)
         tx.mail("request_denied", {"request": row["number"]}, recipient_id=row["user_id"])

@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from seatctl.errors import Code, JsonValue, NotFound
 from seatctl.ledger import change_rows
@@ -180,18 +181,49 @@ def anybody_waits(reader: Reader) -> bool:
     return reader.exists(WAITS)
 
 
-def place(reader: Reader, request: SeatRequest, now: datetime) -> int | None:
+class Undecided(NamedTuple):
+    """A request that waits for a decision, or for a seat."""
+
+    number: int
+    subscription_id: int | None
+    subscription: str | None
+    is_waiting: bool
+    """Whether it is on a waitlist."""
+
+
+def undecided_of_user(reader: Reader, user_id: int, now: datetime) -> Iterator[Undecided]:
+    """Yield what `check` says about the requests of a user at `now` (UTC). It reads nothing else of them."""
+    rows = reader.rows(
+        f"SELECT r.number, r.subscription_id, s.name AS subscription, {_STATUS} AS status FROM requests r"
+        f" LEFT JOIN subscriptions s ON s.id = r.subscription_id WHERE r.user_id = :user AND r.{IS_OPEN}"
+        " ORDER BY r.number",
+        {"user": user_id, "now": format_time(now)},
+    )
+    for row in rows:
+        status = RequestStatus(row["status"])
+        if status.is_open:
+            waits = status is RequestStatus.WAITLISTED
+            yield Undecided(row["number"], row["subscription_id"], row["subscription"], waits)
+
+
+def place(reader: Reader, number: int, now: datetime) -> int | None:
     """Return the place of a request on its waitlist at `now` (UTC), from 1; None if it is not on one."""
+    params: dict[str, SqlValue] = {"number": number, "now": format_time(now)}
+    if not reader.engine.rights.reads_everything:
+        return reader.number("SELECT place_on_waitlist(:number, :now)", params) or None
     return reader.number(
-        f"SELECT place FROM ({_PLACES} AND subscription_id IS NOT DISTINCT FROM :subscription) AS waiting"
-        " WHERE number = :number",
-        {"subscription": request.subscription_id, "number": request.number, "now": format_time(now)},
+        f"SELECT place FROM ({_PLACES} AND subscription_id IS NOT DISTINCT FROM"
+        " (SELECT subscription_id FROM requests WHERE number = :number)) AS waiting WHERE number = :number",
+        params,
     )
 
 
 def places(reader: Reader, now: datetime) -> dict[int, int]:
     """Return the place of every waitlisted request at `now` (UTC), by number: for lists."""
-    return {row["number"]: row["place"] for row in reader.rows(_PLACES, {"now": format_time(now)})}
+    query = _PLACES
+    if not reader.engine.rights.reads_everything:  # of the others nothing can be seen, but they count
+        query = f"SELECT number, place_on_waitlist(number, :now) AS place FROM {WAITS}"
+    return {row["number"]: row["place"] for row in reader.rows(query, {"now": format_time(now)})}
 
 
 def approved_automatically(reader: Reader, subscription_id: int, day: datetime) -> int:

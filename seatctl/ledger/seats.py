@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from seatctl.ledger import change_rows
-from seatctl.ledger.conditions import numbers_in
+from seatctl.ledger.conditions import numbers_in, only_in
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.transaction import Reader, Transaction
 
@@ -147,7 +147,7 @@ def set_ends(
 
 def expire(tx: Transaction) -> int:
     """Revoke the seats whose `until` has passed; they ended at that moment. Return how many."""
-    return revoke_where(tx, HAS_EXPIRED, {}, "until")
+    return revoke_where(tx, f"{HAS_EXPIRED}{only_in('subscription_id', tx.only)}", {"only": tx.only}, "until")
 
 
 def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], moment: str) -> int:

@@ -178,6 +178,15 @@ class Transaction(Journal):
         return self.engine.is_shared
 
     @property
+    def only(self) -> str | None:
+        """The ids, as JSON, of the subscriptions that this database role may change; None: all of them.
+
+        What is due in the others waits for somebody who may change those.
+        """
+        subscriptions = self.engine.rights.subscriptions
+        return None if subscriptions is None else json.dumps(subscriptions)
+
+    @property
     def has_changed(self) -> bool:
         """Whether anything was recorded or queued under the number of this transaction's entry."""
         return bool(self.recorded or self.messages or self._run != self.call.run)

@@ -42,3 +42,17 @@ class SeatRequest:
     reason: str | None
     features: tuple[str, ...] = ()
     """For a request for any subscription: the features that its seat must have."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeatRequestOptions:
+    """A new request; `subscription` None: any subscription with these features. `expires_at` is UTC."""
+
+    email: str
+    subscription: str | None = None
+    note: str | None = None
+    priority: int = 0
+    expires_at: datetime | None = None
+    features: tuple[str, ...] = ()
+    create_users: bool = False
+    """Add the user if the e-mail is not a user yet; the actor needs the role to manage users."""

@@ -31,6 +31,13 @@ MATRIX: Mapping[Action, frozenset[Role]] = {
 for themselves without a role (`is_self`), and read everything."""
 
 
+BY_CHECKERS = ("check",)
+"""The commands that work with a ledger and that a database role may use that only checks."""
+
+BY_REQUESTERS = (*BY_CHECKERS, "requests create", "requests list", "requests show", "requests cancel")
+"""Those of a requester's database role."""
+
+
 def permits(action: Action, roles: Collection[Role]) -> bool:
     """Return whether one of `roles`, held globally or for the subscription, permits the action."""
     return not MATRIX[action].isdisjoint(roles)

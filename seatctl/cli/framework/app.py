@@ -269,7 +269,9 @@ def build(info: CommandInfo) -> ClickCommand:
 
     @functools.wraps(function)
     def run(**values: object) -> None:
-        function(get_current_context().obj, **values)
+        current = get_current_context()
+        current.obj.command = current.command_path.removeprefix(f"{PROGRAM} ")
+        function(current.obj, **values)
 
     signature = inspect.signature(function, eval_str=True)
     own = signature.replace(parameters=list(signature.parameters.values())[1:])

@@ -67,6 +67,7 @@ _KEY = {
     "former_email_keys": "former_key",
     "held_seats": "run || '.' || subscription_id",
     "meta": "key",
+    "new_requests": "request",
     "requests": "number",
     "runs": "number",
     "steps": "operation_id || '.' || name || '.' || attempt",
@@ -78,7 +79,7 @@ _KEY = {
 
 def not_utf8(reader: Reader) -> Iterator[tuple[str, str]]:
     """Yield (table, detail) for every row with text that is not UTF-8."""
-    for table in tables():
+    for table in (each for each in tables() if each.texts):
         for key in reader.engine.undecodable(table.name, _key(table.name), table.texts):
             yield table.name, f"row {key} has text that is not UTF-8"
 

@@ -44,6 +44,26 @@ def key_of(table: str) -> str:
     return _KEYS.get(table, "id")
 
 
+class Rights(NamedTuple):
+    """What the database role of a connection may do. A file, and the owner of a ledger, limit nobody."""
+
+    actor: str | None = None
+    """The only actor that it may act as; None: any."""
+    reads_everything: bool = True
+    """False for a role that only requests, or only checks: it sees one person."""
+    requester: str | None = None
+    """The key of the e-mail address of the person who may request seats for themselves."""
+    checks_anybody: bool = False
+    """Whether it may ask whether a person is entitled, whoever it is."""
+    writes: bool = True
+    """Whether it may write to tables."""
+    subscriptions: tuple[int, ...] | None = None
+    """The subscriptions that it may change; None: all of them, or nothing at all."""
+
+
+EVERYTHING = Rights()
+
+
 class StagedTable(NamedTuple):
     """A table of rows that belong to one process only, such as the rows of a file.
 
@@ -102,6 +122,18 @@ class Engine(Protocol):
     """The errors that damaged rows can cause; a bug in the program can cause them too."""
     committed: bool
     """Whether this connection has committed anything."""
+
+    @property
+    def rights(self) -> Rights:
+        """What this connection may do. A server says so with its first answer."""
+        ...
+
+    def name_person(self, key: str) -> None:
+        """Say whom the next queries of this transaction are about, by the key of their e-mail address.
+
+        A database role that only checks sees nobody else.
+        """
+        ...
 
     @property
     def is_guarded(self) -> bool:
@@ -216,15 +248,15 @@ class Engine(Protocol):
         """Close the snapshot."""
         ...
 
-    def pause(self) -> None:
-        """Prepare for a while in which nothing is asked, such as a call to Stripe or a question to a person.
-
-        A server's snapshot of a reading that has ended is closed by then; otherwise with the next statement.
-        """
-        ...
-
     def begin_writing(self, scope: Scope = Scope.WHOLE) -> None:
         """Open a transaction that holds the lock of its scope from the start, or raise `ledger_busy`."""
+        ...
+
+    def begin_unlocked(self) -> None:
+        """Open a transaction for functions of the server that take their own locks and append their entries.
+
+        A file takes its lock.
+        """
         ...
 
     @property
@@ -293,6 +325,13 @@ class Engine(Protocol):
 
     def append_entry(self, values: EntryValues) -> None:
         """Append the audit entry of this transaction, after all its change rows."""
+        ...
+
+    def blank_changes(self, condition: str, params: Mapping[str, SqlValue], erased_at: str) -> int:
+        """Blank the rows of `changes` that a condition selects, and return how many.
+
+        A server lets no database role update change rows; a function does this for administrators.
+        """
         ...
 
     def link_entries(self) -> None:

@@ -17,10 +17,20 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from seatctl.errors import SeatctlError
-from seatctl.ledger.engines.port import EntryValues, Params, Row, Scope, SqlValue, StagedTable, key_of
+from seatctl.ledger.engines.port import (
+    EntryValues,
+    Params,
+    Rights,
+    Row,
+    Scope,
+    SqlValue,
+    StagedTable,
+    key_of,
+)
 from seatctl.ledger.engines.postgres_errors import is_lost, translated
 from seatctl.ledger.engines.postgres_leases import Leases
 from seatctl.ledger.engines.postgres_link import Link, Result, Statement
+from seatctl.ledger.engines.postgres_rights import rights_of
 from seatctl.ledger.failures import LedgerUnreachable
 
 if TYPE_CHECKING:
@@ -72,15 +82,18 @@ class ServerFacts(NamedTuple):
     is_standby: bool
     replay_delay: float | None
     """How many seconds a standby is behind its primary, at most; None on a primary."""
+    rights: Rights
+    """What that database role may do."""
 
 
 _META = "SELECT key, value FROM meta"
 _FACTS = """SELECT extract(epoch FROM clock_timestamp()) AS now, session_user AS database_user,
-    current_setting('server_version_num') AS version, pg_is_in_recovery() AS is_standby,
+    own_grants() AS grants, pg_is_in_recovery() AS is_standby,
+    current_setting('server_version_num') AS version,
     extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) AS replay_delay"""
 
 _SETTINGS = """SELECT set_config('search_path', :path, true), set_config('lock_timeout', :wait, true),
-    set_config('seatctl.load', :load, true), set_config('jit', 'off', true)"""
+    set_config('seatctl.load', :load, true)"""
 
 
 class PostgresEngine:
@@ -103,8 +116,6 @@ class PostgresEngine:
         """The kind of the open transaction; None if there is none."""
         self._begun = False
         """Whether the server knows about the open transaction."""
-        self._ended = False
-        """Whether the server has still a snapshot that was closed here."""
         self._scope = Scope.WHOLE
         self._meta: dict[str, str] | None = None
         self._meta_is_read = False
@@ -157,6 +168,19 @@ class PostgresEngine:
             return None
         return self.facts.replay_delay or 0.0
 
+    @property
+    def rights(self) -> Rights:
+        """What the database role of this connection may do; it was part of the first answer."""
+        if self.facts is None:
+            self._send()
+        if self.facts is None:
+            raise RuntimeError("the server has not answered")
+        return self.facts.rights
+
+    def name_person(self, key: str) -> None:
+        """Queue the statement that lets a role that only checks see this person."""
+        self.execute("SELECT set_config('seatctl.person', :key, true)", {"key": key})
+
     def another(self) -> Self:
         """Return a second connection to the same ledger."""
         return type(self)(self.place, self._parameters, wait=self._wait)
@@ -173,6 +197,7 @@ class PostgresEngine:
             user=row["database_user"],
             is_standby=bool(row["is_standby"]),
             replay_delay=None if delay is None else float(delay),
+            rights=rights_of(row["grants"]),
         )
         checks, self._checks = self._checks, []
         self._meta_is_read = bool(checks)
@@ -289,7 +314,7 @@ class PostgresEngine:
         """Send the queue in one round trip, pass on the results, and return the last one."""
         queue, self._queue = self._queue, []
         results, queue = self._exchange(queue, commit)
-        self._begun, self._ended = self._kind is not None, False
+        self._begun = self._kind is not None
         for statement, result in zip(queue, results, strict=True):
             if statement.receive is not None:
                 statement.receive(result)
@@ -317,7 +342,7 @@ class PostgresEngine:
                 if lost:
                     self._forget_connection()
                 else:
-                    self._begun, self._ended = not self.link.is_idle, False
+                    self._begun = not self.link.is_idle
                 if commit and (lost or self.link.is_idle) and self._is_committed(token):
                     return [], []
                 if not (lost and repeatable):
@@ -332,8 +357,6 @@ class PostgresEngine:
     def _prefix(self) -> list[Statement]:
         """Return the statements that come before the queue: BEGIN, the settings, and the first questions."""
         first: list[Statement] = []
-        if self._ended:
-            first.append(Statement.of("ROLLBACK"))
         if not self._begun:
             self.link.open()
             settings = {
@@ -381,7 +404,7 @@ class PostgresEngine:
 
     def _forget_connection(self) -> None:
         self.link.drop()
-        self._begun = self._ended = False
+        self._begun = False
 
     def run_script(self, statements: Iterable[tuple[str, Params]]) -> None:
         """Run these statements in one transaction and one round trip: the creation of a schema.
@@ -411,9 +434,8 @@ class PostgresEngine:
             raise translated(error, self.place) from error
 
     def post(self, sql: str, params: Params) -> None:
-        """Run a statement in a transaction of its own, without waiting for it. Needs no open transaction."""
+        """Run a statement in a transaction of its own, without waiting for it."""
         texts = [self.link.written(statement.sql, statement.params) for statement in self._prefix()]
-        self._ended = False
         self.link.post(*texts, self.link.written(sql, params))
 
     # -- transactions --------------------------------------------------------------------------
@@ -434,14 +456,8 @@ class PostgresEngine:
         self._begin(_Kind.READING)
 
     def end_reading(self) -> None:
-        """Close the snapshot. The server hears of it with the next statement, or in a pause."""
-        self._end(at_once=False)
-
-    def pause(self) -> None:
-        """Close a snapshot that the server still has: nothing is asked for a while."""
-        if self._ended:
-            self._ended = False
-            self._post(b"ROLLBACK")
+        """Close the snapshot."""
+        self.rollback()
 
     def begin_writing(self, scope: Scope = Scope.WHOLE) -> None:
         """Open a transaction that locks the ledger: against everybody, or against who needs the whole of it.
@@ -451,6 +467,12 @@ class PostgresEngine:
         self._begin(_Kind.WRITING)
         self._scope, self._reserved, self._has_run = scope, None, False
         self.execute("SELECT lock_ledger(:whole = 1)", {"whole": int(scope is Scope.WHOLE)})
+
+    def begin_unlocked(self) -> None:
+        """Open a transaction for functions that take their own locks and append their entries."""
+        self._begin(_Kind.WRITING)
+        self._scope, self._reserved, self._has_run = Scope.SHARED, None, False
+        self._appended = True
 
     @property
     def is_shared(self) -> bool:
@@ -465,7 +487,7 @@ class PostgresEngine:
     def lock_users(self) -> None:
         """Queue a statement that takes the lock for adding and editing users."""
         if self.is_shared:
-            self.execute("SELECT name FROM locks WHERE name = 'users' FOR UPDATE")
+            self.execute("SELECT lock_users()")
 
     def begin_staging(self) -> None:
         """Open a transaction for staged tables only; it locks nothing of the ledger."""
@@ -487,30 +509,20 @@ class PostgresEngine:
 
     def rollback(self) -> None:
         """Roll back the open transaction, if there is one, without waiting for the server."""
-        self._end(at_once=True)
-
-    def _end(self, *, at_once: bool) -> None:
         if self._kind is None:
             return
         was_begun = self._begun and self.link.is_open
         self._kind, self._begun, self._queue = None, False, []
-        if was_begun and at_once:
-            self._post(b"ROLLBACK")
-        elif was_begun:
-            self._ended = True
+        if was_begun:
+            import psycopg
 
-    def _post(self, text: bytes) -> None:
-        import psycopg
-
-        try:
-            self.link.post(text)
-        except psycopg.Error:
-            self._forget_connection()
+            try:
+                self.link.post(b"ROLLBACK")
+            except psycopg.Error:
+                self.link.drop()
 
     def hold(self, name: str, wait: float) -> AbstractContextManager[bool]:
         """Hold a lease of this name; yields False if another process still holds it after `wait` seconds."""
-        if self._kind is not None:
-            raise RuntimeError("a lease taken within a transaction would not be seen by others")
         return self._leases.hold(name, wait)
 
     def require_held(self, name: str) -> None:
@@ -575,20 +587,27 @@ class PostgresEngine:
             " SELECT :change_entry, n, :change_entity, entity_id, before, after, salt,"
             " hash_of_change(:change_entity, entity_id, before, after, salt)"
             " FROM (SELECT :change_last + row_number() OVER () AS n, entity_id, before, after,"
-            " salt_of_change((SELECT gen_random_uuid()::text || gen_random_uuid()::text), :change_last"
-            f" + row_number() OVER ()) AS salt FROM ({select}) AS chosen) AS salted",
+            f" replace(gen_random_uuid()::text, '-', '') AS salt FROM ({select}) AS chosen) AS salted",
             {**params, "change_entry": self.entry, "change_last": last, "change_entity": entity},
         )
 
     def append_entry(self, values: EntryValues) -> None:
-        """Queue the audit entry; the server computes its hashes, and links it after the commit."""
+        """Queue the audit entry; a trigger computes its hashes, and it is linked after the commit."""
         self._appended = True
         self.execute(
             "INSERT INTO audit (seq, run, at, actor, os_user, command_hash, digest, origin)"
-            " SELECT :seq, :run, :at, :actor, :os_user,"
-            " hash_of((SELECT command FROM runs WHERE number = :run)), digest_of_entry(:seq), :origin",
+            " VALUES (:seq, :run, :at, :actor, :os_user, '', '', :origin)",
             {**values._asdict(), "seq": self.entry},
         )
+
+    def blank_changes(self, condition: str, params: Mapping[str, SqlValue], erased_at: str) -> int:
+        """Blank the change rows that a condition selects: nobody but a function may update them."""
+        blanked = self._scalar(
+            "SELECT coalesce(sum(blank_change(c.entry, c.n, :erased_at)), 0) FROM changes c"
+            f" WHERE c.erased_at IS NULL AND ({condition})",
+            {**params, "erased_at": erased_at},
+        )
+        return int(blanked or 0)
 
     def link_entries(self) -> None:
         """Link all committed entries into the chain, some in each transaction."""
@@ -645,11 +664,11 @@ class PostgresEngine:
 
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back, and staged rows are deleted."""
-        self._end(at_once=False)
+        self.rollback()
         if self._load is not None and self.link.is_open:
             with suppress(Exception):
                 self.post("SELECT forget_loads(:load)", {"load": self._load})
-        self.link.close()
+        self.link.drop()
 
 
 _UNCONSTRAINED = (

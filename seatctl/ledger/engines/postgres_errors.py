@@ -79,7 +79,7 @@ def translated(error: Error, place: str, *, opening: bool = False) -> Exception:
         return LedgerLost(f"the connection to {place} was lost: {text}; nothing was changed", hint=AGAIN)
     if opening and state in _NO_SCHEMA:
         return no_ledger(place)
-    return _others_write(state, place, text) or _not_possible(state, place, text) or error
+    return _others_write(state, place, text) or _not_possible(error, place, text) or error
 
 
 def _others_write(state: str, place: str, text: str) -> Exception | None:
@@ -91,13 +91,14 @@ def _others_write(state: str, place: str, text: str) -> Exception | None:
     return None
 
 
-def _not_possible(state: str, place: str, text: str) -> Exception | None:
+def _not_possible(error: Error, place: str, text: str) -> Exception | None:
     """Return the refusal if the user may not do this or the server cannot, else None."""
+    state = error.sqlstate or ""
     if state == "42501":
         return refuse(
             Code.NOT_ALLOWED,
-            f"the database user may not do this: {text}",
-            hint="ask the owner of the ledger for the rights that this needs",
+            f"the database user may not do this: {error.diag.message_primary or text}",
+            hint="ask the owner of the ledger, who gets the SQL for it from: seatctl ledger grants --help",
         )
     if state == "25006":
         return refuse(

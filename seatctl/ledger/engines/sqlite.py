@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self, cast
 
 from seatctl.errors import Code, refuse
-from seatctl.ledger.engines.port import EntryValues, Params, Row, Scope, SqlValue, StagedTable
+from seatctl.ledger.engines.port import EVERYTHING, EntryValues, Params, Row, Scope, SqlValue, StagedTable
 from seatctl.ledger.engines.sqlite_files import fingerprint, has_log, is_shared, may_write
 from seatctl.ledger.failures import LedgerBusy, LedgerCorrupt
 
@@ -53,6 +53,8 @@ class SqliteEngine:
         StopIteration,
     )
     """A missing table, column, key or row, or an invalid value."""
+    rights = EVERYTHING
+    """Whoever can open the file can read and write all of it."""
 
     def __init__(self, path: Path, *, wait: float = WAIT_SECONDS) -> None:
         require_sqlite()
@@ -264,9 +266,6 @@ class SqliteEngine:
                 f"{self.path} was written to while it was read", hint="run the same command again"
             )
 
-    def pause(self) -> None:
-        """Do nothing: a snapshot is closed at once."""
-
     def begin_writing(self, scope: Scope = Scope.WHOLE) -> None:
         """Open a transaction and take the write lock at once, whatever the scope.
 
@@ -292,6 +291,13 @@ class SqliteEngine:
 
     def lock_users(self) -> None:
         """Do nothing: the whole file is locked."""
+
+    def name_person(self, key: str) -> None:
+        """Do nothing: there is nobody who may see one person only."""
+
+    def begin_unlocked(self) -> None:
+        """Take the lock: a file has no functions with locks of their own."""
+        self.begin_writing()
 
     def begin_staging(self) -> None:
         """Open a transaction for TEMP tables. It is deferred and locks nothing in the file."""
@@ -345,6 +351,14 @@ class SqliteEngine:
     def append_entry(self, values: EntryValues) -> None:
         """Append the audit entry of this transaction to the chain."""
         self._in_progress.append(values)
+
+    def blank_changes(self, condition: str, params: Mapping[str, SqlValue], erased_at: str) -> int:
+        """Blank the change rows that a condition selects, and return how many."""
+        return self.changed(
+            "UPDATE changes SET before = NULL, after = NULL, salt = NULL, erased_at = :erased_at"
+            f" WHERE erased_at IS NULL AND ({condition})",
+            {**params, "erased_at": erased_at},
+        )
 
     def link_entries(self) -> None:
         """Do nothing: every entry is linked when it is written."""

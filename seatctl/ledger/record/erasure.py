@@ -20,9 +20,6 @@ from seatctl.ledger.transaction import Transaction
 from seatctl.models.user import User
 from seatctl.rules.permissions import actor_key
 
-_BLANK = """UPDATE changes SET before = NULL, after = NULL, salt = NULL, erased_at = :now
-    WHERE erased_at IS NULL AND """
-
 _OF_MESSAGE = """SELECT 1 FROM changes c JOIN seats t ON t.id = c.entity_id WHERE c.entry = outbox.entry_id
     AND c.entity = 'seat'
     AND c.n BETWEEN CAST(json_extract(ids, '$.from_change') AS BIGINT)
@@ -36,7 +33,7 @@ _HOLD_MESSAGES = f"""UPDATE outbox SET state = 'held' WHERE state = 'waiting'
 _HELD = "state = CASE WHEN state = 'waiting' THEN 'held' ELSE state END, last_error = NULL"
 
 # Roles and decisions name an actor rather than a user.
-_BLANK_NAMED = f"""{_BLANK} entity IN ('role', 'request') AND (
+_NAMES = f"""entity IN ('role', 'request') AND (
     json_extract(before, '$.actor') IN {texts_in(":spellings")}
     OR json_extract(after, '$.actor') IN {texts_in(":spellings")}
     OR entry <= :last AND (json_extract(before, '$.actor') IN {texts_in(":formers")}
@@ -103,14 +100,12 @@ def _facts(tx: Transaction, user_id: int) -> Iterator[dict[str, object]]:
 
 
 def _blank_changes(tx: Transaction, user: User, emails: set[str]) -> int:
-    params: dict[str, SqlValue] = {"now": tx.now, "user": user.id}
-    blanked = tx.changed(f"{_BLANK} entity = 'user' AND entity_id = :user", params)
-    blanked += tx.changed(  # they have the note and the reason of the request
-        f"{_BLANK} entity = 'request' AND entity_id IN (SELECT number FROM requests WHERE user_id = :user)",
-        params,
-    )
+    # Those of requests have the note and the reason.
+    of_user = """entity = 'user' AND entity_id = :user
+        OR entity = 'request' AND entity_id IN (SELECT number FROM requests WHERE user_id = :user)"""
+    blanked = tx.engine.blank_changes(of_user, {"user": user.id}, tx.now)
     tx.execute("DELETE FROM former_email_keys WHERE user_id = ?", (user.id,))
-    blanked += tx.changed(_BLANK_NAMED, {"now": tx.now, **_named_in_changes(tx, emails)})
+    blanked += tx.engine.blank_changes(_NAMES, _named_in_changes(tx, emails), tx.now)
     decided = _spellings(tx, "SELECT DISTINCT decided_by FROM requests", emails)
     tx.execute(
         f"UPDATE requests SET decided_by = ? WHERE decided_by IN {texts_in('?')}",
@@ -120,7 +115,7 @@ def _blank_changes(tx: Transaction, user: User, emails: set[str]) -> int:
 
 
 def _named_in_changes(tx: Transaction, emails: set[str]) -> dict[str, SqlValue]:
-    """Return the parameters of `_BLANK_NAMED` for a person: the texts by which change rows name them."""
+    """Return the parameters of `_NAMES` for a person: the texts by which change rows name them."""
     named = " UNION ".join(
         f"SELECT json_extract({column}, '$.{key}') FROM changes WHERE entity IN ('role', 'request')"
         for column in ("before", "after")

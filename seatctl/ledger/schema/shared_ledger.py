@@ -27,6 +27,12 @@ HELD_SEATS = f"""CREATE TABLE held_seats (
     PRIMARY KEY (run, subscription_id)
 ) STRICT"""
 
+# Requests that a person made with a database role that may only request. Nobody has decided on them: the next
+# transaction with the right to do so applies the rules of automatic approval, and deletes the row.
+NEW_REQUESTS = """CREATE TABLE new_requests (
+    request INTEGER PRIMARY KEY REFERENCES requests (number)
+) STRICT"""
+
 STATEMENTS = (
     # The lookup key of a group, as `email_key` is that of an e-mail: no statement can compute it.
     "ALTER TABLE users ADD COLUMN group_key TEXT",
@@ -40,6 +46,7 @@ STATEMENTS = (
     "ALTER TABLE users ADD COLUMN created_entry INTEGER",
     *INDEXES,
     HELD_SEATS,
+    NEW_REQUESTS,
     """INSERT INTO held_seats (run, subscription_id, until, seats)
         SELECT CAST(hold.key AS INTEGER), CAST(pool.key AS INTEGER), json_extract(hold.value, '$.until'),
         pool.value FROM meta

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ def invoice_row(reader: Reader, invoice: Invoice, at: datetime) -> Record:
 
 
 def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invoice:
-    """Return the invoice as Stripe has it now, and mirror it unless this is a dry run.
+    """Return the invoice as Stripe has it now, and mirror it if the database role may write.
 
     The links to its page and its PDF expire.
     """
@@ -46,6 +47,8 @@ def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invo
     from seatctl.ledger.mirror import invoices as mirrored_invoices
 
     fresh = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
+    if not ledger.engine.rights.writes:
+        return replace(invoice, hosted_url=fresh.hosted_url, details=fresh.details)
     with ledger.journal() as journal:
         mirrored_invoices.store(journal, fresh)
     with ledger.reading() as reader:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from seatctl.errors import Code, ExitCode, JsonValue, SeatctlError, UsageError, refuse
-from seatctl.ledger import activation, message_facts, outbox, users
+from seatctl.ledger import activation, message_facts, outbox, request_decisions, users
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.mail.email import Email, message_id
@@ -260,6 +260,7 @@ def send_messages(
             counts = outbox.counts(reader)
         number = counts.waiting + codes + (counts.failed if options.failed else 0)
         return change_report(f"tried to send {counted(number, 'message')}", dry_run=True)
+    _decide_new_requests(ledger, call)
     setup = find_setup()
     with ledger.journal() as journal:
         if options.failed:
@@ -281,6 +282,18 @@ def send_messages(
         ExitCode.PARTIAL if incomplete else ExitCode.DONE,
         columns=COLUMNS,
     )
+
+
+def _decide_new_requests(ledger: Ledger, call: Call) -> None:
+    """Let the rules decide requests that came from database roles which may only request.
+
+    Whoever sends the messages of a ledger regularly makes it answer such requests, too.
+    """
+    with ledger.reading() as reader:
+        if not request_decisions.any_new(reader):
+            return
+    with ledger.change(call) as tx:  # it begins with what is due
+        tx.summarise("applied the rules of automatic approval to new requests")
 
 
 def _send_summary(sent: Sent, counts: outbox.Counts) -> str:

@@ -7,23 +7,16 @@ from datetime import datetime
 
 from seatctl.billing.port import Billing
 from seatctl.errors import SeatctlError, UsageError
-from seatctl.ledger import requests, seats, subscriptions, users
+from seatctl.ledger import seats, subscriptions, users
 from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.request_decisions import apply_rules
 from seatctl.ledger.transaction import Reader
-from seatctl.ledger.undo import held_seats
 from seatctl.models.call import Call, format_time
 from seatctl.models.report import Record, Report, unchanged_report
 from seatctl.models.role import Action
-from seatctl.models.subscription import AutoApproval, Subscription
-from seatctl.models.user import User, UserStatus
-from seatctl.rules.approval import (
-    ApprovalVerdict,
-    Requester,
-    auto_approval_fields,
-    checked_domains,
-    checked_groups,
-    decide_automatically,
-)
+from seatctl.models.subscription import AutoApproval
+from seatctl.models.user import UserStatus
+from seatctl.rules.approval import auto_approval_fields, checked_domains, checked_groups
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.metadata import auto_approval_text
 from seatctl.rules.run_changes import ChangedFact, reversal
@@ -114,12 +107,3 @@ def try_rules(
         return {**record, "outcome": "seated", "rule": "seat", "why": f"{user.email} already has a seat"}
     verdict = apply_rules(reader, user, replace(subscription, auto_approval=rules), now)
     return {**record, "outcome": verdict.outcome.value, "rule": verdict.rule, "why": verdict.why}
-
-
-def apply_rules(reader: Reader, user: User, subscription: Subscription, now: datetime) -> ApprovalVerdict:
-    """Return how the subscription's rules decide a request of this user at `now` (UTC)."""
-    today = requests.approved_automatically(reader, subscription.id, now)
-    free = max(0, subscription.free - held_seats.held(reader, subscription.id, format_time(now)))
-    return decide_automatically(
-        subscription.auto_approval, Requester(user.email, user.group, now, today), free
-    )

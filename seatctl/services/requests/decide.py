@@ -8,38 +8,25 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from seatctl.errors import BadInput, Code, ExitCode, JsonValue, Refused, refuse
-from seatctl.ledger import locks, requests, roles, seats, subscriptions, users
-from seatctl.ledger.due_changes import fill_waitlists, take_seat
+from seatctl.ledger import locks, requests, seats, subscriptions, users
+from seatctl.ledger.due_changes import fill_waitlists
 from seatctl.ledger.ledger import Ledger, Scope
+from seatctl.ledger.request_decisions import decide_by_rules, mail_deciders, put_on_waitlist, take_seat
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.models.message import Template
 from seatctl.models.report import Record, Report, record_of
-from seatctl.models.request import RequestStatus, SeatRequest
-from seatctl.models.role import Action, Role
+from seatctl.models.request import RequestStatus, SeatRequest, SeatRequestOptions
+from seatctl.models.role import Action
 from seatctl.models.subscription import Subscription
 from seatctl.models.user import User
-from seatctl.rules.approval import AUTOMATIC, OPEN, ApprovalOutcome, choose, fits, why_chosen
+from seatctl.rules.approval import OPEN, choose, fits, why_chosen
 from seatctl.rules.assignment import require_home, require_usable
 from seatctl.rules.people import checked_email
-from seatctl.rules.permissions import is_address, is_self
-from seatctl.services.requests.auto_approval import apply_rules
+from seatctl.rules.permissions import is_self
+from seatctl.services.requests import own_requests
 from seatctl.services.users.people import require_active_user
 from seatctl.services.users.permissions import RoleRequired, allow
-
-
-@dataclass(frozen=True, slots=True)
-class SeatRequestOptions:
-    """A new request; `subscription` None: any subscription with these features. `expires_at` is UTC."""
-
-    email: str
-    subscription: str | None = None
-    note: str | None = None
-    priority: int = 0
-    expires_at: datetime | None = None
-    features: tuple[str, ...] = ()
-    create_users: bool = False
-    """Add the user if the e-mail is not a user yet; the actor needs the role to manage users."""
 
 
 def create_request(ledger: Ledger, call: Call, options: SeatRequestOptions) -> Report:
@@ -50,6 +37,8 @@ def create_request(ledger: Ledger, call: Call, options: SeatRequestOptions) -> R
     `subscription_not_active`.
     """
     _check(options, call.now)
+    if own_requests.only_requests(ledger):
+        return own_requests.create(ledger, call, options)
     # A request for any subscription may take a seat in each of them.
     scope = Scope.WHOLE if options.subscription is None else Scope.SHARED
     with ledger.change(call, scope) as tx:
@@ -143,21 +132,15 @@ def _request(
         user.id, subscription_id, options.priority, options.note, options.expires_at, options.features
     )
     request = earlier or requests.add(tx, new)
-    outcomes = [(each, apply_rules(tx, user, each, tx.call.now).outcome) for each in fitting]
-    offering = [each for each, outcome in outcomes if outcome is ApprovalOutcome.SEAT]
-    target = choose(offering, options.features) if subscription is None else next(iter(offering), None)
+    decision = decide_by_rules(tx, request, user, fitting)
     why = None
-    if target is not None:
-        take_seat(tx, request, target, by=AUTOMATIC)
-        if subscription is None:
-            asking = [each for each, outcome in outcomes if outcome is not ApprovalOutcome.SEAT]
-            why = why_chosen(target, offering, options.features, left_out=asking)
-    elif _must_wait(outcomes):
-        put_on_waitlist(tx, request, by=AUTOMATIC)
-    elif earlier is None:
-        _mail_deciders(tx, request, subscription)
-    else:
+    if decision is None and earlier is not None:
         return described(tx, earlier, "already requested")
+    if decision is None:
+        mail_deciders(tx, request, subscription)
+    elif subscription is None and decision.subscription is not None:
+        asking = [each for each in fitting if each not in decision.offering]
+        why = why_chosen(decision.subscription, decision.offering, options.features, left_out=asking)
     return described(tx, requests.find(tx, request.number, tx.call.now), why=why)
 
 
@@ -168,24 +151,6 @@ def _already_seated(tx: Transaction, user: User, subscription: Subscription) -> 
         None, "already seated", email=user.email, subscription=subscription.name, sign_in_url=url
     )
     return RequestResult(row, sentence, changed=False)
-
-
-def _must_wait(outcomes: Sequence[tuple[Subscription, ApprovalOutcome]]) -> bool:
-    """Whether a rule puts the request on the waitlist, and no person could give a free seat instead."""
-    could_give = any(each.free and outcome is ApprovalOutcome.ASK for each, outcome in outcomes)
-    return not could_give and any(outcome is ApprovalOutcome.WAIT for _, outcome in outcomes)
-
-
-def _mail_deciders(tx: Transaction, request: SeatRequest, subscription: Subscription | None) -> None:
-    """Tell the owner and the admins about a request that waits for their decision."""
-    ids = {"request": request.number}
-    subscription_id = None if subscription is None else subscription.id
-    if subscription is not None and subscription.owner_id is not None:
-        tx.mail(Template.REQUEST_RECEIVED, ids, recipient_id=subscription.owner_id)
-    for actor, role in roles.holders(tx, (Role.ADMIN,), subscription_id):
-        owner = subscription.owner_email if subscription is not None else None
-        if role is Role.ADMIN and is_address(actor) and not (owner and is_self(actor, owner)):
-            tx.mail(Template.REQUEST_RECEIVED, ids, recipient_actor=actor)
 
 
 def approve_requests(
@@ -316,6 +281,8 @@ def deny_requests(ledger: Ledger, call: Call, numbers: Sequence[int] | None, rea
 
 def cancel_requests(ledger: Ledger, call: Call, numbers: Sequence[int]) -> Report:
     """Cancel requests: the actor's own, or those of others if the actor may decide them."""
+    if own_requests.only_requests(ledger):
+        return own_requests.cancel(ledger, call, numbers)
     with ledger.change(call, Scope.SHARED) as tx:
         locks.lock_requests(tx, numbers)
 
@@ -426,12 +393,6 @@ def homes(tx: Transaction, ledger: Ledger) -> Iterator[Subscription]:
     )
 
 
-def put_on_waitlist(tx: Transaction, request: SeatRequest, *, by: str) -> None:
-    """Put an approved request on the waitlist, and send its user a message."""
-    requests.decide(tx, request.number, RequestStatus.WAITLISTED, by=by)
-    tx.mail(Template.REQUEST_WAITLISTED, {"request": request.number}, recipient_id=request.user_id)
-
-
 def described(
     tx: Transaction, request: SeatRequest, already: str | None = None, *, why: str | None = None
 ) -> RequestResult:
@@ -441,7 +402,7 @@ def described(
     """
     number, email, status = request.number, request.email, request.status
     name = request.subscription or "any subscription"
-    place = requests.place(tx, request, tx.call.now) if status is RequestStatus.WAITLISTED else None
+    place = requests.place(tx, number, tx.call.now) if status is RequestStatus.WAITLISTED else None
     seated = status is RequestStatus.APPROVED
     if already:
         states = {

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from seatctl.ledger.entitlements import facts
+from seatctl.ledger.entitlements import facts, payments
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import format_time, optional_text
+from seatctl.models.call import optional_text
 from seatctl.rules.entitlement import entitlement, ways_out, with_request
 
 if TYPE_CHECKING:
@@ -26,15 +26,16 @@ def check(
 ) -> Record:
     """Return the answer as one record. Raises UnknownSubscription and UnknownPlan for unknown names."""
     # Imported where they are needed: `check` must start fast, and a yes needs none of it.
-    status, held, subscription_id, name, last_sync = facts(
+    user_id, status, held, subscription_id, name, last_sync = facts(
         reader, email, now, subscription=subscription or None, plan=plan or None, feature=feature
     )
     answer = entitlement(email, status, held, now, wanted=_scope(name, plan, feature))
     request = None
     if answer.reason == "unseated" and subscription_id is not None:
-        answer = _with_stopped_subscription(reader, answer, subscription_id, now)
-    if answer.reason == "unseated" and plan is None and feature is None and not answer.ways_out:
-        request = _open_request(reader, email, now, subscription_id)
+        answer = _with_stopped_subscription(reader, answer, subscription_id)
+    is_specific = plan is not None or feature is not None
+    if answer.reason == "unseated" and user_id is not None and not (is_specific or answer.ways_out):
+        request = _open_request(reader, user_id, now, subscription_id)
         answer = answer if request is None else with_request(answer, request)
     holding = answer.holding
     usable = holding if answer.entitled else None
@@ -68,13 +69,12 @@ def check(
 
 
 def _with_stopped_subscription(
-    reader: Reader, answer: EntitlementAnswer, subscription_id: int, now: datetime
+    reader: Reader, answer: EntitlementAnswer, subscription_id: int
 ) -> EntitlementAnswer:
     """Return the answer for a person without a seat; if the subscription has stopped, it says so too."""
-    from seatctl.ledger import subscriptions
-    from seatctl.rules.payment_states import payments_of, stopped_trouble
+    from seatctl.rules.payment_states import stopped_trouble
 
-    trouble = stopped_trouble(payments_of(subscriptions.by_id(reader, subscription_id, now)))
+    trouble = stopped_trouble(payments(reader, subscription_id))
     if trouble is None:
         return answer
     return answer._replace(message=f"{answer.message}; {trouble.message}", ways_out=trouble.ways_out)
@@ -91,19 +91,14 @@ def _scope(subscription: str | None, plan: str | None, feature: str | None) -> s
 
 
 def _open_request(
-    reader: Reader, email: str, now: datetime, subscription_id: int | None
+    reader: Reader, user_id: int, now: datetime, subscription_id: int | None
 ) -> OpenRequest | None:
     """Return the person's first open request for this subscription or for any."""
-    from seatctl.ledger import requests, users
+    from seatctl.ledger import requests
     from seatctl.models.entitlement import OpenRequest
-    from seatctl.models.request import RequestStatus
 
-    of_user = requests.RequestFilter(format_time(now), user_id=users.require(reader, email).id)
-    for request in requests.listing(reader, of_user):
-        if subscription_id is not None and request.subscription_id not in {subscription_id, None}:
-            continue
-        if request.status is RequestStatus.PENDING:
-            return OpenRequest(request.number, None, request.subscription)
-        if request.status is RequestStatus.WAITLISTED:
-            return OpenRequest(request.number, requests.place(reader, request, now), request.subscription)
+    for request in requests.undecided_of_user(reader, user_id, now):
+        if subscription_id is None or request.subscription_id in {subscription_id, None}:
+            place = requests.place(reader, request.number, now) if request.is_waiting else None
+            return OpenRequest(request.number, place, request.subscription)
     return None

@@ -17,6 +17,7 @@ BEFORE = (
     "ALTER TABLE users DROP COLUMN created_entry",
     "DROP INDEX seats_by_entry",
     "DROP TABLE held_seats",
+    "DROP TABLE new_requests",
     "DROP INDEX one_entry_per_place",
     "DROP TRIGGER audit_goes_on_at_its_end",
     next(statement for statement in RECORD_GUARDS if "audit_goes_on_at_its_end" in statement),

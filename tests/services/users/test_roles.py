@@ -143,6 +143,7 @@ OF_WHAT = {
     "invoices download": "{invoice} --to {folder}/invoice.pdf",
     "ledger backup": "{folder}/copy.db",
     "ledger export": "{folder}/export",
+    "ledger grants": "viewer somebody",
     "config get": "actor",
 }
 
@@ -153,8 +154,14 @@ def test_every_read_is_open_to_who_holds_no_role(office, tmp_path, command):
     shutil.copytree(made.home, tmp_path / "home")
     argv = f"{command} {OF_WHAT.get(command, '')}".format(**words, folder=tmp_path).split()
     result = Seatctl(tmp_path / "home")(*argv, "--as", ACTORS[None])
-    # Run 1 is not a batch (9), and the sandbox makes no PDF (4).
-    answers = {"doctor": {0, 7}, "reconcile": {0, 7}, "runs failures": {9}, "invoices download": {4}}
+    # Run 1 is not a batch (9), the sandbox makes no PDF, and a file has no database roles (4).
+    answers = {
+        "doctor": {0, 7},
+        "reconcile": {0, 7},
+        "runs failures": {9},
+        "invoices download": {4},
+        "ledger grants": {4},
+    }
     assert result.code in answers.get(command, {0}), (argv, result.err)
 
 

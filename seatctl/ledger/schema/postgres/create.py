@@ -13,6 +13,7 @@ from seatctl.ledger.engines.postgres import PostgresEngine
 from seatctl.ledger.failures import LedgerConflict
 from seatctl.ledger.schema.postgres.functions import functions
 from seatctl.ledger.schema.postgres.guards import guards
+from seatctl.ledger.schema.postgres.rights import rights
 from seatctl.ledger.schema.postgres.tables import tables
 from seatctl.ledger.schema.versions import require_client
 
@@ -42,7 +43,7 @@ _SET = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE 
 
 def statements() -> list[str]:
     """Return the statements that create the objects of a new ledger, in order, within its schema."""
-    return [*tables(), *functions(), *guards()]
+    return [*tables(), *functions(), *guards(), *rights()]
 
 
 def create(engine: PostgresEngine, meta: Mapping[str, str]) -> None:
