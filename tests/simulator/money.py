@@ -64,7 +64,8 @@ class Accounts:
 
     def added_by_others(self, operation: Operation, books: Books) -> int:
         """What the dashboard has put on an operation's invoices while its page waited to be paid."""
-        mine = (books.invoices[name] for name, by in self.invoices.items() if by == operation.ref)
+        ours = (name for name, by in self.invoices.items() if by == operation.ref)
+        mine = (books.invoices[name] for name in ours if name in books.invoices)
         lines = (line for invoice in mine for line in invoice["lines"]["data"])
         return sum(line["amount"] for line in lines if line["parent"]["subscription_item_details"] is None)
 
@@ -148,7 +149,8 @@ def _settles_more(operation: Operation) -> bool:
 
 def _given_back(operation: Operation, books: Books, accounts: Accounts) -> int:
     """What of an operation's invoices went back to cards, or was credited by a note."""
-    mine = [name for name, by in accounts.invoices.items() if by == operation.ref]
+    ours = [name for name, by in accounts.invoices.items() if by == operation.ref]
+    mine = [name for name in ours if name in books.invoices]  # without drafts that were deleted
     refunded = dict.fromkeys(mine, 0)
     for charge in books.charges.values():
         invoice = books.invoice_of(charge)
