@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from seatctl.config.settings import Profile
+from seatctl.config.settings import DEFAULT_PROFILE, Mode, Profile, Settings, Value
 from seatctl.errors import Code, LedgerError, SeatctlError, refuse
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from seatctl.billing.port import Billing
     from seatctl.ledger.ledger import Ledger
+    from seatctl.models.ledger_url import ServerUrl
 
 
 SANDBOX_KEY = "sk_test_sandbox"  # a served sandbox accepts every test key
@@ -145,6 +146,24 @@ def served_now(sandbox: Billing) -> datetime:
     return sandbox.clock() or datetime.fromtimestamp(0, UTC)
 
 
+def sandbox_place(
+    settings: Settings, profile: Profile, environment: Mapping[str, str], ledger: Path | ServerUrl
+) -> Path | str:
+    """Return the file of a profile's sandbox, or the URL at which it is served.
+
+    Two machines with one ledger and a sandbox each would not agree on what was bought. Beside a ledger on a
+    server, the sandbox is served, or its file was named explicitly; else raise `sandbox_not_shared`.
+    """
+    from pathlib import Path
+
+    if isinstance(ledger, Path) or profile.text("sandbox", environment):
+        return settings.sandbox_path(profile, environment)
+    served = profile.text("stripe.api_base", environment)
+    if served is None:
+        raise sandbox_not_shared(is_set_up=profile.name in settings.profiles)
+    return served
+
+
 def sandbox_not_shared(*, is_set_up: bool) -> SeatctlError:
     """Return the refusal for a sandbox that only this machine has, beside a ledger that others use too."""
     serve = "serve one sandbox to all of them with seatctl sandbox serve, and name its URL"
@@ -171,8 +190,6 @@ def clock_note(ahead: float) -> str:
 
 def profile_of(ledger: Ledger) -> Profile:
     """Return the profile of a machine without config.toml: the mode and the account of the ledger."""
-    from seatctl.config.settings import DEFAULT_PROFILE, Mode, Profile, Value
-
     values: dict[str, Value] = {"mode": ledger.mode}
     if ledger.stripe_account:
         values["stripe_account"] = ledger.stripe_account

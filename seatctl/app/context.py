@@ -116,10 +116,10 @@ class Context:
         """
         if not self.is_set_up:
             return connections.profile_of(self.ledger)
-        return self._configured
+        return self.local_profile
 
     @cached_property
-    def _configured(self) -> Profile:
+    def local_profile(self) -> Profile:
         """The profile as config.toml has it, else one without settings, of which nobody may read the mode."""
         if not self.is_set_up:
             return Profile(DEFAULT_PROFILE, Mode.SANDBOX, {})
@@ -139,8 +139,8 @@ class Context:
 
         A database role that is mapped to an actor is that one. Raises NotAllowed if another one is named.
         """
-        named = self.options.actor or self._configured.text("actor", self.environment)
-        if not isinstance(self.ledger_place(self._configured), Path):
+        named = self.options.actor or self.local_profile.text("actor", self.environment)
+        if not isinstance(self.ledger_place(self.local_profile), Path):
             own = connections.own_actor(self.ledger, named)
             named = named if own is None else own
         return named or f"os:{self.os_user}"
@@ -158,7 +158,7 @@ class Context:
     @property
     def has_ledger(self) -> bool:
         """Whether there is a ledger that can store settings: a server, or a file that exists."""
-        place = self.ledger_place(self._configured)
+        place = self.ledger_place(self.local_profile)
         return not isinstance(place, Path) or os.path.lexists(place)
 
     @cached_property
@@ -198,7 +198,7 @@ class Context:
         """The ledger in use, opened. Raises NoLedger, LedgerError, `mode_mismatch`."""
         from seatctl.ledger.ledger import open_ledger
 
-        place = self.ledger_place(self._configured)
+        place = self.ledger_place(self.local_profile)
         ledger = open_ledger(place)
         try:
             ledger.when_opened(self._require_same)
@@ -218,32 +218,10 @@ class Context:
     def _require_same(self, ledger: Ledger) -> None:
         """Raise `mode_mismatch` if the ledger is not the one that the profile and SEATCTL_MODE expect."""
         if self.is_set_up:
-            connections.require_same(ledger, self._configured)
+            connections.require_same(ledger, self.local_profile)
         connections.require_mode(ledger, self.environment)
-        if not isinstance(self.ledger_place(self._configured), Path):
+        if not isinstance(self.ledger_place(self.local_profile), Path):
             connections.require_command(ledger, self.command)
-
-    def protected_files(self, *reads: str | None) -> Iterator[ProtectedFile]:
-        """Yield the files that a command must not overwrite: databases, config.toml, the log, its input."""
-        from seatctl.app.log import log_path
-        from seatctl.system.files import ProtectedFile, database
-        from seatctl.system.refusals import expanded
-
-        places = {"the ledger in use": self.ledger_place(self._configured)}
-        for profile in (self._configured, *self.settings.profiles.values()):
-            places[f"the sandbox of profile {profile.name}"] = self.settings.sandbox_path(profile, {})
-        places["the sandbox in use"] = self.settings.sandbox_path(self._configured, self.environment)
-        for profile in self.settings.profiles.values():
-            places[f"the ledger of profile {profile.name}"] = self.settings.ledger_place(profile, {})
-        for description, place in places.items():
-            if isinstance(place, Path):
-                yield from database(description, place)
-        yield ProtectedFile("config.toml", self.settings.path)
-        yield ProtectedFile("the lock of config.toml", self.settings.home / ".config.lock")
-        yield ProtectedFile("the lock of init", self.settings.data / ".init.lock")
-        log = log_path(self.environment)
-        yield from (ProtectedFile("the log", path) for path in (log, *log.parent.glob(f"{log.name}.*")))
-        yield from (ProtectedFile("the file that is read", expanded(read)) for read in reads if read)
 
     def target(self, typed: str, *reads: str | None, overwrite: bool = False) -> Path:
         """Return the file to write, after checking that it is not one of the program's own.
@@ -253,7 +231,14 @@ class Context:
         from seatctl.system.files import check_target
         from seatctl.system.refusals import expanded
 
-        return check_target(expanded(typed), self.protected_files(*reads), overwrite=overwrite)
+        return check_target(expanded(typed), self.own_files(*reads), overwrite=overwrite)
+
+    def own_files(self, *reads: str | None) -> Iterator[ProtectedFile]:
+        """Yield the files that a command must not overwrite; `reads` are files that it reads."""
+        from seatctl.app.own_files import own_files
+
+        place = self.ledger_place(self.local_profile)
+        yield from own_files(self.settings, self.local_profile, place, self.environment, reads)
 
     def require_place(self, place: Path) -> None:
         """Check that a ledger may be created there: not over config.toml, a sandbox, a lock or the log.
@@ -262,7 +247,7 @@ class Context:
         """
         from seatctl.system.files import check_target
 
-        own = (one for one in self.protected_files() if not one.description.startswith("the ledger "))
+        own = (one for one in self.own_files() if not one.description.startswith("the ledger "))
         if place.parent.is_dir():
             hint = "name another: seatctl --ledger PATH"
             check_target(place, own, overwrite=True, existing=False, hint=hint)
@@ -272,7 +257,7 @@ class Context:
         from seatctl.ledger.creation import create_ledger
 
         account = profile.values.get("stripe_account")
-        self.profile = self._configured = profile
+        self.profile = self.local_profile = profile
         place = self.ledger_place(profile)
         if isinstance(place, Path):
             self.require_place(place)
@@ -300,29 +285,16 @@ class Context:
     @cached_property
     def _sandbox(self) -> Billing:
         """The sandbox: a file of this machine, or served to all machines that share the ledger."""
-        if self._served_sandbox:
-            return self.connect(self.policy, connections.SANDBOX_KEY)
-        return connections.to_sandbox(self.sandbox_file(), read_only=self.options.dry_run, trace=self.trace)
+        if isinstance(self.sandbox_place, Path):
+            dry = self.options.dry_run
+            return connections.to_sandbox(self.sandbox_place, read_only=dry, trace=self.trace)
+        return self.connect(self.policy, connections.SANDBOX_KEY)
 
     @property
-    def _served_sandbox(self) -> bool:
-        """Whether the sandbox is reached by `stripe.api_base`, because the ledger is on a server."""
-        profile, environment = self.profile, self.environment
-        if isinstance(self.ledger_place(profile), Path) or profile.text("sandbox", environment):
-            return False
-        return profile.text("stripe.api_base", environment) is not None
-
-    def sandbox_file(self) -> Path:
-        """Return the sandbox's file. Raises `sandbox_not_shared` if the ledger is on a server.
-
-        Two machines with one ledger and a sandbox each would not agree on what was bought. A file that was
-        named explicitly is accepted.
-        """
-        profile = self.profile
-        named = profile.text("sandbox", self.environment)
-        if named is None and not isinstance(self.ledger_place(profile), Path):
-            raise connections.sandbox_not_shared(is_set_up=profile.name in self.settings.profiles)
-        return self.settings.sandbox_path(profile, self.environment)
+    def sandbox_place(self) -> Path | str:
+        """The file of the sandbox, or the URL at which it is served. Raises `sandbox_not_shared`."""
+        place = self.ledger_place(self.profile)
+        return connections.sandbox_place(self.settings, self.profile, self.environment, place)
 
     @cached_property
     def stripe(self) -> Billing:
@@ -366,7 +338,7 @@ class Context:
         """
         if self.profile.mode is Mode.SANDBOX:
             return self._sandbox_now()
-        if isinstance(self.ledger_place(self._configured), Path):
+        if isinstance(self.ledger_place(self.local_profile), Path):
             return self._machine_now().replace(microsecond=0)
         ahead = self.seconds_ahead()
         if abs(ahead) > _CLOCK_SECONDS and not self._told_of_clock:
@@ -385,7 +357,7 @@ class Context:
         A server tells its time only with its first answer. So the question is asked for the time of this
         machine, and again if that was wrong. Whatever the question reads must be in its answer.
         """
-        is_file = isinstance(self.ledger_place(self._configured), Path)
+        is_file = isinstance(self.ledger_place(self.local_profile), Path)
         ledger = self.ledger  # first: the clock of a sandbox would create the sandbox of a missing ledger
         guess = self.now if is_file else self._machine_now().replace(microsecond=0)
         with ledger.reading() as reader:
@@ -401,9 +373,9 @@ class Context:
         return datetime.now(UTC)
 
     def _sandbox_now(self) -> datetime:
-        if self._served_sandbox:
-            return connections.served_now(self._sandbox)
-        return connections.sandbox_now(self.sandbox_file())
+        if isinstance(self.sandbox_place, Path):
+            return connections.sandbox_now(self.sandbox_place)
+        return connections.served_now(self._sandbox)
 
     @cached_property
     def call(self) -> Call:
@@ -427,7 +399,7 @@ class Context:
     @property
     def _undo_window(self) -> int:
         """Minutes; `Ledger.change` prefers those that the ledger stores."""
-        return int(self.local(self._configured).text("undo_window", self.environment) or 0)
+        return int(self.local(self.local_profile).text("undo_window", self.environment) or 0)
 
     def reread_clock(self) -> None:
         """Read the clock again: for a command that has waited for an answer."""
@@ -464,7 +436,7 @@ class Context:
         `init`, `doctor` and errors have to print without one.
         """
         try:
-            profile = self._configured
+            profile = self.local_profile
         except SeatctlError:
             profile = Profile("", Mode.SANDBOX, {})
         return profile.text(key, self.environment)

@@ -74,7 +74,7 @@ def download_one(ctx: Context, handle: str, to: str | None) -> None:
     path = Path(_file_name(invoice)) if to is None else expanded(to)
     if path.is_dir():
         path /= _file_name(invoice)
-    check_target(path, ctx.protected_files(), overwrite=False, existing=False)
+    check_target(path, ctx.own_files(), overwrite=False, existing=False)
     _emit(ctx, [_download(ctx, invoice, path)])
 
 

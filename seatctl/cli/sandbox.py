@@ -46,7 +46,14 @@ def sandbox_path(ctx: Context) -> Path:
             hint="-p PROFILE picks another; for the mode of each: seatctl config profiles",
             data={"profile": profile.name, "mode": profile.mode.value},
         )
-    return ctx.sandbox_file()
+    if not isinstance(ctx.sandbox_place, Path):
+        raise refuse(
+            Code.NOT_A_SANDBOX,
+            f"the sandbox is served at {ctx.sandbox_place}, and is not a file of this machine",
+            hint="run the same command on the machine that serves it",
+            data={"profile": profile.name, "mode": profile.mode.value},
+        )
+    return ctx.sandbox_place
 
 
 def opened(ctx: Context) -> AbstractContextManager[Twin]:
@@ -71,7 +78,7 @@ def status(ctx: Context) -> None:
     with opened(ctx) as twin:
         found = control.status(twin)
     record: dict[str, JsonValue] = {
-        "file": str(ctx.sandbox_file()),
+        "file": str(ctx.sandbox_place),
         "now": _time(found.now),
         "frozen": found.frozen,
         "next_due": None if found.next_due is None else _time(found.next_due),

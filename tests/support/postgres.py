@@ -30,7 +30,18 @@ UNPRIVILEGED = "nobody"
 """Who runs the server if root runs the tests: PostgreSQL refuses root."""
 
 _MEMORY = Path("/dev/shm")
-_FAST = ("fsync=off", "full_page_writes=off", "autovacuum_naptime=5s", "max_connections=200")
+_SETTINGS = (
+    "fsync=off",
+    "full_page_writes=off",
+    "autovacuum_naptime=5s",
+    "max_connections=200",
+    # Its files are in memory: keep them few.
+    "shared_buffers=32MB",
+    "wal_level=minimal",
+    "max_wal_senders=0",
+    "min_wal_size=4MB",
+    "max_wal_size=64MB",
+)
 _STARTS_WITHIN = 30.0
 _PR_SET_PDEATHSIG = 1
 
@@ -63,10 +74,13 @@ class Server:
         if self._user:
             account = pwd.getpwnam(self._user)
             os.chown(self.folder, account.pw_uid, account.pw_gid)
-        self._run(
-            "initdb", "-D", self.data, "-U", "postgres", "--auth=trust", "-E", "UTF8", "--locale=C", "-N"
-        )
-        self.process = self.start()
+        options = ("-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--wal-segsize=1", "-N")
+        self._run("initdb", "-D", self.data, *options)
+        try:
+            self.process = self.start()
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
 
     def _usable(self, programs: Path) -> Path:
         """The programs in a place where the unprivileged user can run them."""
@@ -94,7 +108,7 @@ class Server:
 
     def start(self, *settings: str) -> subprocess.Popen[bytes]:
         """Start the server on the same data, and wait until it answers."""
-        options = [word for setting in (*_FAST, *settings) for word in ("-c", setting)]
+        options = [word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)]
         listen = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(

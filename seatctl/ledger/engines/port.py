@@ -248,6 +248,13 @@ class Engine(Protocol):
         """Close the snapshot."""
         ...
 
+    def pause(self) -> None:
+        """Prepare for a while in which nothing is asked, such as a call to Stripe or a question to a person.
+
+        A server's snapshot of a reading that has ended is closed by then; otherwise with the next statement.
+        """
+        ...
+
     def begin_writing(self, scope: Scope = Scope.WHOLE) -> None:
         """Open a transaction that holds the lock of its scope from the start, or raise `ledger_busy`."""
         ...

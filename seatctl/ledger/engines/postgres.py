@@ -93,7 +93,7 @@ _FACTS = """SELECT extract(epoch FROM clock_timestamp()) AS now, session_user AS
     extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) AS replay_delay"""
 
 _SETTINGS = """SELECT set_config('search_path', :path, true), set_config('lock_timeout', :wait, true),
-    set_config('seatctl.load', :load, true)"""
+    set_config('seatctl.load', :load, true), set_config('jit', 'off', true)"""
 
 
 class PostgresEngine:
@@ -116,6 +116,8 @@ class PostgresEngine:
         """The kind of the open transaction; None if there is none."""
         self._begun = False
         """Whether the server knows about the open transaction."""
+        self._ended = False
+        """Whether the server has still a snapshot that was closed here."""
         self._scope = Scope.WHOLE
         self._meta: dict[str, str] | None = None
         self._meta_is_read = False
@@ -314,7 +316,7 @@ class PostgresEngine:
         """Send the queue in one round trip, pass on the results, and return the last one."""
         queue, self._queue = self._queue, []
         results, queue = self._exchange(queue, commit)
-        self._begun = self._kind is not None
+        self._begun, self._ended = self._kind is not None, False
         for statement, result in zip(queue, results, strict=True):
             if statement.receive is not None:
                 statement.receive(result)
@@ -342,7 +344,7 @@ class PostgresEngine:
                 if lost:
                     self._forget_connection()
                 else:
-                    self._begun = not self.link.is_idle
+                    self._begun, self._ended = not self.link.is_idle, False
                 if commit and (lost or self.link.is_idle) and self._is_committed(token):
                     return [], []
                 if not (lost and repeatable):
@@ -357,6 +359,8 @@ class PostgresEngine:
     def _prefix(self) -> list[Statement]:
         """Return the statements that come before the queue: BEGIN, the settings, and the first questions."""
         first: list[Statement] = []
+        if self._ended:
+            first.append(Statement.of("ROLLBACK"))
         if not self._begun:
             self.link.open()
             settings = {
@@ -404,7 +408,7 @@ class PostgresEngine:
 
     def _forget_connection(self) -> None:
         self.link.drop()
-        self._begun = False
+        self._begun = self._ended = False
 
     def run_script(self, statements: Iterable[tuple[str, Params]]) -> None:
         """Run these statements in one transaction and one round trip: the creation of a schema.
@@ -434,8 +438,9 @@ class PostgresEngine:
             raise translated(error, self.place) from error
 
     def post(self, sql: str, params: Params) -> None:
-        """Run a statement in a transaction of its own, without waiting for it."""
+        """Run a statement in a transaction of its own, without waiting for it. Needs no open transaction."""
         texts = [self.link.written(statement.sql, statement.params) for statement in self._prefix()]
+        self._ended = False
         self.link.post(*texts, self.link.written(sql, params))
 
     # -- transactions --------------------------------------------------------------------------
@@ -456,8 +461,14 @@ class PostgresEngine:
         self._begin(_Kind.READING)
 
     def end_reading(self) -> None:
-        """Close the snapshot."""
-        self.rollback()
+        """Close the snapshot. The server hears of it with the next statement, or in a pause."""
+        self._end(at_once=False)
+
+    def pause(self) -> None:
+        """Close a snapshot that the server still has: nothing is asked for a while."""
+        if self._ended:
+            self._ended = False
+            self._post(b"ROLLBACK")
 
     def begin_writing(self, scope: Scope = Scope.WHOLE) -> None:
         """Open a transaction that locks the ledger: against everybody, or against who needs the whole of it.
@@ -509,20 +520,30 @@ class PostgresEngine:
 
     def rollback(self) -> None:
         """Roll back the open transaction, if there is one, without waiting for the server."""
+        self._end(at_once=True)
+
+    def _end(self, *, at_once: bool) -> None:
         if self._kind is None:
             return
         was_begun = self._begun and self.link.is_open
         self._kind, self._begun, self._queue = None, False, []
-        if was_begun:
-            import psycopg
+        if was_begun and at_once:
+            self._post(b"ROLLBACK")
+        elif was_begun:
+            self._ended = True
 
-            try:
-                self.link.post(b"ROLLBACK")
-            except psycopg.Error:
-                self.link.drop()
+    def _post(self, text: bytes) -> None:
+        import psycopg
+
+        try:
+            self.link.post(text)
+        except psycopg.Error:
+            self._forget_connection()
 
     def hold(self, name: str, wait: float) -> AbstractContextManager[bool]:
         """Hold a lease of this name; yields False if another process still holds it after `wait` seconds."""
+        if self._kind is not None:
+            raise RuntimeError("a lease taken within a transaction would not be seen by others")
         return self._leases.hold(name, wait)
 
     def require_held(self, name: str) -> None:
@@ -587,7 +608,8 @@ class PostgresEngine:
             " SELECT :change_entry, n, :change_entity, entity_id, before, after, salt,"
             " hash_of_change(:change_entity, entity_id, before, after, salt)"
             " FROM (SELECT :change_last + row_number() OVER () AS n, entity_id, before, after,"
-            f" replace(gen_random_uuid()::text, '-', '') AS salt FROM ({select}) AS chosen) AS salted",
+            " salt_of_change((SELECT gen_random_uuid()::text || gen_random_uuid()::text), :change_last"
+            f" + row_number() OVER ()) AS salt FROM ({select}) AS chosen) AS salted",
             {**params, "change_entry": self.entry, "change_last": last, "change_entity": entity},
         )
 
@@ -664,11 +686,11 @@ class PostgresEngine:
 
     def close(self) -> None:
         """Close the connection; an open transaction is rolled back, and staged rows are deleted."""
-        self.rollback()
+        self._end(at_once=False)
         if self._load is not None and self.link.is_open:
             with suppress(Exception):
                 self.post("SELECT forget_loads(:load)", {"load": self._load})
-        self.link.drop()
+        self.link.close()
 
 
 _UNCONSTRAINED = (

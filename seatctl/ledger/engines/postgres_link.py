@@ -149,6 +149,13 @@ class Link:
             raise translated(error, self._place) from error
         return count
 
+    def close(self) -> None:
+        """Close the connection, after the answer to what was posted: else the server would log an error."""
+        if self._connection is not None and not self._connection.closed:
+            with suppress(Exception):
+                self._read_awaited(self._connection)
+        self.drop()
+
     def drop(self) -> None:
         """Close the connection without sending anything; the server rolls back an open transaction."""
         if self._connection is not None:

@@ -266,6 +266,9 @@ class SqliteEngine:
                 f"{self.path} was written to while it was read", hint="run the same command again"
             )
 
+    def pause(self) -> None:
+        """Do nothing: a snapshot is closed at once."""
+
     def begin_writing(self, scope: Scope = Scope.WHOLE) -> None:
         """Open a transaction and take the write lock at once, whatever the scope.
 

@@ -147,6 +147,42 @@ def append(engine, n=1, scope=Scope.SHARED):
     return engine.entry
 
 
+def test_a_snapshot_is_closed_in_a_pause_or_with_the_next_statement(engine, shell):
+    def states():
+        return shell.execute(
+            "SELECT state FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+        ).fetchall()
+
+    query(engine, "SELECT 1")
+    assert states() == [("idle in transaction",)]
+    before = trips(engine)
+    engine.pause()
+    time.sleep(0.1)
+    assert (states(), trips(engine)) == ([("idle",)], before)
+    query(engine, "SELECT 1")
+    committed(engine, (KEEP, ("a", "x", T)))
+    assert (states(), trips(engine)) == ([("idle",)], before + 2)
+
+
+def test_the_server_logs_no_error_when_a_client_is_done(engine, server):
+    log = server.folder / "log"
+    before = log.stat().st_size
+    query(engine, "SELECT 1")
+    engine.close()
+    engine.begin_writing()
+    assert list(engine.rows("SELECT count(*) FROM sync_state"))
+    engine.rollback()
+    engine.close()
+    with engine.hold("money", 0):
+        pass
+    engine.close()
+    time.sleep(0.2)
+    logged = log.read_bytes()[before:].decode()
+    assert "client" not in logged
+    assert "FATAL" not in logged
+
+
 def test_an_empty_change_is_no_round_trip(engine):
     engine.meta()
     before = trips(engine)

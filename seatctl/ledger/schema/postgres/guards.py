@@ -28,22 +28,23 @@ SEATS = (
     END $$""",
     """CREATE TRIGGER seats_taken AFTER INSERT ON seats REFERENCING NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION count_assigned()""",
+    # The seats that are active after the statement, less those that were active before. A join of the rows
+    # could be quadratic: their number is not known when it is planned.
     f"""CREATE FUNCTION count_revoked() RETURNS trigger LANGUAGE plpgsql {_OWNER} AS $$ BEGIN
-        IF EXISTS (SELECT 1 FROM old_rows o LEFT JOIN new_rows n ON n.id = o.id
-            WHERE n.id IS NULL OR n.subscription_id <> o.subscription_id OR n.user_id <> o.user_id) THEN
-            RAISE EXCEPTION 'a seat keeps its user and subscription' USING ERRCODE = 'check_violation';
-        END IF;
-        IF EXISTS (SELECT 1 FROM old_rows o JOIN new_rows n ON n.id = o.id
-            WHERE o.revoked_at IS NOT NULL AND n.revoked_at IS DISTINCT FROM o.revoked_at) THEN
-            RAISE EXCEPTION 'a revoked seat is never reopened' USING ERRCODE = 'check_violation';
-        END IF;
-        UPDATE subscriptions s SET assigned = s.assigned - r.seats, last_counted = -r.last
-        FROM (SELECT o.subscription_id AS id, count(*) AS seats, max(o.id) AS last
-            FROM old_rows o JOIN new_rows n ON n.id = o.id
-            WHERE o.revoked_at IS NULL AND n.revoked_at IS NOT NULL GROUP BY o.subscription_id) AS r
-        WHERE s.id = r.id;
+        UPDATE subscriptions s SET assigned = s.assigned + c.seats, last_counted = -c.last
+        FROM (SELECT subscription_id AS id, sum(active) AS seats, max(seat) AS last FROM (
+                SELECT subscription_id, id AS seat, -1 AS active FROM old_rows WHERE revoked_at IS NULL
+                UNION ALL
+                SELECT subscription_id, id AS seat, 1 AS active FROM new_rows WHERE revoked_at IS NULL
+            ) AS seats GROUP BY subscription_id HAVING sum(active) <> 0) AS c WHERE s.id = c.id;
         RETURN NULL;
     END $$""",
+    """CREATE TRIGGER seat_is_never_reopened BEFORE UPDATE OF revoked_at ON seats FOR EACH ROW
+    WHEN (OLD.revoked_at IS NOT NULL AND NEW.revoked_at IS DISTINCT FROM OLD.revoked_at)
+    EXECUTE FUNCTION refuse('a revoked seat is never reopened')""",
+    """CREATE TRIGGER seat_keeps_its_place BEFORE UPDATE OF id, subscription_id, user_id ON seats FOR EACH ROW
+    WHEN (NEW.id <> OLD.id OR NEW.subscription_id <> OLD.subscription_id OR NEW.user_id <> OLD.user_id)
+    EXECUTE FUNCTION refuse('a seat keeps its user and subscription')""",
     """CREATE TRIGGER seats_given_back AFTER UPDATE ON seats
     REFERENCING OLD TABLE AS old_rows NEW TABLE AS new_rows
     FOR EACH STATEMENT EXECUTE FUNCTION count_revoked()""",
