@@ -16,6 +16,7 @@ LEDGER = Path(seatctl.__file__).parent / "ledger"
 OF_ONE_ENGINE = {
     "copies.py": "backup and restore of a file",
     "checks/structure.py": "the schema of a file",
+    "checks/server_structure.py": "the schema of a server",
 }
 """Modules that each engine has of its own, besides `engines/` and `schema/`, and what is special in them."""
 

@@ -6,7 +6,6 @@ column holds a value that seatctl writes, or whether the facts agree with their 
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -41,8 +40,10 @@ _RULES: Final = {
 
 _Check = Callable[[Reader], Iterator[tuple[str, str]]]
 
+_STRUCTURE: Final = "structure"
+
 _CONTENTS: Final[dict[str, _Check]] = {
-    "structure": lambda reader: structure.differences(reader.engine),
+    _STRUCTURE: lambda reader: structure.differences(reader.engine),
     "meta": contents.bad_meta,
     "text": contents.not_utf8,
     "values": contents.bad_values,
@@ -63,6 +64,8 @@ def problems(reader: Reader) -> Iterator[Problem]:
         for subject, detail in _run_check(reader, check, already_reported=has_problems):
             has_problems = True
             yield name, subject, detail
+        if name == _STRUCTURE and has_problems and not reader.engine.damage:
+            return  # a query of a missing table would end the server's transaction
 
 
 def first_damage(reader: Reader) -> Problem | None:
@@ -79,9 +82,10 @@ def first_damage(reader: Reader) -> Problem | None:
 
 def _run_check(reader: Reader, check: _Check, *, already_reported: bool) -> Iterator[tuple[str, str]]:
     """Yield what one check finds. A check that fails is a problem too, unless one was reported already."""
+    failures: tuple[type[Exception], ...] = (SeatctlError, *reader.engine.damage, *contents.UNREADABLE)
     try:
         yield from check(reader)
-    except (SeatctlError, sqlite3.Error, *contents.UNREADABLE) as error:
+    except failures as error:
         if not already_reported:
             yield "ledger", f"cannot be read: {error}"
 

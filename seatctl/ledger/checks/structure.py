@@ -13,6 +13,7 @@ from functools import cache
 from typing import NamedTuple
 
 from seatctl.ledger.engines.port import Engine
+from seatctl.ledger.engines.sqlite import SqliteEngine
 from seatctl.ledger.schema.migrate import new_schema
 
 _OBJECTS = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL"
@@ -70,6 +71,11 @@ def differences(engine: Engine) -> Iterator[tuple[str, str]]:
 
     Views are allowed: they change nothing, and somebody may want one for queries.
     """
+    if not isinstance(engine, SqliteEngine):
+        from seatctl.ledger.checks import server_structure
+
+        yield from server_structure.differences(engine)
+        return
     rows = engine.rows(_OBJECTS)
     actual = {row["name"]: SchemaObject(row["type"], row["name"], _normal(row["sql"])) for row in rows}
     for wanted in expected().values():
