@@ -139,6 +139,7 @@ class Code:
     INTERVAL_CHANGE = Refusal(4, "Another billing interval would end the period at once and bill it again.")
     INVOICE_STATE = Refusal(4, "The invoice is in a state that does not allow this.")
     ITEM_GONE = Refusal(4, "The subscription's item no longer exists in Stripe.")
+    LEDGER_NOT_EMPTY = Refusal(4, "There is a ledger with contents where the copy would be made.")
     LAST_ADMIN = Refusal(4, "The last admin keeps the role: nobody else could grant roles.")
     MAIL_NOT_CONFIGURED = Refusal(4, "No mail server is configured, or its settings are not safe.")
     MANAGED_BY_SCHEDULE = Refusal(4, "A schedule in Stripe would overwrite the change.")
@@ -177,7 +178,7 @@ class Code:
     REQUEST_CLOSED = Refusal(4, "The request was decided before, or it has expired.")
     REQUEST_ID_REUSED = Refusal(4, "The request id was used before for something else.")
     SANDBOX_NOT_SHARED = Refusal(4, "The ledger is on a server, but the sandbox is a file of this machine.")
-    SAME_LEDGER = Refusal(4, "A ledger cannot be restored onto itself.")
+    SAME_LEDGER = Refusal(4, "A ledger cannot be restored or copied onto itself.")
     SERVER_LEDGER = Refusal(4, "The ledger is on a server, where this is done with PostgreSQL's own tools.")
     SEVERAL_CURRENCIES = Refusal(4, "One spending limit cannot cover two currencies.")
     SHARED_SUBSCRIPTION = Refusal(4, "The change would affect others in the same Stripe subscription.")
@@ -228,6 +229,8 @@ class Code:
 
     # Exit code 74, ledger
     CANNOT_WRITE = Refusal(74, "The file cannot be written.")
+    COPY_DIFFERS = Refusal(74, "The copy of a ledger is not the same as the ledger. It is not used.")
+    COPY_UNFINISHED = Refusal(74, "The ledger is a copy that was interrupted before it was finished.")
     CONFIG_NOT_WRITABLE = Refusal(74, "config.toml or its folder cannot be written.")
     DISK_FULL = Refusal(74, "The disk is full.")
     LEDGER = Refusal(74, "The ledger, a file or stdout cannot be read or written.")
@@ -235,6 +238,7 @@ class Code:
     LEDGER_DAMAGED = Refusal(74, "SQLite can read the ledger, but its contents are not what was written.")
     LEDGER_IO = Refusal(74, "The disk or the operating system failed.")
     LEDGER_MODE = Refusal(74, "The ledger was made for another mode or Stripe account.")
+    LEDGER_MOVED = Refusal(74, "The ledger was moved to another place, and is used only there.")
     LEDGER_NEWER = Refusal(74, "A later version wrote the ledger.")
     LEDGER_OLDER = Refusal(74, "The ledger on a server has an earlier schema, which its owner must migrate.")
     LEDGER_READ_ONLY = Refusal(74, "This user cannot open or write the ledger.")

@@ -209,6 +209,29 @@ class Context:
             self._warn_of_network(place)
         return ledger
 
+    @property
+    def place(self) -> Path | ServerUrl:
+        """Where the ledger in use is. Nothing is opened to find it out."""
+        return self.ledger_place(self._configured)
+
+    def use_ledger(self, named: str | None = None) -> Ledger:
+        """Use this ledger, by default the one in use, and return it, also if it was moved or is unfinished.
+
+        Raises NoLedger, LedgerError, `mode_mismatch`.
+        """
+        from seatctl.ledger.ledger import open_ledger
+
+        if named is not None:
+            self.options = self.options._replace(ledger=named)
+        ledger = open_ledger(self.place, in_use=False)
+        try:
+            ledger.when_opened(self._require_same)
+        except BaseException:
+            ledger.close()
+            raise
+        self.ledger = ledger
+        return ledger
+
     def _warn_of_network(self, place: Path) -> None:
         from seatctl.ledger.engines.sqlite_files import network_file_system
 

@@ -1,10 +1,11 @@
-"""`seatctl ledger`: the file that stores everything: check, back up, restore, export and adopt."""
+"""`seatctl ledger`: what stores everything: check, back up, restore, export, copy, migrate and adopt."""
 
 from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated
+from shlex import quote
+from typing import TYPE_CHECKING, Annotated
 
 from seatctl.app.connections import require_same
 from seatctl.app.context import Context
@@ -13,6 +14,11 @@ from seatctl.errors import Code, ExitCode, UsageError, refuse
 from seatctl.models.database_role import DatabaseRole
 from seatctl.output.style import Format, columns
 from seatctl.system.files import STDOUT, for_stdout, input_file
+
+if TYPE_CHECKING:
+    from seatctl.config.settings import Value
+    from seatctl.ledger.ledger import Ledger
+    from seatctl.models.ledger_url import ServerUrl
 
 app = Commands()
 
@@ -75,7 +81,8 @@ def _restore(ctx: Context, source: Path, source_name: str) -> None:
         raise refuse(
             Code.SERVER_LEDGER,
             f"the ledger {place} is on a server, and is not restored from a file",
-            hint=f"restore a dump with PostgreSQL: pg_restore --clean --dbname={place} ledger.dump",
+            hint=f"restore a dump into a new database: pg_restore --dbname={place} ledger.dump; then give it"
+            " an id of its own: seatctl ledger new-id",
         )
     ctx.require_place(place)
     ledger_files.allow_restore(place, ctx.call)
@@ -117,6 +124,98 @@ def export(
     ctx.emit(ledger_files.export(ctx.ledger, ctx.call, expanded(directory), as_json=as_json), handle="file")
 
 
+@app.command()
+def copy(
+    ctx: Context,
+    source: Annotated[str, argument("FROM", "The ledger: a file, or the URL of a PostgreSQL database.")],
+    target: Annotated[str, argument("TO", "The new place: a file or a database without a ledger.")],
+    keep: Annotated[
+        bool, option("--keep", "Go on using FROM; the copy becomes a ledger with an id of its own.")
+    ] = False,
+) -> None:
+    """Move the ledger to another place: from a file to a server, back, or between two of a kind.
+
+    Every row is copied as it is, and compared afterwards: the audit, and purchases that are not finished, go
+    on at the new place. Meanwhile nobody can change FROM, and afterwards nobody can use it: each command
+    names the new place. If this command is interrupted, run it again.
+
+    With --keep, others go on using FROM. The copy gets an id of its own, as after ledger restore: it must
+    adopt subscriptions before it can change them.
+
+    A password in a URL can be seen by other users of this machine: better use PGPASSFILE.
+
+    Examples:
+      seatctl ledger copy ledger.db postgresql://seatctl@db.example.com/seatctl
+      seatctl ledger copy postgresql://seatctl@db.example.com/seatctl ledger.db --yes
+      seatctl ledger copy ledger.db copy.db --keep
+    """
+    from seatctl.config.settings import ledger_place
+    from seatctl.services import ledger_copy
+
+    ledger = ctx.use_ledger(source)
+    place = ledger_place(target)
+    done = ledger_copy.finish_move(ledger, place, keep=keep, dry_run=ctx.options.dry_run)
+    if done is None:
+        if isinstance(place, Path):
+            ctx.require_place(place)
+        if keep:
+            done = ledger_copy.keep(ledger, place, ctx.call, ctx.trace)
+        else:
+            if ctx.asks:
+                ctx.confirm(f"Move the ledger {ledger.place} to {place}, and use it only there from now on?")
+            done = ledger_copy.move(ledger, place, ctx.call, ctx.trace)
+    ctx.emit(done, handle="table")
+    if not keep and not ctx.options.dry_run:
+        ctx.note(f"to use it: seatctl config set ledger {quote(str(place))}")
+        for key, value in _local_policy(ctx, ledger, place):
+            to_store = f"seatctl config set {key} {quote(str(value))}"
+            ctx.note(f"{key} in config.toml does not count for a ledger on a server; to store it: {to_store}")
+
+
+def _local_policy(ctx: Context, ledger: Ledger, place: Path | ServerUrl) -> list[tuple[str, Value]]:
+    """Return the settings of the profile that count for a file only, and that the ledger does not have."""
+    if isinstance(place, Path):
+        return []
+    counting = {*ctx.profile.without_policy().values, *ledger.settings}
+    return [(key, value) for key, value in ctx.profile.values.items() if key not in counting]
+
+
+@app.command("new-id")
+def new_id(ctx: Context) -> None:
+    """Give this ledger a new id: after its database was restored from a dump, or its file was copied.
+
+    Two ledgers with one id would assign the same seats. Whatever was unfinished is ended, since the other
+    ledger may have finished it. With its new id the ledger must adopt subscriptions before it can change
+    them. A ledger that was moved can be used again with this.
+
+    Examples:
+      seatctl ledger new-id --ledger postgresql://seatctl@db.example.com/restored
+      seatctl ledger new-id --ledger copy.db --yes
+    """
+    from seatctl.services import ledger_copy
+
+    ledger = ctx.use_ledger()
+    if ctx.asks:
+        ctx.confirm(f"Give the ledger {ledger.place} a new id, and end what is unfinished in it?")
+    ctx.emit(ledger_copy.new_id(ledger, ctx.call), handle="ledger_id")
+
+
+@app.command()
+def migrate(ctx: Context) -> None:
+    """Migrate the ledger to the schema of this version.
+
+    A file is migrated by the first command that opens it. A server is migrated only by this command, as the
+    owner of the ledger: programs of this version and of the one before work with it meanwhile.
+
+    Examples:
+      seatctl ledger migrate
+      seatctl ledger migrate --dry-run
+    """
+    from seatctl.services import ledger_copy
+
+    ctx.emit(ledger_copy.migrate(ctx.place, dry_run=ctx.options.dry_run), handle="schema")
+
+
 @app.command("path")
 def print_path(ctx: Context) -> None:
     """Print the path of the ledger.
@@ -146,6 +245,7 @@ def check(ctx: Context) -> None:
 
     # `ctx.ledger` would read the ledger's mode first, which fails if the ledger is damaged.
     with closing(open_ledger(ctx.ledger_place(ctx.profile))) as ledger:
+        ledger.require_in_use()
         problems = list(ledger_check.problems(ledger))
         over = [] if problems else ledger_check.over_assigned(ledger)
         shared = [] if problems else ledger_check.shared_addresses(ledger)

@@ -32,7 +32,7 @@ _COMMANDS_BY_ACTION = (
     (Action.NOTIFY, "notify send, notify test"),
     (Action.CONFIGURE_APPROVAL, "config auto-approve"),
     (Action.MANAGE_SUBSCRIPTION, "invoices pay, invoices send, invoices void"),
-    (Action.MANAGE_LEDGER, "ledger adopt"),
+    (Action.MANAGE_LEDGER, "ledger adopt, ledger copy, ledger new-id"),
     (Action.BUY, "runs undo"),
     (Action.SYNC, "sync"),
 )
@@ -49,7 +49,7 @@ BY_CODE = frozenset(("seats claim",))
 
 OF_THE_MACHINE = frozenset(
     (
-        *("init", "demo", "ledger restore", "config set", "config unset", "config use"),
+        *("init", "demo", "ledger restore", "ledger migrate", "config set", "config unset", "config use"),
         *(
             f"sandbox {verb}"
             for verb in ("reset", "advance", "fail", "complete", "authenticate", "retries", "serve")
@@ -158,6 +158,7 @@ def _others() -> list[str]:
         f"- Actors who may run each command of the batch: {named(OF_ITS_LINES)}.",
         f"- The user of the machine, as these commands do not change the ledger: {named(OF_THE_MACHINE)}.",
         "- Suspended users may use none of their roles.",
+        "- `ledger copy --keep`, like `ledger backup`, needs no role.",
         "- `reconcile --fix` needs the role to sync with Stripe.",
         "- `--create-users` also needs the role to manage users.",
         "- `requests create --priority` above 0 needs the role to decide requests, even for oneself.",

@@ -7,7 +7,6 @@ see either the old ledger or the new one, and a killed restore leaves the old on
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import sqlite3
@@ -23,9 +22,6 @@ from seatctl.ledger.engines.sqlite import WAIT_SECONDS, SqliteEngine, translated
 from seatctl.ledger.engines.sqlite_files import create_file
 from seatctl.ledger.failures import LedgerBusy, LedgerCorrupt
 from seatctl.ledger.ledger import Ledger, open_ledger
-from seatctl.ledger.operations import IS_OPEN
-from seatctl.ledger.transaction import Transaction
-from seatctl.models.call import Call
 from seatctl.system.files import new_file
 
 _PAGES_A_STEP = 16
@@ -102,41 +98,6 @@ def _require_clean(copy: Path, original: Path) -> None:
             hint=f"to see all problems: seatctl ledger check; to copy it as it is: cp {original}* FOLDER",
             data={"check": name, "subject": subject, "detail": detail},
         )
-
-
-def give_new_id(path: Path, call: Call) -> str:
-    """Give a restored copy a new ledger id, and return the id.
-
-    Everything that was unfinished when the backup was made is ended: its operations may have been completed
-    since, and with the new id they would be sent to Stripe a second time. Its messages may have been sent.
-    """
-    ledger = open_ledger(path)
-    old, new = ledger.id, f"led_{os.urandom(12).hex()}"
-    try:
-        with ledger.change(call) as tx:
-            _end_unfinished(tx)
-            tx.execute("UPDATE meta SET value = ? WHERE key = 'ledger_id'", (new,))
-            tx.record("setting", 0, {"ledger_id": old}, {"ledger_id": new})
-            tx.summarise(f"restored from a backup of {old}, as {new}")
-    finally:
-        ledger.close()
-    return new
-
-
-_UNFINISHED = "it was unfinished when this ledger's backup was made; run seatctl sync to see its outcome"
-
-
-def _end_unfinished(tx: Transaction) -> None:
-    tx.execute(
-        "UPDATE runs SET state = 'failed', finished_at = ?, summary = ? WHERE number IN"
-        f" (SELECT run FROM operations WHERE {IS_OPEN})",
-        (tx.now, _UNFINISHED),
-    )
-    tx.execute(
-        f"UPDATE operations SET state = 'failed', finished_at = ?, outcome = ? WHERE {IS_OPEN}",
-        (tx.now, json.dumps({"summary": _UNFINISHED})),
-    )
-    tx.execute("UPDATE outbox SET state = 'held' WHERE state = 'waiting'")
 
 
 def replace_ledger(copy: Path, place: Path, aside: Path) -> None:

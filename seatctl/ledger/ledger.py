@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatctl.errors import Code, refuse
-from seatctl.ledger.engines.port import MIN_CLIENT, MODES, SETTING, Engine, Scope
+from seatctl.ledger.engines.port import MIN_CLIENT, MODES, MOVED_TO, SETTING, UNFINISHED_COPY, Engine, Scope
 from seatctl.ledger.failures import RESTORE, LedgerDamaged, no_ledger
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.call import Call
@@ -68,19 +68,28 @@ def damage_error(place: str, check: str, subject: str, detail: str) -> LedgerDam
     )
 
 
-def _require_client(place: str, meta: Mapping[str, str]) -> None:
-    """Raise `ledger_newer` if the ledger needs a later program."""
+def _require_usable(place: str, meta: Mapping[str, str], *, in_use: bool) -> None:
+    """Raise `ledger_newer` if the ledger needs a later program.
+
+    `in_use`: also refuse one that was moved, and one that is a copy which was not finished.
+    """
     if meta.get("min_client", MIN_CLIENT) != MIN_CLIENT:
         from seatctl.ledger.schema.versions import require_client
 
         require_client(place, meta)
+    if in_use and (MOVED_TO in meta or UNFINISHED_COPY in meta):
+        from seatctl.ledger.place_marks import require_in_use
+
+        require_in_use(place, meta)
 
 
 class Ledger:
     """One open ledger. Transactions do not nest; `money_lock` does, within one process."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, *, in_use: bool = True) -> None:
+        """`in_use`: refuse a ledger that was moved, and one that is a copy which was not finished."""
         self.engine = engine
+        self._in_use = in_use
         self.place = engine.place
         """The path or the URL of the ledger, for messages; without a password."""
         self._money_depth = 0
@@ -123,7 +132,7 @@ class Ledger:
         """Call `check` with this ledger, whose id, mode and account are known, before any answer is used."""
 
         def known(meta: Mapping[str, str]) -> None:
-            _require_client(self.place, meta)
+            _require_usable(self.place, meta, in_use=self._in_use)
             self.__dict__["_meta"] = dict(meta)
             check(self)
 
@@ -150,8 +159,15 @@ class Ledger:
     def _meta(self) -> dict[str, str]:
         with _detect_damage(self.engine):
             meta = dict(self.engine.meta())
-        _require_client(self.place, meta)
+        _require_usable(self.place, meta, in_use=self._in_use)
         return meta
+
+    def require_in_use(self) -> None:
+        """Raise `ledger_moved` or `copy_unfinished`, unless the ledger is damaged: a check says how."""
+        from contextlib import suppress
+
+        with suppress(*self.engine.damage):
+            _require_usable(self.place, self.engine.meta(), in_use=True)
 
     @contextmanager
     def reading(self) -> Iterator[Reader]:
@@ -210,9 +226,9 @@ class Ledger:
             settle(tx)
         return tx
 
-    def journal(self) -> AbstractContextManager[Journal]:
+    def journal(self, scope: Scope = Scope.SHARED) -> AbstractContextManager[Journal]:
         """Open a transaction for operations, steps, the Stripe mirror and states, which are not audited."""
-        return self._journal(partial(self._begin_writing, Scope.SHARED))
+        return self._journal(partial(self._begin_writing, scope))
 
     @contextmanager
     def own_change(self, *, dry_run: bool) -> Iterator[Journal]:
@@ -274,7 +290,7 @@ class Ledger:
         if actual_id != known_id:
             raise refuse(
                 Code.LEDGER_REPLACED,
-                f"{self.place} was replaced by a backup while this command was running; it was stopped",
+                f"{self.place} was replaced or moved while this command was running; it was stopped",
                 hint="see what the ledger holds now: seatctl runs list; then run the command again",
             )
         if not self.engine.is_guarded:
@@ -289,8 +305,8 @@ class Ledger:
             raise RuntimeError("a transaction of this ledger is already open")
 
     @contextmanager
-    def money_lock(self) -> Iterator[None]:
-        """Hold the lock for running or recovering an operation. Raises `busy`.
+    def money_lock(self, wait: float = MONEY_WAIT_SECONDS) -> Iterator[None]:
+        """Hold the lock for running or recovering an operation. Raises `busy` after so many seconds.
 
         Without it, a recovery could repeat an operation that another process is still running, and charge
         twice.
@@ -302,7 +318,7 @@ class Ledger:
             finally:
                 self._money_depth -= 1
             return
-        with self.engine.hold("money", MONEY_WAIT_SECONDS) as held:
+        with self.engine.hold("money", wait) as held:
             if not held:
                 raise refuse(
                     Code.BUSY,
@@ -336,27 +352,27 @@ class Ledger:
         self.engine.close()
 
 
-def open_ledger(place: Path | ServerUrl, *, wait: float | None = None) -> Ledger:
+def open_ledger(place: Path | ServerUrl, *, wait: float | None = None, in_use: bool = True) -> Ledger:
     """Open an existing ledger. `wait` is how many seconds to wait for writers.
 
     A file is migrated if needed. A server is asked with the first statement. Raises `no_ledger`, or a
-    LedgerError if the ledger is damaged, was written by a later seatctl, or is not writable.
+    LedgerError if the ledger is damaged, was written by a later seatctl, or is not writable. `in_use`: see
+    `Ledger`.
     """
-    if isinstance(place, Path):
-        return _open_file(place, wait)
-    return _open_on_server(place, wait)
+    engine = _open_file(place, wait) if isinstance(place, Path) else _open_on_server(place, wait)
+    return Ledger(engine, in_use=in_use)
 
 
-def _open_on_server(url: ServerUrl, wait: float | None) -> Ledger:
+def _open_on_server(url: ServerUrl, wait: float | None) -> Engine:
     from seatctl.ledger.engines import postgres
     from seatctl.ledger.schema.versions import require_schema
 
     engine = postgres.connect(url, wait=postgres.WAIT_SECONDS if wait is None else wait)
     engine.when_opened(lambda meta: require_schema(url.shown, meta))
-    return Ledger(engine)
+    return engine
 
 
-def _open_file(path: Path, wait: float | None) -> Ledger:
+def _open_file(path: Path, wait: float | None) -> Engine:
     from seatctl.ledger.engines.sqlite import WAIT_SECONDS, SqliteEngine
     from seatctl.ledger.schema.migrate import is_current, upgrade
 
@@ -377,4 +393,4 @@ def _open_file(path: Path, wait: float | None) -> Ledger:
     except BaseException:
         engine.close()
         raise
-    return Ledger(engine)
+    return engine

@@ -14,6 +14,7 @@ from seatctl.errors import BadInput, Code, JsonValue, NotAllowed, NotFound, refu
 from seatctl.ledger import check, copies, exports
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger
 from seatctl.ledger.ledger import Ledger, open_ledger
+from seatctl.ledger.new_id import give_new_id
 from seatctl.models.call import Call
 from seatctl.models.report import Record, Report, change_report
 from seatctl.models.role import Action
@@ -22,6 +23,7 @@ from seatctl.services.users.permissions import allow
 from seatctl.system.files import is_same, new_file
 
 _STAMP = "%Y%m%dT%H%M%SZ"
+_BACKUP = "this ledger's backup was made"
 
 
 def backup(ledger: Ledger, call: Call, target: Path, *, overwrite: bool) -> Report:
@@ -59,11 +61,13 @@ def prepare_restore(source: Path, place: Path, call: Call) -> Path:
     part = place.with_name(f".{place.name}.{os.getpid()}.part")
     try:
         with closing(open_ledger(source)) as ledger:
+            ledger.require_in_use()
             copies.copy_to(ledger, part, overwrite=True)
     except (LedgerCorrupt, NoLedger) as error:
         error.hint = "name a file that ledger backup has written"
         raise
-    copies.give_new_id(part, call)
+    with closing(open_ledger(part)) as copy:
+        give_new_id(copy, call, summary="restored from a backup of {old}, as {new}", since=_BACKUP)
     return part
 
 

@@ -5,17 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 
-def count_points(log: Path, point: int | None, *, pause: float = 0.0) -> None:
-    """Write each point that this process passes to `log`, and kill the process at the `point`th.
-
-    `pause`: each call to Stripe takes so many seconds longer.
-    """
-    from seatctl.ledger.engines.sqlite import SqliteEngine
-    from seatctl.sandbox.api.twin import Twin
-
+def counted(log: Path, point: int | None) -> Callable[[str], None]:
+    """A function that notes that a point was passed; it kills the process at the `point`th."""
     passed = os.open(log, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
     count = 0
 
@@ -26,7 +21,20 @@ def count_points(log: Path, point: int | None, *, pause: float = 0.0) -> None:
         if count == point:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    handle, commit = Twin.handle, SqliteEngine.commit
+    return pass_by
+
+
+def count_points(log: Path, point: int | None, *, pause: float = 0.0) -> None:
+    """Write each point that this process passes to `log`, and kill the process at the `point`th.
+
+    `pause`: each call to Stripe takes so many seconds longer.
+    """
+    from seatctl.ledger.engines.postgres import PostgresEngine
+    from seatctl.ledger.engines.sqlite import SqliteEngine
+    from seatctl.sandbox.api.twin import Twin
+
+    pass_by = counted(log, point)
+    handle = Twin.handle
 
     def counted_handle(self, method, url, headers, form):
         name = f"{method} {url.partition('?')[0]}"
@@ -36,9 +44,18 @@ def count_points(log: Path, point: int | None, *, pause: float = 0.0) -> None:
         pass_by(f"after {name}")
         return answer
 
-    def counted_commit(self):
-        pass_by("before a commit")
-        commit(self)
-        pass_by("after a commit")
+    Twin.handle = counted_handle
+    for engine in (SqliteEngine, PostgresEngine):
+        engine.commit = surrounded(engine.commit, "a commit", pass_by)
 
-    Twin.handle, SqliteEngine.commit = counted_handle, counted_commit
+
+def surrounded(method: Callable, name: str, pass_by: Callable[[str], None]) -> Callable:
+    """A method with a point before and a point after it."""
+
+    def call(*args, **options):
+        pass_by(f"before {name}")
+        result = method(*args, **options)
+        pass_by(f"after {name}")
+        return result
+
+    return call

@@ -33,6 +33,12 @@ MIN_CLIENT = "0.1.0"
 SETTING = "setting."
 """How the keys of `meta` begin that have the settings of the ledger."""
 
+MOVED_TO = "moved_to"
+"""The key of `meta` with the place to which a ledger was moved; it is not used any more."""
+
+UNFINISHED_COPY = "unfinished_copy_of"
+"""The key of `meta` with the place of the ledger of which this one is a copy that was not finished."""
+
 SqlValue = str | int | float | bytes | None
 Params = Mapping[str, SqlValue] | Sequence[SqlValue]
 

@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from seatctl.ledger import hashes
 from seatctl.ledger.engines.port import Engine, EntryValues, SqlValue
 
+# The entries of a server were linked in the order of their commits, which need not be that of their ids.
+_LAST = """SELECT (SELECT max(seq) FROM audit) AS seq, place, hash FROM audit ORDER BY place DESC LIMIT 1"""
+
 
 class EntryInProgress:
     """The entry after the last one. It computes the hashes of its change rows as they are inserted."""
 
     def __init__(self, engine: Engine, connection: sqlite3.Connection) -> None:
         self._engine, self._connection = engine, connection
-        last = next(engine.rows("SELECT seq, place, hash FROM audit ORDER BY place DESC LIMIT 1"), None)
+        last = next(engine.rows(_LAST), None)
         self.seq: int = 1 if last is None else last["seq"] + 1
         self._place: int = 1 if last is None else last["place"] + 1
         self._previous: str = hashes.NO_HASH if last is None else last["hash"]

@@ -37,7 +37,7 @@ def require_schema(place: str, meta: Mapping[str, str]) -> None:
         raise refuse(
             Code.LEDGER_OLDER,
             f"the ledger {place} has schema {schema}; this program needs {OLDEST_ON_SERVER} or later",
-            hint="ask the owner of the ledger to migrate it",
+            hint="as the owner of the ledger: seatctl ledger migrate",
             data={"schema": schema, "needed": OLDEST_ON_SERVER},
         )
 

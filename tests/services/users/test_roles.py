@@ -72,6 +72,8 @@ CALLS = {
     "invoices send": "invoices send {invoice}",
     "invoices void": "invoices void {invoice}",
     "ledger adopt": "ledger adopt",
+    "ledger copy": "ledger copy {home}/default/ledger.db {home}/moved.db",
+    "ledger new-id": "ledger new-id",
     "runs undo": "runs undo {waiting}",
     "sync": "sync",
 }
@@ -120,7 +122,7 @@ def test_every_command_asks_for_the_role_that_the_table_says(office, tmp_path, c
     for role, actor in ACTORS.items():
         home = tmp_path / actor
         shutil.copytree(made.home, home)
-        argv = CALLS[command].format(**words).split()
+        argv = CALLS[command].format(**words, home=home).split()
         result = Seatctl(home)(*argv, "--as", actor, "--yes", "-o", "json")
         assert result.code not in {1, 2, 9}, result.err  # refused later than by the roles
         assert result.code != 8 or result.error["code"] == "not_allowed", result.err

@@ -90,10 +90,8 @@ def migrate(engine: PostgresEngine) -> tuple[int, int]:
     Raises `ledger_newer`, NoLedger, `not_allowed` for a user who does not own the ledger, and LedgerConflict
     if another client migrates it at the same time.
     """
-    meta = engine.meta()
-    require_client(engine.place, meta)
-    version = int(meta.get("schema_version", "0"))
-    if version >= SCHEMA_VERSION:
+    version, wanted = pending(engine)
+    if version == wanted:
         return version, version
     _require_usable(engine.place, _state(engine)["version"], "UTF8")
     steps = [step for number in range(version + 1, SCHEMA_VERSION + 1) for step in MIGRATIONS[number]]
@@ -107,6 +105,14 @@ def migrate(engine: PostgresEngine) -> tuple[int, int]:
         )
     )
     return version, SCHEMA_VERSION
+
+
+def pending(engine: PostgresEngine) -> tuple[int, int]:
+    """Return the version of the schema now and after a migration. Raises `ledger_newer`, NoLedger."""
+    meta = engine.meta()
+    require_client(engine.place, meta)
+    version = int(meta.get("schema_version", "0"))
+    return version, max(version, SCHEMA_VERSION)
 
 
 def _require_usable(place: str, version: int, encoding: str) -> None:
