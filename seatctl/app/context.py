@@ -532,6 +532,11 @@ class Context:
         """Whether the command asks before it acts: a dry run does not, since it changes nothing."""
         return not self.options.dry_run
 
+    def pause(self) -> None:
+        """Prepare for a while in which the ledger is not asked, if it is open."""
+        if "ledger" in self.__dict__:
+            self.ledger.pause()
+
     def confirm(self, question: str, *, flag: str = "--yes") -> None:
         """Return after a yes. Raises `not_confirmed` after a no, UsageError if nobody can answer."""
         if self.options.yes:
@@ -553,4 +558,5 @@ class Context:
         from seatctl.app.prompt import read_line
 
         self.asked = True
+        self.pause()
         return read_line(question, default=default, hidden=hidden)

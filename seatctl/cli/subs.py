@@ -193,6 +193,7 @@ def _follow(ctx: Context, proposal: Proposal) -> Report:
             if not announced:
                 ctx.note(waiting.message)
                 announced = True
+            ctx.pause()
             wait_for_page(ctx.billing, waiting, time.sleep)
         ctx.reread_clock()
 

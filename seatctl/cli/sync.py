@@ -83,6 +83,7 @@ def _watch(ctx: Context, every: int) -> None:
         except TryAgain as error:
             ctx.note(f"{error.message}; the next try is in {every} seconds")
         deliver(ctx)
+        ctx.pause()
         time.sleep(every)
         ctx.reread_clock()
 

@@ -148,8 +148,13 @@ class Ledger:
         return self.engine.behind()
 
     def require_money_lock(self) -> None:
-        """Raise `busy` if the money lock of this process may belong to another one by now."""
+        """Prepare for a call to Stripe. Raises `busy` if another process may have the money lock by now."""
         self.engine.require_held("money")
+        self.engine.pause()
+
+    def pause(self) -> None:
+        """Prepare for a while in which nothing is asked, such as a question to a person."""
+        self.engine.pause()
 
     def forget_meta(self) -> None:
         """Read the account and the settings again when they are needed next."""
