@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from seatctl.ledger import change_rows
 from seatctl.ledger.conditions import numbers_in, only_in
@@ -150,15 +151,47 @@ def expire(tx: Transaction) -> int:
     return revoke_where(tx, f"{HAS_EXPIRED}{only_in('subscription_id', tx.only)}", {"only": tx.only}, "until")
 
 
-def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], moment: str) -> int:
+class Freed(NamedTuple):
+    """The seats of one subscription that are about to be revoked."""
+
+    subscription: int
+    seats: int
+    first_user: int
+    last_user: int
+
+
+def count_freed(tx: Transaction, where: str, params: dict[str, SqlValue]) -> list[Freed]:
+    """Count the seats that a condition selects, by subscription."""
+    rows = tx.rows(
+        "SELECT subscription_id, count(*) AS seats, min(user_id) AS first, max(user_id) AS last"
+        f" FROM seats WHERE {where} GROUP BY subscription_id",
+        params,
+    )
+    return [Freed(*row) for row in rows]
+
+
+def revoke_where(
+    tx: Transaction,
+    where: str,
+    params: dict[str, SqlValue],
+    moment: str,
+    counted: list[Freed] | None = None,
+) -> int:
     """Revoke and record the seats that a condition selects, and notify the users; return how many.
 
     `moment` is an SQL expression for the time of the end: `:now`, or `until` for seats that have expired. The
-    changes are recorded first, while the condition still selects the seats.
+    changes are recorded first, while the condition still selects the seats. `counted` is the result of
+    `count_freed`, if it is known.
     """
     params = {**params, "now": tx.now}
     is_revocation = moment == ":now"
-    if not (_count_freed(tx, where, params) if is_revocation else tx.exists(f"seats WHERE {where}", params)):
+    if is_revocation:
+        # The waitlist may have to wait for them.
+        counted = count_freed(tx, where, params) if counted is None else counted
+        for subscription, freed, first, last in counted:
+            tx.freed[subscription] = tx.freed.get(subscription, 0) + freed
+            tx.freed_users |= {first, last}
+    if not (counted if is_revocation else tx.exists(f"seats WHERE {where}", params)):
         return 0
     if is_revocation:
         moment = (
@@ -179,24 +212,6 @@ def revoke_where(tx: Transaction, where: str, params: dict[str, SqlValue], momen
         {**params, "entry": tx.entry},
     )
     return revoked
-
-
-def _count_freed(tx: Transaction, where: str, params: dict[str, SqlValue]) -> bool:
-    """Count the seats that are about to be revoked, for which the waitlist may have to wait.
-
-    Return whether there are any.
-    """
-    rows = tx.rows(
-        "SELECT subscription_id, count(*) AS seats, min(user_id) AS first, max(user_id) AS last"
-        f" FROM seats WHERE {where} GROUP BY subscription_id",
-        params,
-    )
-    counts = list(rows)
-    for row in counts:
-        subscription = row["subscription_id"]
-        tx.freed[subscription] = tx.freed.get(subscription, 0) + row["seats"]
-        tx.freed_users |= {row["first"], row["last"]}
-    return bool(counts)
 
 
 # -- reading ------------------------------------------------------------------------------------

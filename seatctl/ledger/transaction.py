@@ -296,14 +296,18 @@ class Transaction(Journal):
             return self.messages
         return self.mail(template, {"from_change": since + 1, "to_change": self.recorded})
 
-    def report_rows(self, rows: Callable[[], Iterator[Record]]) -> Iterable[Record]:
+    def report_rows(
+        self, rows: Callable[[], Iterator[Record]], few: Callable[[], Iterable[Record]] | None = None
+    ) -> Iterable[Record]:
         """Return the rows of a report, to be read from staged tables after the transaction has ended.
+
+        `few` returns them if they are few: a server sends them with the answer to the commit.
 
         A rollback (of a dry run, or if nothing was recorded) undoes the staged tables too: then the rows are
         written to an unnamed file first. Memory does not grow with their number in either case.
         """
         if self.recorded and not self.call.dry_run:
-            return _Later(rows)
+            return Later(rows) if few is None else few()
         return spooled(rows())
 
     def finish(self) -> bool:
@@ -334,7 +338,7 @@ def _compact(value: Mapping[str, JsonValue] | Mapping[str, int] | None) -> str |
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
 
 
-class _Later:
+class Later:
     """An iterable that calls a function each time it is read."""
 
     def __init__(self, rows: Callable[[], Iterator[Record]]) -> None:
@@ -357,6 +361,6 @@ def spooled(rows: Iterator[Record]) -> Iterable[Record]:
         spool.seek(0)
         return map(json.loads, spool)
 
-    later = _Later(read)
+    later = Later(read)
     weakref.finalize(later, spool.close)
     return later

@@ -276,9 +276,9 @@ def test_answers_take_few_round_trips(two_secrets, round_trips):
     assert two_secrets("seats", "assign", "design", "zoe@example.com", "--create-users").code == 0
     assert round_trips(two_secrets, "check", "zoe@example.com") == 1
     assert round_trips(two_secrets, "check", "zoe@example.com", "-s", "design", "-o", "json") == 1
-    assert round_trips(two_secrets, "users", "add", "bob@example.com") <= 12
-    assert round_trips(two_secrets, "seats", "assign", "design", "bob@example.com") <= 8
-    assert round_trips(two_secrets, "seats", "revoke", "design", "bob@example.com") <= 9
+    assert round_trips(two_secrets, "users", "add", "bob@example.com") <= 8
+    assert round_trips(two_secrets, "seats", "assign", "design", "bob@example.com") <= 6
+    assert round_trips(two_secrets, "seats", "revoke", "design", "bob@example.com") <= 6
 
 
 def conflict(monkeypatch, times: int, error=None):

@@ -210,6 +210,10 @@ class Engine(Protocol):
         """Run a query and pass its first row (or None) to `receive`, at the latest with the next answer."""
         ...
 
+    def ask_all(self, sql: str, params: Params, receive: Callable[[Sequence[Row]], None]) -> None:
+        """Like `ask`, for all rows of a query that yields few."""
+        ...
+
     def columns(self, sql: str) -> list[str]:
         """Return the column names of a query without parameters."""
         ...
@@ -290,7 +294,10 @@ class Engine(Protocol):
         ...
 
     def begin_staging(self) -> None:
-        """Open a transaction for staged tables only; it takes no lock that affects other processes."""
+        """Open a transaction for staged tables only; it takes no lock that affects other processes.
+
+        A server may store a few rows only with the next transaction, and again if that is rolled back.
+        """
         ...
 
     def begin_scratch(self) -> None:

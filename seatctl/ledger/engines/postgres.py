@@ -72,6 +72,16 @@ def connect(url: ServerUrl, *, wait: float = WAIT_SECONDS) -> PostgresEngine:
     return PostgresEngine(url.shown, lambda: parameters(url), wait=wait)
 
 
+_THAT_STAGE = frozenset((_Kind.WRITING, _Kind.SCRATCH, _Kind.STAGING))
+
+
+class _Pending(NamedTuple):
+    """Staged rows that no transaction has committed yet: each one that begins stores them."""
+
+    tables: frozenset[str]
+    statements: list[Statement]
+
+
 class ServerFacts(NamedTuple):
     """What the server said about itself with the first answer."""
 
@@ -126,6 +136,9 @@ class PostgresEngine:
         self._load: int | None = None
         """The number under which the staged rows of this client are stored."""
         self._staged: set[str] = set()
+        self._being_staged: set[str] = set()
+        """The staged tables of the open transaction."""
+        self._pending: list[_Pending] = []
         self._cursors = 0
         self._reserved: tuple[int, int] | None = None
         """The entry's id and a run's number, once they are reserved."""
@@ -224,6 +237,12 @@ class PostgresEngine:
         if self._kind is None:
             self._send()
 
+    def ask_all(self, sql: str, params: Params, receive: Callable[[Sequence[Row]], None]) -> None:
+        """Queue a query; `receive` gets its rows with the next answer."""
+        self._queue.append(Statement.of(sql, params, lambda result: receive(result.rows)))
+        if self._kind is None:
+            self._send()
+
     def changed(self, sql: str, params: Params = ()) -> int:
         """Run a statement and return the number of rows it changed."""
         return self._answer(sql, params).number
@@ -293,6 +312,7 @@ class PostgresEngine:
         if table.name in self._staged:
             self.execute(f"DELETE FROM {table.name}")
         self._staged.add(table.name)
+        self._being_staged.add(table.name)
 
     def index_staged(self, table: StagedTable) -> None:
         """Let the planner know how many rows a staged table has; its indexes exist."""
@@ -375,6 +395,8 @@ class PostgresEngine:
             meta = f'SELECT key, value FROM "{self.link.schema}".meta'
             first.append(Statement.of(meta, (), self._opened))
             first.append(Statement.of(_FACTS, (), self._measured))
+        if not self._begun and self._kind in _THAT_STAGE:
+            first += [statement for pending in self._pending for statement in pending.statements]
         return first
 
     def _ending(self, token: str) -> Iterator[Statement]:
@@ -455,10 +477,11 @@ class PostgresEngine:
             raise RuntimeError("a transaction of this ledger is already open")
         self._kind = kind
         self._appended = False
+        self._being_staged = set()
 
     def begin_reading(self) -> None:
-        """Open a read-only snapshot."""
-        self._begin(_Kind.READING)
+        """Open a read-only snapshot, or one that can store the staged rows which nothing has stored yet."""
+        self._begin(_Kind.SCRATCH if self._pending else _Kind.READING)
 
     def end_reading(self) -> None:
         """Close the snapshot. The server hears of it with the next statement, or in a pause."""
@@ -513,8 +536,14 @@ class PostgresEngine:
         if self._kind is None:
             raise RuntimeError("no transaction is open")
         is_staging = self._kind is _Kind.STAGING
-        if self._begun or self._queue:
+        if is_staging and not self._begun:
+            # Few rows, since none were sent: the next transaction sends them, without a round trip of theirs.
+            others = [pending for pending in self._pending if not pending.tables <= self._being_staged]
+            self._pending = [*others, _Pending(frozenset(self._being_staged), self._queue)]
+            self._queue = []
+        elif self._begun or self._queue:
             self._send(commit=True)
+            self._pending = []
             self.committed = self.committed or not is_staging
         self._kind, self._begun = None, False
 

@@ -210,6 +210,10 @@ class SqliteEngine:
         """Run a query and pass its first row to `receive`."""
         receive(next(self.rows(sql, params), None))
 
+    def ask_all(self, sql: str, params: Params, receive: Callable[[Sequence[Row]], None]) -> None:
+        """Run a query and pass its rows to `receive` at once."""
+        receive(list(self.rows(sql, params)))
+
     def columns(self, sql: str) -> list[str]:
         """Return the column names of a query without parameters."""
         return [str(column[0]) for column in self.connection.execute(f"{sql} LIMIT 0").description]

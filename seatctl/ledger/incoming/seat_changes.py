@@ -103,10 +103,15 @@ def mark_to_revoke(tx: Transaction, subscription_id: int) -> None:
     )
 
 
-def revoke(tx: Transaction, subscription_id: int) -> int:
-    """Revoke the seats of the people in `incoming`; return how many."""
+def count_to_revoke(tx: Transaction, subscription_id: int) -> list[seats.Freed]:
+    """Count the seats of the people in `incoming`."""
+    return seats.count_freed(tx, _OF_INCOMING, {"subscription": subscription_id})
+
+
+def revoke(tx: Transaction, subscription_id: int, counted: list[seats.Freed]) -> int:
+    """Revoke the seats of the people in `incoming`, which were counted; return how many."""
     params: dict[str, SqlValue] = {"subscription": subscription_id}
-    return seats.revoke_where(tx, _OF_INCOMING, params, ":now")
+    return seats.revoke_where(tx, _OF_INCOMING, params, ":now", counted)
 
 
 # -- ends ---------------------------------------------------------------------------------------

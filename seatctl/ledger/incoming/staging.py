@@ -9,7 +9,7 @@ How the bulk commands use it:
         staging.refuse_bad_rows(tx, RowVerdict.UNKNOWN, "there is no such user")   # what this command refuses
         staging.require_good(tx, skip_bad)       # raises `bad_rows` with all bad rows
         …                                        # SQL of the command, which sets `result`
-        rows = tx.report_rows(partial(staging.results, tx))
+        rows = staging.report_rows(tx, staged)
 
 Columns of `incoming`: line (the key: a line of the file, or the position of an argument), email, email_key,
 name, group_name, last_active, until, problem, group_key, verdict, user_id (set for known users), other_line
@@ -27,7 +27,7 @@ from seatctl.ledger import groups
 from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.row_values import record
 from seatctl.ledger.schema.staged import INCOMING, REPEATED
-from seatctl.ledger.transaction import Journal, Reader
+from seatctl.ledger.transaction import Journal, Later, Reader, Transaction
 from seatctl.models.report import Record
 from seatctl.rules.people import PersonRow
 
@@ -77,6 +77,9 @@ _KNOW = f"""UPDATE incoming SET user_id = users.id,
         verdict = CASE users.status WHEN 'active' THEN 'known' ELSE users.status END
     FROM users WHERE users.email_key = incoming.email_key AND incoming.verdict = 'unknown'"""
 
+
+_FEW_RESULTS = 200
+"""So many rows of a report are kept in memory until it is printed."""
 
 _COMPARED = 1000
 """Among so many rows, repeated addresses are found while they are loaded."""
@@ -199,8 +202,12 @@ def emails(reader: Reader, verdict: RowVerdict) -> list[str]:
 class Tally:
     """How many rows of `incoming` have each verdict and result, and an `until`."""
 
-    def __init__(self, rows: Iterable[Row]) -> None:
-        self._rows = [tuple(row) for row in rows]
+    def __init__(self) -> None:
+        self._rows: list[tuple[str, str | None, int, int, int]] = []
+
+    def count(self, rows: Iterable[Row]) -> None:
+        """Take over the answer to `_TALLY`."""
+        self._rows = [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
 
     def number(self, verdict: RowVerdict, result: str | None) -> int:
         """Return how many rows have this verdict and this result, or none."""
@@ -231,18 +238,40 @@ _TALLY = """SELECT verdict, result, count(*) AS number, count(until) AS ends,
 
 def tally(reader: Reader, now: str) -> Tally:
     """Count the rows in one question; `now` is in the written form."""
-    return Tally(reader.rows(_TALLY, {"now": now}))
+    counted = Tally()
+    counted.count(list(reader.rows(_TALLY, {"now": now})))
+    return counted
 
 
-def results(reader: Reader, names: Mapping[str, str] | None = None) -> Iterator[Record]:
-    """Yield an output record per row in file order, for `Transaction.report_rows`.
+def tally_later(tx: Transaction, now: str) -> Tally:
+    """Return a tally that is complete with the next answer of the ledger."""
+    counted = Tally()
+    tx.engine.ask_all(_TALLY, {"now": now}, counted.count)
+    return counted
+
+
+_RESULTS = "SELECT line, email, coalesce(result, verdict) AS result, problem FROM incoming ORDER BY line"
+
+
+def report_rows(tx: Transaction, staged: Staged, names: Mapping[str, str] | None = None) -> Iterable[Record]:
+    """Return an output record per row in file order, to be read after the transaction has ended.
 
     `names` maps verdicts to results, for rows without a result: {"unknown": "added"}.
     """
-    result_names = names or {}
-    rows = reader.rows(
-        "SELECT line, email, coalesce(result, verdict) AS result, problem FROM incoming ORDER BY line"
-    )
+
+    def read() -> Iterator[Record]:
+        return _records(tx.stream(_RESULTS), names or {})
+
+    def few() -> Iterable[Record]:
+        found: list[Row] = []
+        tx.engine.ask_all(_RESULTS, (), found.extend)
+        # Nothing was found if the commit got no answer: then they are read.
+        return Later(lambda: _records(found, names or {}) if found else read())
+
+    return tx.report_rows(read, few if staged.rows <= _FEW_RESULTS else None)
+
+
+def _records(rows: Iterable[Row], names: Mapping[str, str]) -> Iterator[Record]:
     for row in rows:
-        result = result_names.get(row[2], row[2])
+        result = names.get(row[2], row[2])
         yield {"line": row[0], "email": row[1], "result": result, "error": row[3]}

@@ -100,7 +100,7 @@ def assign_seats(
         parts += [f"skipped {counted(bad, 'bad row')}"] if bad else []
         return tx.report(
             f"{', '.join(parts)}; {free:,} free",
-            tx.report_rows(partial(staging.results, tx, seat_changes.ASSIGNED)),
+            staging.report_rows(tx, staged, seat_changes.ASSIGNED),
             report_columns(people),
             unchanged=not done,
             exit_code=ExitCode.PARTIAL if bad or take < needed else ExitCode.DONE,
@@ -115,12 +115,14 @@ def revoke_seats(ledger: Ledger, call: Call, name: str, people: People) -> Repor
         subscription = assignable(tx, ledger, name)
         staging.set_verdicts(tx, staged)
         seat_changes.mark_to_revoke(tx, subscription.id)
+        tally = staging.tally_later(tx, tx.now)
+        counts = seat_changes.count_to_revoke(tx, subscription.id)
         bad = 0
-        if staging.tally(tx, tx.now).verdict(RowVerdict.UNKNOWN, RowVerdict.BAD):
+        if tally.verdict(RowVerdict.UNKNOWN, RowVerdict.BAD):
             require_known(tx, people)
             bad = require_good(tx, people)
-        revoked = seat_changes.revoke(tx, subscription.id)
-        rows = tx.report_rows(partial(staging.results, tx))
+        revoked = seat_changes.revoke(tx, subscription.id, counts)
+        rows = staging.report_rows(tx, staged)
         summary = _revoked_summary(subscription, revoked, bad) + waitlist_note(tx, fill_waitlists(tx))
         return tx.report(
             summary,
@@ -201,7 +203,7 @@ def move_seats(ledger: Ledger, call: Call, old: str, new: str, people: People) -
         _seats_to_take(tx, target, needed, fill=False)
         moved = seat_changes.move(tx, source.id, target.id)
         request_closures.approve_seated(tx, target.id)
-        rows = tx.report_rows(partial(staging.results, tx))
+        rows = staging.report_rows(tx, staged)
         people_moved = "1 person" if moved == 1 else f"{moved:,} people"
         summary = f"moved {people_moved} from {source.name} to {target.name}" if moved else "nothing to do"
         summary += f"; skipped {counted(bad, 'bad row')}" if bad else ""

@@ -248,7 +248,7 @@ def import_users(ledger: Ledger, call: Call, rows: Iterable[PersonRow], *, skip_
         removed = tally.verdict(RowVerdict.REMOVED)
         return tx.report(
             _import_summary(imported, removed, bad),
-            tx.report_rows(partial(staging.results, tx, user_import.RESULTS)),
+            staging.report_rows(tx, staged, user_import.RESULTS),
             ("line", "email", "result", "error"),
             unchanged=not (imported.added or imported.updated),
             exit_code=ExitCode.PARTIAL if bad else ExitCode.DONE,
