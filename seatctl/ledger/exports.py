@@ -60,4 +60,4 @@ def columns(reader: Reader, table: str) -> list[str]:
 
 def rows(reader: Reader, table: str) -> Iterator[Record]:
     """Return the rows of a file."""
-    return map(record, reader.rows(TABLES[table]))
+    return map(record, reader.stream(TABLES[table]))

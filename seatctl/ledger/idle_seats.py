@@ -88,7 +88,7 @@ def revoke(tx: Transaction) -> int:
 
 def records(reader: Reader) -> Iterator[Record]:
     """Return an output record per idle seat."""
-    rows = reader.rows(
+    rows = reader.stream(
         "SELECT u.email, i.why, t.assigned_at, u.last_active, i.result, NULL AS error FROM idle i"
         " JOIN seats t ON t.id = i.seat_id JOIN users u ON u.id = t.user_id ORDER BY i.seat_id"
     )

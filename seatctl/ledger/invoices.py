@@ -133,7 +133,7 @@ def listing(
         until="i.created_at < :until",
     )
     newest_first = "ORDER BY i.created_at DESC, i.number DESC NULLS LAST, i.id DESC"
-    for row in reader.rows(f"{_SELECT}{chosen} {newest_first}", filters):
+    for row in reader.stream(f"{_SELECT}{chosen} {newest_first}", filters):
         yield _invoice(row)
 
 

@@ -93,7 +93,7 @@ def facts(reader: Reader, operation: Operation) -> dict[str, JsonValue]:
 
 def all_operations(reader: Reader) -> Iterator[Operation]:
     """Yield all operations, oldest first."""
-    return map(_operation, reader.rows(f"{_SELECT} ORDER BY o.id"))
+    return map(_operation, reader.stream(f"{_SELECT} ORDER BY o.id"))
 
 
 def ids(reader: Reader, kinds: tuple[str, ...], state: OperationState) -> list[int]:

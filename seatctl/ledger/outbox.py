@@ -196,7 +196,7 @@ def find(reader: Reader, number: int) -> Message:
 def listing(reader: Reader, state: MessageState | None = None) -> Iterator[Message]:
     """Yield messages, newest first."""
     chosen, params = _chosen(state)
-    return map(_message, reader.rows(f"{_SELECT}{chosen} ORDER BY o.id DESC", params))
+    return map(_message, reader.stream(f"{_SELECT}{chosen} ORDER BY o.id DESC", params))
 
 
 def count(reader: Reader, state: MessageState | None = None) -> int:

@@ -270,7 +270,7 @@ def listing(reader: Reader, selection: RequestFilter) -> Iterator[SeatRequest]:
     """Return requests by number."""
     clause, params = selection.where()
     order = "r.number DESC" if selection.newest_first else "r.number"
-    return map(_request, reader.rows(f"{_SELECT}{clause} ORDER BY {order}", params))
+    return map(_request, reader.stream(f"{_SELECT}{clause} ORDER BY {order}", params))
 
 
 def count(reader: Reader, selection: RequestFilter) -> int:

@@ -76,7 +76,7 @@ def listing(reader: Reader, selection: SeatFilter) -> Iterator[Record]:
     """Return seats as output records, in order of assignment; results of a search are not sorted."""
     clause, params = selection.where(reader)
     order = "" if selection.text else " ORDER BY t.id"
-    rows = reader.rows(
+    rows = reader.stream(
         "SELECT s.name AS subscription, u.email, u.name, t.assigned_at,"
         f" {_UNTIL} AS until, {_CLAIMED_AT} AS claimed_at,"
         f" CASE WHEN :as_of IS NULL THEN {_REVOKED_AT} END AS revoked_at FROM seats t"
@@ -96,7 +96,7 @@ def count(reader: Reader, selection: SeatFilter) -> int:
 def history(reader: Reader, selection: SeatFilter) -> Iterator[Record]:
     """Return all seats with the actors who assigned and revoked them, oldest first."""
     clause, params = selection.where(reader)
-    rows = reader.rows(
+    rows = reader.stream(
         "SELECT s.name AS subscription, u.email, t.assigned_at, given.actor AS assigned_by,"
         f" given.run AS assigned_run, t.until, {_REVOKED_AT} AS revoked_at,"
         f" CASE WHEN {_REVOKED_AT} = t.until THEN 'expiry' ELSE taken.actor END AS revoked_by,"

@@ -89,7 +89,7 @@ def records(
     They are sorted by e-mail; results of a search are not sorted. `seats` counts active seats at `now` (UTC).
     """
     source, where, params = _selection(reader, text, status, group)
-    rows = reader.rows(
+    rows = reader.stream(
         'SELECT u.email, u.name, u.group_name AS "group", u.status, (SELECT count(*) FROM seats AS s'
         " WHERE s.user_id = u.id AND s.revoked_at IS NULL AND (s.until IS NULL OR s.until > :now)) AS seats,"
         f" u.last_active, u.created_at FROM {source} WHERE {where} {'' if text else 'ORDER BY u.email_key'}",

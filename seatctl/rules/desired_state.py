@@ -22,7 +22,7 @@ from seatctl.rules.assignment import (
     require_usable,
     shortage,
 )
-from seatctl.rules.people import checked_row
+from seatctl.rules.people import checked_row, storable
 
 FIELDS = ("email", "subscription", "name", "group", "until")
 """The columns of a file, in the order in which their values are read."""
@@ -52,12 +52,13 @@ def desired(
     """Yield rows with the columns FIELDS, checked; `default` is the subscription of rows that name none."""
     for line, values, problem in rows:
         if problem is not None:
-            yield DesiredRow(line, values[0] if values else "", None, None, None, None, "", problem)
+            email = storable(values[0]) if values else ""
+            yield DesiredRow(line, email, None, None, None, None, "", problem)
             continue
         email, subscription, name, group, until = values
         never = until.casefold() == NEVER
         person = checked_row(line, (email, name, group, "", "" if never else until))
-        named, wrong = subscription or default or "", person.problem
+        named, wrong = subscription.replace("\0", "\ufffd") or default or "", person.problem
         if not named:
             missing = "the subscription is missing; --subscription names one for all rows"
             wrong = f"{wrong}; {missing}" if wrong else missing

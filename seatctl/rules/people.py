@@ -49,7 +49,8 @@ def checked_rows(rows: Iterable[tuple[int, tuple[str, ...], str | None]]) -> Ite
         if problem is None:
             yield checked_row(line, values)
         else:
-            yield PersonRow(line, values[0] if values else "", None, None, None, None, None, problem)
+            email = storable(values[0]) if values else ""
+            yield PersonRow(line, email, None, None, None, None, None, problem)
 
 
 def checked_row(line: int, values: tuple[str, ...]) -> PersonRow:
@@ -86,10 +87,10 @@ def _checked(line: int, values: tuple[str, ...]) -> PersonRow:
         last_active, until = _moments(last_active, until, problems)
     return PersonRow(
         line,
-        nfc(email),
+        storable(email),
         None if problems else email_key(email),
-        nfc(name) or None,
-        nfc(group) or None,
+        storable(name) or None,
+        storable(group) or None,
         last_active or None,
         until or None,
         "; ".join(problems) or None,
@@ -158,6 +159,14 @@ def checked_text(text: str | None, what: str) -> str | None:
             data={what: text},
         )
     return nfc(text.strip())
+
+
+def storable(text: str) -> str:
+    """Return a text of a file as it can be stored: composed, and without NUL, which no server stores.
+
+    Only a bad row can have a NUL; it is still listed.
+    """
+    return nfc(text.replace("\0", "\ufffd"))
 
 
 def nfc(text: str) -> str:

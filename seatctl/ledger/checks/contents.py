@@ -91,7 +91,7 @@ def bad_values(reader: Reader) -> Iterator[tuple[str, str]]:
         if not tests:
             continue
         cases = " ".join(f"WHEN {test} THEN '{column}'" for column, test in tests)
-        rows = reader.rows(
+        rows = reader.stream(
             f"SELECT key, wrong FROM (SELECT {_key(table.name)} AS key, CASE {cases} END AS wrong"
             f" FROM {table.name}) AS judged WHERE wrong IS NOT NULL"
         )

@@ -123,7 +123,7 @@ def _shown(value: JsonValue) -> str:
 
 def _audited(reader: Reader, entity: str) -> Iterator[_AuditedFacts]:
     """Yield what the audit says about each entity of a kind in the end, by id."""
-    rows = reader.rows(
+    rows = reader.stream(
         "SELECT entity_id, entry, before, after, erased_at FROM changes WHERE entity = ?"
         " ORDER BY entity_id, entry, n",
         (entity,),
@@ -167,7 +167,7 @@ def _object(text: str) -> Facts:
 
 
 def _users(reader: Reader) -> Iterator[_CurrentFacts]:
-    rows = reader.rows(f"SELECT id, {change_rows.user()} AS text FROM users ORDER BY id")
+    rows = reader.stream(f"SELECT id, {change_rows.user()} AS text FROM users ORDER BY id")
     return (_CurrentFacts(row["id"], None, row["text"]) for row in rows)
 
 
@@ -175,7 +175,7 @@ def _seats(reader: Reader) -> Iterator[_CurrentFacts]:
     # The change row of a seat has `revoked_at` only if the seat has ended.
     ended = change_rows.seat(revoked_at="revoked_at")
     text = f"CASE WHEN revoked_at IS NULL THEN {change_rows.seat()} ELSE {ended} END"
-    rows = reader.rows(f"SELECT id, assigned_entry, revoked_entry, {text} AS text FROM seats ORDER BY id")
+    rows = reader.stream(f"SELECT id, assigned_entry, revoked_entry, {text} AS text FROM seats ORDER BY id")
     return (
         _CurrentFacts(row["id"], None, row["text"], (row["assigned_entry"], row["revoked_entry"]))
         for row in rows
@@ -183,7 +183,7 @@ def _seats(reader: Reader) -> Iterator[_CurrentFacts]:
 
 
 def _requests(reader: Reader) -> Iterator[_CurrentFacts]:
-    rows = reader.rows(f"SELECT number, {change_rows.request()} AS text FROM requests ORDER BY number")
+    rows = reader.stream(f"SELECT number, {change_rows.request()} AS text FROM requests ORDER BY number")
     return (_CurrentFacts(row["number"], None, row["text"]) for row in rows)
 
 

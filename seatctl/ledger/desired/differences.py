@@ -109,13 +109,13 @@ def mark_without_seat(journal: Journal, short: Iterable[SubscriptionComparison])
 
 def records(reader: Reader) -> Iterator[Record]:
     """Yield an output record per difference: revoked seats first, then rows that change something."""
-    revoked = reader.rows(
+    revoked = reader.stream(
         "SELECT l.line, u.email, s.name AS subscription, 'revoked' AS result, t.until, NULL AS error"
         " FROM leaving l JOIN seats t ON t.id = l.seat_id JOIN users u ON u.id = t.user_id"
         " JOIN subscriptions s ON s.id = t.subscription_id ORDER BY l.subscription, l.seat_id"
     )
     yield from map(record, revoked)
-    changed = reader.rows(
+    changed = reader.stream(
         "SELECT d.line, d.email, s.name AS subscription, d.verdict AS result, d.until, d.problem AS error"
         " FROM desired d LEFT JOIN desired_subscriptions w ON w.n = d.subscription"
         " LEFT JOIN subscriptions s ON s.id = w.subscription_id"
@@ -139,7 +139,7 @@ def audit_head(reader: Reader) -> str:
 
 def good_rows(reader: Reader) -> Iterator[DesiredRow]:
     """Return the good rows as they were loaded, in file order, for a saved comparison."""
-    staged = reader.rows(
+    staged = reader.stream(
         "SELECT d.line, d.email, d.email_key, d.name, d.group_name, d.until, w.handle, NULL FROM desired d"
         " JOIN desired_subscriptions w ON w.n = d.subscription WHERE d.verdict <> 'bad' ORDER BY d.n"
     )

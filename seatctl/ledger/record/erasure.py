@@ -137,7 +137,7 @@ def _blank_runs(tx: Transaction, words: set[str]) -> tuple[int, int]:
     pattern = re.compile("|".join(map(re.escape, longest_first)), re.IGNORECASE)
     named = [
         (row["number"], pattern.search(row["command"]), pattern.sub(_ERASED, row["summary"] or ""))
-        for row in tx.rows("SELECT number, command, summary FROM runs")
+        for row in tx.stream("SELECT number, command, summary FROM runs")
         if pattern.search(row["command"]) or pattern.search(row["summary"] or "")
     ]
     for number, in_command, summary in named:
@@ -146,7 +146,7 @@ def _blank_runs(tx: Transaction, words: set[str]) -> tuple[int, int]:
             " WHERE number = :number",
             {"summary": summary or None, "named": int(in_command is not None), "number": number},
         )
-    batch = tx.rows("SELECT run, n, command FROM batch_rows")
+    batch = tx.stream("SELECT run, n, command FROM batch_rows")
     lines = [(row["run"], row["n"]) for row in batch if pattern.search(row["command"])]
     for line in lines:
         tx.execute("UPDATE batch_rows SET command = '', error = NULL WHERE run = ? AND n = ?", line)

@@ -20,7 +20,7 @@ _SELECT = """SELECT r.number, r.command, r.actor, r.os_user, r.state, r.started_
 def listing(reader: Reader, *, actor: str | None = None, state: RunState | None = None) -> Iterator[Run]:
     """Yield runs, newest first."""
     condition, params = _condition(actor, state)
-    return map(_run, reader.rows(f"{_SELECT}{condition} ORDER BY r.number DESC", params))
+    return map(_run, reader.stream(f"{_SELECT}{condition} ORDER BY r.number DESC", params))
 
 
 def count(reader: Reader, *, actor: str | None = None, state: RunState | None = None) -> int:

@@ -196,7 +196,7 @@ def seats_needed(reader: Reader, subscription_id: int) -> int:
 
 def results(reader: Reader) -> Iterator[Record]:
     """Return an output record per entity: entity, subject, result."""
-    rows = reader.rows(
+    rows = reader.stream(
         "SELECT u.entity, CASE u.entity WHEN 'user' THEN (SELECT email FROM users WHERE id = u.entity_id)"
         " WHEN 'seat' THEN (SELECT p.email || ' in ' || s.name FROM seats t JOIN users p ON p.id = t.user_id"
         " JOIN subscriptions s ON s.id = t.subscription_id WHERE t.id = u.entity_id)"
