@@ -27,11 +27,17 @@ def described(reader: Reader) -> set[int]:
 
 def remember(journal: Journal, subscriptions: Iterable[int]) -> None:
     """Store that a file has described the subscriptions with these ids."""
-    journal.execute(
-        "INSERT INTO meta (key, value) VALUES ('applied', ?)"
-        " ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        (json.dumps(sorted(described(journal).union(subscriptions))),),
-    )
+    journal.execute("INSERT INTO meta (key, value) VALUES ('applied', '[]') ON CONFLICT (key) DO NOTHING")
+    added = set(subscriptions)
+    while True:
+        stored = journal.text("SELECT value FROM meta WHERE key = 'applied'")
+        known = set(json.loads(stored or "[]"))
+        # On a server another client may store its own between the two statements: it must not be lost.
+        if journal.changed(
+            "UPDATE meta SET value = ? WHERE key = 'applied' AND value = ?",
+            (json.dumps(sorted(known | added)), stored),
+        ):
+            return
 
 
 def unnamed(reader: Reader, named: Sequence[Subscription]) -> tuple[UnnamedSubscription, ...]:

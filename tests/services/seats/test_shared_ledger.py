@@ -14,6 +14,7 @@ import pytest
 
 from seatctl.errors import SeatctlError
 from seatctl.ledger import roles, users
+from seatctl.ledger.desired import applied
 from seatctl.ledger.ledger import Ledger, open_ledger
 from seatctl.models.call import Call
 from seatctl.models.ledger_url import ServerUrl
@@ -193,6 +194,20 @@ def test_one_request_is_decided_once(url):
         assert decided == [(1,)], number
         at_once(url, revoke("design", email(4)))
     sound(url)
+
+
+def test_files_that_are_applied_at_once_are_all_remembered(url):
+    def remember(subscription: int) -> Command:
+        def command(ledger: Ledger) -> None:
+            with ledger.journal() as journal:
+                applied.remember(journal, [subscription])
+
+        return command
+
+    for first in range(1, 40, 5):
+        assert at_once(url, *map(remember, range(first, first + 5))) == ["done"] * 5
+    with closing(open_ledger(url)) as ledger, ledger.reading() as reader:
+        assert applied.described(reader) == set(range(1, 41))
 
 
 def test_clients_that_import_the_same_people_take_turns(url):
