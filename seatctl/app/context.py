@@ -212,7 +212,7 @@ class Context:
     @property
     def place(self) -> Path | ServerUrl:
         """Where the ledger in use is. Nothing is opened to find it out."""
-        return self.ledger_place(self._configured)
+        return self.ledger_place(self.local_profile)
 
     def use_ledger(self, named: str | None = None) -> Ledger:
         """Use this ledger, by default the one in use, and return it, also if it was moved or is unfinished.
