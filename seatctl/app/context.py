@@ -140,7 +140,7 @@ class Context:
         A database role that is mapped to an actor is that one. Raises NotAllowed if another one is named.
         """
         named = self.options.actor or self.local_profile.text("actor", self.environment)
-        if not isinstance(self.ledger_place(self.local_profile), Path):
+        if not isinstance(self.place, Path):
             own = connections.own_actor(self.ledger, named)
             named = named if own is None else own
         return named or f"os:{self.os_user}"
@@ -158,7 +158,7 @@ class Context:
     @property
     def has_ledger(self) -> bool:
         """Whether there is a ledger that can store settings: a server, or a file that exists."""
-        place = self.ledger_place(self.local_profile)
+        place = self.place
         return not isinstance(place, Path) or os.path.lexists(place)
 
     @cached_property
@@ -198,7 +198,7 @@ class Context:
         """The ledger in use, opened. Raises NoLedger, LedgerError, `mode_mismatch`."""
         from seatctl.ledger.ledger import open_ledger
 
-        place = self.ledger_place(self.local_profile)
+        place = self.place
         ledger = open_ledger(place)
         try:
             ledger.when_opened(self._require_same)
@@ -243,7 +243,7 @@ class Context:
         if self.is_set_up:
             connections.require_same(ledger, self.local_profile)
         connections.require_mode(ledger, self.environment)
-        if not isinstance(self.ledger_place(self.local_profile), Path):
+        if not isinstance(self.place, Path):
             connections.require_command(ledger, self.command)
 
     def target(self, typed: str, *reads: str | None, overwrite: bool = False) -> Path:
@@ -260,7 +260,7 @@ class Context:
         """Yield the files that a command must not overwrite; `reads` are files that it reads."""
         from seatctl.app.own_files import own_files
 
-        place = self.ledger_place(self.local_profile)
+        place = self.place
         yield from own_files(self.settings, self.local_profile, place, self.environment, reads)
 
     def require_place(self, place: Path) -> None:
@@ -361,7 +361,7 @@ class Context:
         """
         if self.profile.mode is Mode.SANDBOX:
             return self._sandbox_now()
-        if isinstance(self.ledger_place(self.local_profile), Path):
+        if isinstance(self.place, Path):
             return self._machine_now().replace(microsecond=0)
         ahead = self.seconds_ahead()
         if abs(ahead) > _CLOCK_SECONDS and not self._told_of_clock:
@@ -380,7 +380,7 @@ class Context:
         A server tells its time only with its first answer. So the question is asked for the time of this
         machine, and again if that was wrong. Whatever the question reads must be in its answer.
         """
-        is_file = isinstance(self.ledger_place(self.local_profile), Path)
+        is_file = isinstance(self.place, Path)
         ledger = self.ledger  # first: the clock of a sandbox would create the sandbox of a missing ledger
         guess = self.now if is_file else self._machine_now().replace(microsecond=0)
         with ledger.reading() as reader:

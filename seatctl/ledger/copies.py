@@ -43,14 +43,13 @@ def copy_to(ledger: Ledger, target: Path, *, overwrite: bool) -> None:
                 path.unlink(missing_ok=True)
 
 
-def file_of(ledger: Ledger, *, otherwise: str = "") -> SqliteEngine:
-    """Return the engine of a ledger that is a file. Raises `server_ledger`; its hint is `otherwise`."""
+def file_of(ledger: Ledger) -> SqliteEngine:
+    """Return the engine of a ledger that is a file. Raises `server_ledger`."""
     if not isinstance(ledger.engine, SqliteEngine):
-        dump = f"back it up with PostgreSQL: pg_dump --format=custom --file=ledger.dump {ledger.place}"
         raise refuse(
             Code.SERVER_LEDGER,
             f"the ledger {ledger.place} is on a server and cannot be copied like a file",
-            hint=otherwise or dump,
+            hint=f"back it up with PostgreSQL: pg_dump --format=custom --file=ledger.dump {ledger.place}",
         )
     return ledger.engine
 
@@ -74,7 +73,12 @@ def rehearsal(ledger: Ledger) -> Iterator[Ledger]:
     """
     with tempfile.TemporaryDirectory(prefix="seatctl-") as folder:
         path = Path(folder) / "ledger.db"
-        _copy(file_of(ledger, otherwise="add --dry-run to each line instead"), path)
+        if isinstance(ledger.engine, SqliteEngine):
+            _copy(ledger.engine, path)
+        else:
+            from seatctl.ledger.transfer.copy import to_rehearse
+
+            to_rehearse(ledger, path)
         copy = open_ledger(path)
         try:
             copy.engine.execute("PRAGMA synchronous = OFF")

@@ -227,6 +227,49 @@ def test_the_actors_machine_and_job_are_part_of_the_audit(runner):
     assert runner("audit", "verify").code == 0
 
 
+def test_policy_is_the_ledgers(shared, runner):
+    text = (shared.seatctl.home / "config.toml").read_text()
+    (shared.seatctl.home / "config.toml").write_text(f"{text}undo_window = 7\n")
+    assert shared("config", "get", "undo_window").out == "10\n"
+    found = {row["check"]: row for row in shared("doctor", "-o", "json").json}
+    assert found["settings"]["result"] == "warning"
+    assert "undo_window" in found["settings"]["detail"]
+    assert runner("config", "set", "undo_window", "8").code == 0
+    assert shared("config", "get", "undo_window").out == "8\n"
+    assert shared("config", "set", "undo_window", "9").code == 0
+    assert "undo_window" not in (shared.seatctl.home / "config.toml").read_text()
+    assert runner("config", "get", "undo_window").out == "9\n"
+
+
+def test_files_cannot_be_made_of_it(shared, tmp_path):
+    refused = shared("ledger", "backup", tmp_path / "backup.db", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "server_ledger")
+    assert "pg_dump" in refused.error["hint"]
+    (tmp_path / "backup.db").write_bytes(b"")
+    refused = shared("ledger", "restore", tmp_path / "backup.db", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "server_ledger")
+    assert "pg_restore" in refused.error["hint"]
+    refused = shared("sandbox", "reset", "--yes", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (4, "server_ledger")
+    assert shared("sandbox", "reset", "--yes", "--keep-ledger").code == 0
+    assert shared("ledger", "check").code == 0
+
+
+def test_doctor_says_what_each_finding_costs(shared, url):
+    found = {row["check"]: row for row in shared("doctor", "-o", "json").json}
+    assert found["server"]["detail"].startswith("PostgreSQL ")
+    assert found["encryption"] == {
+        "check": "encryption",
+        "result": "ok",
+        "detail": "not encrypted, but it does not leave this machine",
+        "repair": None,
+    }
+    assert "superuser" in found["database user"]["detail"]
+    assert found["clock"]["result"] == "ok"
+    assert found["round trip"]["detail"].partition(":")[0].endswith(" ms")
+    assert "fsync is off" in found["durability"]["detail"]
+
+
 @pytest.mark.parametrize("tilt", [timedelta(hours=2), timedelta(hours=-2)])
 def test_the_clock_of_the_server_counts(two_secrets, database, monkeypatch, tilt):
     """In test mode; a sandbox has a clock of its own."""
@@ -269,6 +312,18 @@ def round_trips(monkeypatch):
         return len(counted)
 
     return run
+
+
+def test_a_batch_is_rehearsed_in_a_copy(runner, file):
+    assert runner("users", "add", "zoe@example.com").code == 0
+    lines = file(
+        "users add bob@example.com", "users edit bob@example.com --name Bob", "users add zoe@example.com"
+    )
+    tried = runner("batch", lines, "--dry-run", "-o", "json")
+    assert (tried.code, tried.json["done"]) == (0, 3), tried.err
+    assert len(runner.rows("users", "list")) == 1
+    assert runner("batch", lines).code == 0
+    assert len(runner.rows("users", "list")) == 2
 
 
 def test_answers_take_few_round_trips(two_secrets, round_trips):

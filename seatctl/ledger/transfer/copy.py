@@ -110,6 +110,19 @@ def make(source: Ledger, place: Path | ServerUrl, notify: Notify, *, kept: bool 
     return Copy(copy, read)
 
 
+def to_rehearse(source: Ledger, path: Path) -> None:
+    """Copy a snapshot of a ledger to a new file that is thrown away soon; it is not verified."""
+    meta = source.engine.meta()
+    copy = create(path, {key: meta[key] for key in ("ledger_id", "mode", "created_at")}, in_use=False)
+    try:
+        with snapshot(source):
+            copy.engine.begin_writing()
+            rows.copy_rows(source.engine, copy.engine, {}, source.place, lambda _: None)
+            copy.engine.commit()
+    finally:
+        copy.close()
+
+
 def require_free(copy: Ledger, ledger_id: str) -> None:
     """Raise `ledger_not_empty` unless a ledger is empty, or an unfinished copy of the ledger of this id.
 
