@@ -19,26 +19,24 @@ _HIDDEN = frozenset(("activation_codes", "leases", "commits", "locks", "staged_l
 
 _INSERTED = (
     *("runs", "audit", "changes", "outbox", "commits", "leases", "held_seats", "operations", "steps"),
-    *("batch_rows", "capacity_changes", "invoices", "invoice_lines", "customers", "stripe_objects"),
-    *("sync_state", "activation_codes", "seats", "requests", "meta"),
+    *("batch_rows", "capacity_changes", "invoices", "invoice_lines", "customers", "activation_codes"),
+    *("seats", "requests", "meta"),
 )
 _UPDATED = {
     "runs": "state, finished_at, summary, undo_of",
     "seats": "until, claimed_at, revoked_at, revoked_entry",
     "requests": "status, decided_by, decided_at, reason, subscription_id, waitlisted_at, note",
     "activation_codes": "used_at",
+    "operations": "state, outcome, finished_at",
+    "steps": "answer, answered_at",
+    "batch_rows": "state, entry_id, error",
     **dict.fromkeys(
-        (
-            *("outbox", "leases", "held_seats", "operations", "steps", "batch_rows", "capacity_changes"),
-            *("invoices", "customers", "stripe_objects", "sync_state", "meta"),
-        ),
-        "",
+        ("outbox", "leases", "held_seats", "capacity_changes", "invoices", "customers", "meta"), ""
     ),
 }
 """The columns that a table's rows may be changed in; empty: all of them."""
 _DELETED = (
-    *("outbox", "leases", "held_seats", "capacity_changes", "invoices", "invoice_lines", "stripe_objects"),
-    *("sync_state", "new_requests"),
+    *("outbox", "leases", "held_seats", "capacity_changes", "invoices", "invoice_lines", "new_requests"),
 )
 
 _COUNTED = ("assigned", "last_counted")
@@ -121,7 +119,7 @@ def _privileges(given: DatabaseGrant) -> Iterator[str]:
     if role is DatabaseRole.ADMIN or (role is DatabaseRole.ASSIGNOR and given.subscription_id is None):
         yield from _of_the_whole_ledger()
     if role is DatabaseRole.ADMIN:
-        yield "GRANT UPDATE (command) ON runs"
+        yield "GRANT UPDATE (command) ON runs, batch_rows"
         yield "GRANT DELETE ON meta, former_email_keys"
         yield from _functions("blank_change(bigint, bigint, text)")
 
@@ -161,6 +159,7 @@ def _of_the_whole_ledger() -> Iterator[str]:
     """Yield what a role of one subscription does not get: users, new subscriptions, and what a sync adds."""
     new = [column for column in columns_of("subscriptions") if column not in _COUNTED]
     yield "GRANT INSERT, UPDATE ON users, plans"
+    yield "GRANT INSERT, UPDATE, DELETE ON stripe_objects, sync_state"
     yield f"GRANT INSERT ({', '.join(new)}) ON subscriptions"
     # Triggers let an assignor change none of these rows; the statement for an e-mail address finds none.
     yield "GRANT INSERT, UPDATE, DELETE ON roles"

@@ -88,6 +88,12 @@ def _written(name: str, table: str, event: str, right: Action, rows: str = "NEW"
     FOR EACH STATEMENT EXECUTE FUNCTION require_right({arguments})"""
 
 
+_SEATS_BOUGHT = "'change', 'addon', 'renew'"
+_MANAGED = (
+    "'cancel', 'resume', 'billing', 'subscription_metadata', 'invoice_pay', 'invoice_send', 'invoice_void'"
+)
+"""The kinds of operations that a login of one subscription may begin."""
+
 _SETTINGS = ("name", "name_key", "owner_id", "auto_approval", "policy", "home_ledger")
 """The columns of a subscription that only its owner, or a sync, may change."""
 
@@ -117,7 +123,6 @@ WRITES = (
     _written("requesting_is_permitted", "requests", "INSERT", Action.REQUEST),
     _written("deciding_is_permitted", "requests", "UPDATE", Action.DECIDE_REQUESTS),
     _written("deciding_others_is_permitted", "requests", "UPDATE", Action.DECIDE_REQUESTS, "OLD", "named"),
-    _written("operating_is_permitted", "operations", "INSERT", Action.ADD_SEATS),
     _written("ending_operations_is_permitted", "operations", "UPDATE", Action.ADD_SEATS),
     _written("planning_is_permitted", "capacity_changes", "INSERT", Action.ADD_SEATS),
     _written("changing_capacity_is_permitted", "capacity_changes", "UPDATE", Action.ADD_SEATS),
@@ -137,6 +142,34 @@ WRITES = (
     f"""CREATE TRIGGER managing_subscriptions_is_permitted BEFORE UPDATE ON subscriptions FOR EACH ROW
     WHEN ({_CHANGES_SETTINGS})
     EXECUTE FUNCTION require_right_of_row('{Action.MANAGE_SUBSCRIPTION}', '{Action.SYNC}')""",
+    # A sync of somebody else performs it, with their Stripe key: it must be about the subscription that
+    # it names, and not about what the login may not buy or change.
+    f"""CREATE FUNCTION require_right_to_operate() RETURNS trigger LANGUAGE plpgsql {_OWNER} AS $$ BEGIN
+        IF NOT permitted('{Action.BUY}', NULL) AND NOT (
+            permitted(CASE WHEN NEW.kind IN ({_SEATS_BOUGHT}) THEN '{Action.ADD_SEATS}'
+                WHEN NEW.kind IN ({_MANAGED}) THEN '{Action.MANAGE_SUBSCRIPTION}' END, NEW.subscription_id)
+            AND (EXISTS (SELECT 1 FROM subscriptions s WHERE s.id = NEW.subscription_id
+                    AND s.id::text = json_extract(NEW.payload, '$.subscription')
+                    AND s.stripe_subscription = json_extract(NEW.payload, '$.stripe_id'))
+                OR EXISTS (SELECT 1 FROM invoices i WHERE i.subscription_id = NEW.subscription_id
+                    AND i.stripe_id = json_extract(NEW.payload, '$.invoice')))) THEN
+            RAISE EXCEPTION 'permission denied for table operations: the database role % may not begin one',
+                session_user USING ERRCODE = 'insufficient_privilege';
+        END IF;
+        RETURN NEW;
+    END $$""",
+    """CREATE TRIGGER operating_is_permitted BEFORE INSERT ON operations
+    FOR EACH ROW EXECUTE FUNCTION require_right_to_operate()""",
+    f"""CREATE FUNCTION require_right_to_step() RETURNS trigger LANGUAGE plpgsql {_OWNER} AS $$ BEGIN
+        IF NOT permitted('{Action.ADD_SEATS}',
+                (SELECT subscription_id FROM operations WHERE id = NEW.operation_id)) THEN
+            RAISE EXCEPTION 'permission denied for table steps: the operation is not one of %', session_user
+                USING ERRCODE = 'insufficient_privilege';
+        END IF;
+        RETURN NEW;
+    END $$""",
+    """CREATE TRIGGER stepping_is_permitted BEFORE INSERT OR UPDATE ON steps
+    FOR EACH ROW EXECUTE FUNCTION require_right_to_step()""",
     # An assignor may change the e-mail address of a user without roles: then no row of `roles` is changed.
     f"""CREATE FUNCTION require_right_to_grant() RETURNS trigger LANGUAGE plpgsql {_OWNER} AS $$ BEGIN
         IF NOT permitted('{Action.GRANT_ROLES}', NULL) THEN
