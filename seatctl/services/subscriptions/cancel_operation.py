@@ -290,7 +290,8 @@ def _cancel_now(snapshot: SubscriptionSnapshot, *, refund: bool) -> Proposal:
         return format_money(amount, snapshot.currency)
 
     invoices = read_invoices(snapshot)
-    require_no_payment_processing(snapshot.billing, [invoice.id for invoice in invoices.open])
+    unpaid = tuple(invoice.id for invoice in (*invoices.open, *invoices.written_off))
+    require_no_payment_processing(snapshot.billing, unpaid)
     billed_now = final_invoice_total(snapshot) if invoices.waiting and not refund else 0
     if refund:
         require_true_credit(snapshot, "the refund would be reckoned", invoices)
@@ -308,7 +309,7 @@ def _cancel_now(snapshot: SubscriptionSnapshot, *, refund: bool) -> Proposal:
         shares=tuple(shares),
         # Stripe's preview has subtracted the waiting lines from the refund, so they must not be billed.
         waiting_items=tuple(str(line["id"]) for line in invoices.waiting) if refund else (),
-        unpaid=tuple(invoice.id for invoice in invoices.open),
+        unpaid=unpaid,
         invoice_now=bool(invoices.waiting) and not refund,
     )
     row: dict[str, JsonValue] = {

@@ -44,6 +44,8 @@ class SubscriptionInvoices:
     by_stripe: list[tuple[StripeInvoice, PaidInvoice]] = field(default_factory=list)
     own: list[tuple[StripeInvoice, PaidInvoice]] = field(default_factory=list)
     open: list[StripeInvoice] = field(default_factory=list)
+    written_off: list[StripeInvoice] = field(default_factory=list)
+    """Uncollectible ones: a bank may still be paying them."""
     drafts: list[StripeInvoice] = field(default_factory=list)
     """Invoices of the running period not charged yet: a renewal's is a draft for about an hour."""
     unpaid: list[str] = field(default_factory=list)
@@ -81,6 +83,7 @@ def read_invoices(snapshot: SubscriptionSnapshot) -> SubscriptionInvoices:
             result.unpaid.append(_why_unpaid(invoice))
             result.drafts += [invoice] if invoice.status is InvoiceStatus.DRAFT else []
         result.open += [invoice] if invoice.status is InvoiceStatus.OPEN else []
+        result.written_off += [invoice] if invoice.status is InvoiceStatus.UNCOLLECTIBLE else []
     return result
 
 

@@ -68,6 +68,14 @@ def test_with_a_refund_too_nothing_is_canceled(sandbox, renewing):
     waits(sandbox, "subs", "cancel", "design", "--now", "--refund")
 
 
+@pytest.mark.parametrize("refund", [(), ("--refund",)])
+def test_what_was_written_off_may_still_be_paid_by_the_bank(sandbox, renewing, refund):
+    with twin(sandbox) as stripe:
+        send(stripe, f"invoices/{objects(sandbox, 'invoice')[-1]['id']}/mark_uncollectible", {})
+    waits(sandbox, "subs", "cancel", "design", "--now", *refund)
+    assert live_subscriptions(sandbox)[0]["status"] == "active"
+
+
 def test_a_cancellation_at_the_end_of_the_period_does_not_touch_the_payment(sandbox, renewing):
     assert sandbox("subs", "cancel", "design", "--yes").code == 0
     assert objects(sandbox, "invoice")[-1]["status"] == "open"
