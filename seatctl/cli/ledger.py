@@ -145,8 +145,8 @@ def copy(
     A password in a URL can be seen by other users of this machine: better use PGPASSFILE.
 
     Examples:
-      seatctl ledger copy ledger.db postgresql://seatctl@db.example.com/seatctl
-      seatctl ledger copy postgresql://seatctl@db.example.com/seatctl ledger.db --yes
+      seatctl ledger copy ledger.db postgresql://seatctl@db.example.com/seats
+      seatctl ledger copy postgresql://seatctl@db.example.com/seats ledger.db --yes
       seatctl ledger copy ledger.db copy.db --keep
     """
     from seatctl.config.settings import ledger_place

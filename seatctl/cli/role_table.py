@@ -164,7 +164,10 @@ def _others() -> list[str]:
         "- `requests create --priority` above 0 needs the role to decide requests, even for oneself.",
         "- `users edit --email` also needs the role to grant roles if the user has roles, which move along.",
         "- `runs undo` needs the roles that the undone command needs.",
-        "- On a server, `users remove --erase` also needs the database role of an admin.",
+        (
+            "- On a server, `users remove --erase` also needs the database role of an admin, and `ledger copy`,"
+            " `ledger new-id` and `ledger migrate` the login that owns the ledger."
+        ),
     ]
 
 
