@@ -165,8 +165,8 @@ def _others() -> list[str]:
         "- `users edit --email` also needs the role to grant roles if the user has roles, which move along.",
         "- `runs undo` needs the roles that the undone command needs.",
         (
-            "- On a server, `users remove --erase` also needs the database role of an admin, and `ledger copy`,"
-            " `ledger new-id` and `ledger migrate` the login that owns the ledger."
+            "- On a server, `users remove --erase` also needs the database role of an admin, and"
+            " `ledger copy`, `ledger new-id` and `ledger migrate` the login that owns the ledger."
         ),
     ]
 
