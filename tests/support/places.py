@@ -37,6 +37,11 @@ class At:
         assert result.code == 0, result.err
         return result.rows
 
+    @property
+    def database(self) -> str:
+        """The name of the database, if the ledger is on a server."""
+        return self.place.partition("@/")[2].partition("?")[0]
+
     def done(self, command: str):
         """The result of a command that must succeed."""
         result = self(*command.split())

@@ -661,7 +661,9 @@ class PostgresEngine:
         return int(blanked or 0)
 
     def link_entries(self) -> None:
-        """Link all committed entries into the chain, some in each transaction."""
+        """Link all committed entries into the chain, some in each transaction; a standby gets them linked."""
+        if self.behind() is not None:
+            return
         most = 10_000
         while self._scalar("SELECT link_audit(:most, true)", {"most": most}) == most:
             pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -21,10 +22,12 @@ from seatctl.models.call import Call
 from seatctl.models.ledger_url import ServerUrl
 from seatctl.services import ledger_copy
 from tests.sandbox.seed import send
+from tests.support import postgres
 from tests.support.both_sides import charges, twin
 from tests.support.engines import ENGINES, new_ledger
 from tests.support.open_operations import kinds_left_open, load
 from tests.support.places import At, database, expire_leases
+from tests.support.standby import servers
 from tests.support.subscriptions import ledger_path, query
 from tests.support.warm import PROGRAM, python
 
@@ -226,6 +229,57 @@ def test_more_people_than_seats_are_copied(home, team, url, tmp_path):
     assert [row["assigned"] for row in there.move(tmp_path / "file.db").rows("subs", "list")] == [2]
 
 
+@pytest.mark.parametrize("kept", [(), ("--keep",)])
+def test_two_places_of_a_kind(home, url, tmp_path, kept):
+    """From a file to a file, and from a server to a server."""
+    before = home.contents(tmp_path / "before")
+    lists = ["users.json", "seats.json", "requests.json", "invoices.json", "roles.json"]
+    here = home
+    with database() as another:
+        for first, second in ((home.place, tmp_path / "file.db"), (url, another)):
+            if here.place != first:
+                here = here.move(first)
+            done = here("ledger", "copy", first, second, "--yes", *kept)
+            assert done.code == 0, done.err
+            there = At(home.seatctl, second)
+            contents = there.contents(tmp_path / f"export-{there.database}")
+            assert [contents[name] for name in lists] == [before[name] for name in lists]
+            there.assert_sound(there.head())
+            here = here if kept else there
+
+
+def test_a_login_without_other_rights_than_its_own_schema(home, url, tmp_path):
+    """No superuser, and no extension: what managed servers give."""
+    name = At(home.seatctl, url).database
+    with postgres.server().connect(name) as connection:
+        connection.execute("CREATE ROLE plain LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE")
+        connection.execute(f"GRANT CREATE ON DATABASE {name} TO plain")
+    try:
+        there = home.move(url.replace("postgres@", "plain@"))
+        there.done("users add new@example.com")
+        head = there.head()
+        there.move(tmp_path / "file.db").assert_sound(head)
+    finally:
+        with postgres.server().connect(name) as connection:
+            connection.execute("DROP OWNED BY plain")
+            connection.execute("DROP ROLE plain")
+
+
+def test_a_standby_is_checked_verified_and_copied(home, tmp_path):
+    """It takes no writes: nothing is linked there, and a copy that is kept needs no lock."""
+    with servers() as (primary, standby):
+        server = home.move(primary.url(primary.create()))
+        standby.follow()
+        replica = At(home.seatctl, standby.url(server.database))
+        replica.assert_sound(server.head())
+        copied = replica("ledger", "copy", replica.place, tmp_path / "file.db", "--keep")
+        assert copied.code == 0, copied.err
+        moved = refusal(replica, "ledger", "copy", replica.place, str(tmp_path / "x.db"), "--yes")
+        assert moved == (74, "ledger_read_only")
+        head = server.head()
+    At(home.seatctl, tmp_path / "file.db").assert_sound(head)
+
+
 # -- one place ----------------------------------------------------------------------------------
 
 
@@ -304,6 +358,24 @@ def test_a_copy_that_is_kept_is_a_ledger_of_its_own(home, team, url):
     copy.assert_sound(copy.head())
     (run,) = [run for run in copy.rows("runs", "list") if run["state"] == "failed"]
     assert "unfinished when this copy of the ledger was made" in run["summary"]
+
+
+def test_a_copy_to_be_kept_that_is_interrupted_is_made_again(home, url, monkeypatch):
+    """Its hint has --keep, and nobody is moved."""
+
+    def interrupted(*_args, **_options):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ledger_copy, "give_new_id", interrupted)
+        assert home("ledger", "copy", home.place, url, "--keep").code == 130
+    home.done("users add new@example.com")
+    refused = At(home.seatctl, url)("seats", "list", "-o", "json")
+    assert (refused.code, refused.error["code"]) == (74, "copy_unfinished")
+    hinted = shlex.split(refused.error["hint"].partition(": seatctl ")[2])
+    assert home(*hinted).code == 0
+    assert len(At(home.seatctl, url).rows("users", "list")) == 4
+    home.done("users add more@example.com")
 
 
 # -- refusals -----------------------------------------------------------------------------------

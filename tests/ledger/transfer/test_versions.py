@@ -142,7 +142,7 @@ def test_only_the_owner_migrates(server, later_program, monkeypatch):
     """Anybody else is refused by PostgreSQL itself, and nothing is changed."""
     from tests.support import postgres
 
-    name = server.place.partition("@/")[2].partition("?")[0]
+    name = server.database
     with postgres.server().connect(name) as connection:
         connection.execute("CREATE ROLE reader LOGIN")
         connection.execute("GRANT USAGE ON SCHEMA seatctl TO reader")
