@@ -526,6 +526,15 @@ def test_an_expired_request_is_made_again(office):
     office.done("vic", "audit verify")
 
 
+def test_the_same_request_at_the_same_time_is_made_once(office):
+    words = f"requests create {ZOE} --subscription design -o json".split()
+    started = [office.seatctl.process(*words, env=office.env("req")) for _ in range(6)]
+    ends = [process.finish() for process in started]
+    assert [process.returncode for process in started] == [0] * 6, ends
+    assert len(office.done("req", "requests list --all").rows) == 1
+    office.done("vic", "audit verify")
+
+
 def test_the_rules_decide_when_somebody_with_the_right_comes_by(office):
     made_by(office, "config auto-approve design on")
     office.done("req", f"requests create {ZOE} --subscription design")
@@ -608,6 +617,11 @@ def test_check_takes_one_round_trip_for_a_limited_role_too(office):
 def test_without_a_grant_nothing_works(office):
     assert office.state("nob", "SELECT 1 FROM seatctl.users") == DENIED
     assert office.run("nob", f"check {ZOE}").code == 8
+
+
+def test_a_viewer_sees_no_code(furnished):
+    assert furnished.state("vic", "SELECT code_hash FROM activation_codes") == DENIED
+    assert furnished.state("vic", "SELECT used_at FROM activation_codes") is None
 
 
 def test_rights_are_taken_again(office):

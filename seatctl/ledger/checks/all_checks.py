@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from seatctl.errors import SeatctlError
+from seatctl.errors import NotAllowed, SeatctlError
 from seatctl.ledger.checks import contents, facts, runs_and_erasures, structure
 from seatctl.ledger.record import audit
 from seatctl.ledger.transaction import Reader
@@ -81,10 +81,15 @@ def first_damage(reader: Reader) -> Problem | None:
 
 
 def _run_check(reader: Reader, check: _Check, *, already_reported: bool) -> Iterator[tuple[str, str]]:
-    """Yield what one check finds. A check that fails is a problem too, unless one was reported already."""
+    """Yield what one check finds. A check that fails is a problem too, unless one was reported already.
+
+    Raises NotAllowed for a database role that may not read everything.
+    """
     failures: tuple[type[Exception], ...] = (SeatctlError, *reader.engine.damage, *contents.UNREADABLE)
     try:
         yield from check(reader)
+    except NotAllowed:
+        raise
     except failures as error:
         if not already_reported:
             yield "ledger", f"cannot be read: {error}"

@@ -15,7 +15,7 @@ from seatctl.ledger.schema.staged import STAGED
 from seatctl.models.database_role import DatabaseRole
 
 _HIDDEN = frozenset(("activation_codes", "leases", "commits", "locks", "staged_loads"))
-"""Tables that nobody reads who does not write: codes, and secrets of other clients."""
+"""Tables that nobody reads in full who does not write: codes, and secrets of other clients."""
 
 _INSERTED = (
     *("runs", "audit", "changes", "outbox", "commits", "leases", "held_seats", "operations", "steps"),
@@ -113,6 +113,9 @@ def _privileges(given: DatabaseGrant) -> Iterator[str]:
     hidden = () if role.writes else _HIDDEN
     read = [name for name in table_names() if name not in {*hidden, "locks", "staged_loads"}]
     yield f"GRANT SELECT ON {', '.join(read)}"
+    if not role.writes:
+        codes = [column for column in columns_of("activation_codes") if column != "code_hash"]
+        yield f"GRANT SELECT ({', '.join(codes)}) ON activation_codes"
     yield from _functions("link_audit(bigint, boolean)")
     if role.writes:
         yield from _of_writers()
