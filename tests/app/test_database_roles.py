@@ -11,6 +11,7 @@ import pytest
 from seatctl.cli.role_table import CHANGES, READS, may_use
 from seatctl.models.role import Action, Role
 from seatctl.rules.permissions import MATRIX
+from tests.conftest import Result
 from tests.services.users.test_roles import CALLS, OF_WHAT
 from tests.support.database_roles import (
     ANN,
@@ -24,6 +25,7 @@ from tests.support.database_roles import (
     copied,
     give,
     new_office,
+    pooled,
 )
 from tests.support.postgres import server
 
@@ -699,6 +701,30 @@ def test_the_search_of_a_viewer_uses_the_index(furnished):
             "EXPLAIN SELECT 1 FROM users u WHERE user_trigrams(u.name, u.email) @> trigrams(folded('zoe'))"
         ).fetchall()
     assert "users_search" in str(plan)
+
+
+def test_behind_pgbouncer_every_login_keeps_its_own_rights(office):
+    """Two sessions of each login serve all of its transactions; nothing of one client stays for the next."""
+    with pooled(office) as port:
+
+        def through(name: str, command: str) -> Result:
+            url = server().tcp_url(office.database, office.login(name), port)
+            return office.run(name, command, SEATCTL_LEDGER=url)
+
+        for _ in range(3):
+            assert through("one", f"seats assign design {ZOE}").code == 0
+            assert through("chk", f"check {ZOE}").code == 0
+            assert through("chk", "check nobody@example.com").json["reason"] == "unknown_user"
+            assert through("req", f"check {ZOE}").code == 0
+            assert through("req", f"check {YAN}").code == 8
+            assert through("req", f"requests create {ZOE} --subscription other").code == 0
+            assert through("one", f"seats revoke design {ZOE}").code == 0
+            assert through("vic", f"seats assign design {ZOE} --as {ANN}").code == 8
+            assert through("one", f"seats assign design {YAN} --as {ANN}").code == 8
+        url = server().tcp_url(office.database, office.login("chk"), port)
+        with psycopg.connect(url, autocommit=True, prepare_threshold=None) as connection:
+            assert connection.execute("SELECT count(*) FROM seatctl.users").fetchone() == (0,)
+    office.done("led", "ledger check")
 
 
 def test_the_rights_are_those_of_the_login_whatever_the_role_is_set_to(office):

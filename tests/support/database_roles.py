@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import socket
+import subprocess
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
+import pytest
 
 from tests.conftest import Result, Seatctl
-from tests.support.postgres import server
+from tests.support.postgres import UNPRIVILEGED, _die_with_parent, _free_port, server
 
 ANN, OLGA, ASH, ZOE, YAN = (f"{name}@example.com" for name in ("ann", "olga", "ash", "zoe", "yan"))
 CI = "ci:design"
@@ -169,6 +175,47 @@ def give(office: Office, name: str, role: str, *options: str) -> None:
     assert printed.code == 0, printed.err
     with office.connect("led") as connection:
         connection.execute(printed.out)
+
+
+@contextmanager
+def pooled(office: Office) -> Iterator[int]:
+    """The port of a PgBouncer that lets the logins in and gives each transaction another session."""
+    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        pytest.skip("there is no pgbouncer: apt-get install pgbouncer")
+    folder = Path(tempfile.mkdtemp(prefix="pgbouncer", dir=server().folder))
+    port = _free_port()
+    (folder / "users.txt").write_text("".join(f'"{office.login(name)}" ""\n' for name in GRANTS))
+    (folder / "pgbouncer.ini").write_text(
+        f"[databases]\n{office.database} = host={server().folder} port={server().port}\n"
+        f"[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n"
+        f"auth_type = trust\nauth_file = {folder}/users.txt\npool_mode = transaction\n"
+        "default_pool_size = 2\n"
+    )
+    user = UNPRIVILEGED if os.geteuid() == 0 else None
+    if user:
+        subprocess.run(["chown", "-R", user, folder], check=True)
+    process = subprocess.Popen(
+        [program, "-q", folder / "pgbouncer.ini"],
+        user=user,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509 - it calls one function of the system
+    )
+    try:
+        deadline = time.monotonic() + 10
+        while True:
+            with suppress(OSError):
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            assert process.poll() is None, "pgbouncer has ended"
+            assert time.monotonic() < deadline, "pgbouncer does not answer"
+            time.sleep(0.02)
+        yield port
+    finally:
+        process.kill()
+        process.wait(10)
 
 
 @contextmanager

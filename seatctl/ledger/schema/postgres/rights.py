@@ -6,6 +6,9 @@ another subscription, or in another actor's name; an UPDATE under a policy would
 
 All of it asks `session_user`, the login: inside of functions with their owner's rights `current_user` is the
 owner. The owner of the ledger, and a superuser, may do everything.
+
+The functions have the matrix of roles, and the form of a request's change rows, as they were when the schema
+was created: whoever changes one of these adds a migration that replaces `permitted` or `request_facts`.
 """
 
 from __future__ import annotations
