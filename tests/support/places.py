@@ -40,7 +40,7 @@ class At:
     @property
     def database(self) -> str:
         """The name of the database, if the ledger is on a server."""
-        return self.place.partition("@/")[2].partition("?")[0]
+        return self.place.partition("?")[0].rpartition("/")[2]
 
     def done(self, command: str):
         """The result of a command that must succeed."""

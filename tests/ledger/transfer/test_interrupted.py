@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from seatctl.ledger.transfer import rows
+from tests.support import postgres
 from tests.support.both_sides import charges
 from tests.support.engines import ENGINES
 from tests.support.killing import Killing
 from tests.support.places import At, database, expire_leases
+from tests.support.relay import relayed
 from tests.support.subscriptions import ledger_path
 from tests.support.warm import PROGRAM, python
 
@@ -52,6 +55,38 @@ def transactions(points: list[str]) -> list[int]:
     """The numbers of the points around a transaction, and of one between the tables."""
     tables = [n for n, point in enumerate(points, 1) if point.endswith("a table")]
     return [n for n, point in enumerate(points, 1) if n not in tables or n == tables[len(tables) // 3]]
+
+
+@pytest.mark.parametrize("cuts", [1, 2])
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_connection_that_is_lost_meanwhile(sandbox, team, tmp_path, monkeypatch, engine, cuts):
+    """The command begins again once, and then asks to be run again."""
+    columns, left = rows._columns, [cuts]
+    file = At(sandbox, ledger_path(sandbox))
+    with database() as url, relayed(postgres.server().port) as relay:
+        there = At(sandbox, url)
+        far = postgres.server().tcp_url(there.database, port=relay.port)
+        if engine == "postgres":
+            file.move(url)
+        here, place = (file, far) if engine == "sqlite" else (At(sandbox, far), str(tmp_path / "file.db"))
+
+        def cut(connection, table: str) -> list[str]:
+            if table == "seats" and left[0]:
+                left[0] -= 1
+                relay.cut()
+            return columns(connection, table)
+
+        monkeypatch.setattr(rows, "_columns", cut)
+        head = here.head()
+        done = here("ledger", "copy", here.place, place, "--yes")
+        assert (done.code, left) == (0 if cuts == 1 else 75, [0])
+        if cuts == 2:
+            assert "run the same command again" in done.err
+            here.done("users add new@example.com")
+            done = here("ledger", "copy", here.place, place, "--yes")
+            assert done.code == 0, done.err
+        assert here("seats", "list").code == 74
+        At(sandbox, place).assert_sound(head)
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -14,8 +14,8 @@ from seatctl.ledger.hashes import NO_HASH
 from seatctl.ledger.schema.postgres.functions import USERS_SEARCH
 
 # A server may end a statement, or a transaction that waits for its client, after some seconds.
-_UNLIMITED = """SELECT set_config('statement_timeout', '0', true),
-    set_config('idle_in_transaction_session_timeout', '0', true)"""
+_UNLIMITED = """SELECT set_config(name, '0', true) FROM pg_settings WHERE name IN
+    ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')"""
 
 _NEXT_NUMBER = """SELECT setval(pg_get_serial_sequence('{table}', '{key}'), coalesce(max({key}), 1),
     max({key}) IS NOT NULL) FROM {table}"""
