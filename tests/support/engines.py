@@ -16,6 +16,8 @@ from seatctl.models.ledger_url import ServerUrl
 from tests.support import postgres
 
 ENGINES = ("sqlite", "postgres")
+CONNECTIONS = (*ENGINES, "pooled")
+"""The engines, and PostgreSQL behind PgBouncer."""
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 T = "2026-11-21T12:00:00Z"
 
@@ -41,7 +43,8 @@ def new_ledger(kind: str, folder: Path) -> Iterator[Opener]:
         for engine in opened:
             engine.close()
         return
-    with database(empty()) as url:
+    with database(empty()) as direct:
+        url = through_pgbouncer(direct) if kind == "pooled" else direct
         yield opening(lambda: connect(url, wait=0.2))
         for engine in opened:
             engine.close()
@@ -69,6 +72,14 @@ def database(template: str | None = None) -> Iterator[ServerUrl]:
 def server_url(name: str, user: str = "postgres") -> ServerUrl:
     """The URL of a database of the tests' server."""
     return ServerUrl(postgres.server().url(name, user))
+
+
+def through_pgbouncer(url: ServerUrl) -> ServerUrl:
+    """The URL of the same database by way of PgBouncer."""
+    from tests.support.pgbouncer import pooled_port
+
+    name = url.secret.partition("@/")[2].partition("?")[0]
+    return ServerUrl(postgres.server().tcp_url(name, port=pooled_port()))
 
 
 def query(engine: Engine, sql: str, *params: str | int | None) -> list[tuple]:

@@ -43,6 +43,8 @@ _SETTINGS = (
     "max_wal_size=64MB",
 )
 _STARTS_WITHIN = 30.0
+_PREFIX = "seatpg"
+"""How the folders of servers begin; the number of the process that started it follows."""
 _PR_SET_PDEATHSIG = 1
 
 
@@ -65,7 +67,9 @@ class Server:
 
     def __init__(self) -> None:
         # A socket's path may have about a hundred letters; pytest's own folders are longer.
-        self.folder = Path(tempfile.mkdtemp(prefix="pg", dir=_MEMORY if _MEMORY.is_dir() else "/tmp"))
+        place = _MEMORY if _MEMORY.is_dir() else Path("/tmp")
+        _sweep(place)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))
         self.port = _free_port()
         self._numbers = count(1)
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
@@ -184,6 +188,14 @@ def server() -> Server:
     started = Server()
     atexit.register(started.close)
     return started
+
+
+def _sweep(place: Path) -> None:
+    """Delete the folders of test runs that were killed."""
+    for folder in place.glob(f"{_PREFIX}*-*"):
+        starter = folder.name.removeprefix(_PREFIX).partition("-")[0]
+        if starter.isdigit() and not Path(f"/proc/{starter}").exists() and Path("/proc/self").exists():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _free_port() -> int:
