@@ -91,6 +91,16 @@ def mark_moved(engine: Engine, ledger_id: str, there: str, call: Call) -> None:
         engine.execute(_SET, item)
 
 
+def rehearse_move(engine: Engine, ledger_id: str, there: str, call: Call) -> None:
+    """Mark the ledger as moved and take it back, so that a login that may not do it is refused before it copies."""
+    engine.begin_writing()
+    try:
+        mark_moved(engine, ledger_id, there, call)
+        next(engine.rows("SELECT 1"))  # a server is asked, and refuses, with the next question
+    finally:
+        engine.rollback()
+
+
 def unmark_moved(engine: Engine) -> None:
     """Remove the marks of a ledger that was moved, within the open transaction."""
     for key in (MOVED_TO, MOVED_ID, MOVED_AT):

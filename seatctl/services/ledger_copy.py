@@ -68,6 +68,7 @@ def move(source: Ledger, place: Place, call: Call, notify: Notify) -> Report:
     _require_other(source, place)
     with source.reading() as reader:
         allow(reader, call.actor, Action.MANAGE_LEDGER)
+    marks.rehearse_move(source.engine, source.id, str(place), call)
     if call.dry_run:
         return _preview(source, place, "moved")
     with ExitStack() as stack:

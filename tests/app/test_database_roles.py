@@ -82,6 +82,7 @@ def test_only_the_owner_replaces_a_ledger(office, tmp_path, login):
         before = office.everything()
         assert office.run(login, command).code == 8, command
         assert office.everything() == before
+        assert not list(tmp_path.glob("moved.db*"))
 
 
 OF_ONE = [command for command in CHANGES if may_use(command, {Role.ASSIGNOR})]
