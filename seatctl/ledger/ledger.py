@@ -369,10 +369,11 @@ def open_ledger(place: Path | ServerUrl, *, wait: float | None = None, in_use: b
 
 
 def _open_on_server(url: ServerUrl, wait: float | None) -> Engine:
-    from seatctl.ledger.engines import postgres
+    from seatctl.ledger.engines.postgres import connect
+    from seatctl.ledger.engines.postgres_session import WAIT_SECONDS
     from seatctl.ledger.schema.versions import require_schema
 
-    engine = postgres.connect(url, wait=postgres.WAIT_SECONDS if wait is None else wait)
+    engine = connect(url, wait=WAIT_SECONDS if wait is None else wait)
     engine.when_opened(lambda meta: require_schema(url.shown, meta))
     return engine
 

@@ -14,8 +14,7 @@ import pytest
 from seatctl.errors import Code, SeatctlError
 from seatctl.ledger import hashes
 from seatctl.ledger.creation import create_ledger
-from seatctl.ledger.engines import postgres as engines
-from seatctl.ledger.engines import postgres_leases
+from seatctl.ledger.engines import postgres_leases, postgres_session
 from seatctl.ledger.engines.port import EntryValues, Scope
 from seatctl.ledger.engines.postgres import PostgresEngine, connect
 from seatctl.ledger.failures import LedgerBusy, LedgerConflict, LedgerLost, LedgerUnreachable, NoLedger
@@ -296,7 +295,7 @@ def test_a_lost_answer_to_a_question_is_asked_again(far, relay):
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
 def test_a_restart_of_the_server_loses_nothing_that_was_committed(how, monkeypatch):
-    monkeypatch.setattr(engines, "_PATIENCE_SECONDS", 0.5)
+    monkeypatch.setattr(postgres_session, "_PATIENCE_SECONDS", 0.5)
     own = postgres.Server()
     try:
         url = ServerUrl(own.url("postgres"))
