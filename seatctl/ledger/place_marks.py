@@ -92,7 +92,7 @@ def mark_moved(engine: Engine, ledger_id: str, there: str, call: Call) -> None:
 
 
 def rehearse_move(engine: Engine, ledger_id: str, there: str, call: Call) -> None:
-    """Mark the ledger as moved and take it back, so that a login that may not do it is refused before it copies."""
+    """Mark the ledger as moved and take it back: a login that may not do it is refused before it copies."""
     engine.begin_writing()
     try:
         mark_moved(engine, ledger_id, there, call)
