@@ -6,6 +6,7 @@ Objects are read as Stripe's JSON: building the SDK's objects takes four times a
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 from urllib.parse import quote
 
@@ -35,6 +36,9 @@ _EXPANDED: Final = {Kind.CUSTOMER: "invoice_settings.default_payment_method", Ki
 
 _WORTH_CUTTING: Final = 3
 """Pages, at the density of the last one: smaller parts would mean pages that are half empty."""
+
+_MOST_PARTS: Final = 4
+"""Parts of two pages or more: more of them would more often be empty, fewer would take more rounds."""
 
 _FAR: Final = 64
 """Pages: a list is assumed not to go back further than twice as many, until it is known to."""
@@ -83,30 +87,31 @@ def events(since: int, after: str | None) -> Read:
 
 
 def rest(span: Span, created: Sequence[int], last_id: str) -> tuple[Span, ...]:
-    """Return what is left of a part after a full page: its lower half, and the rest of the upper one.
+    """Return what is left of a part after a full page: the rest of its newest part, and the parts before it.
 
-    `created` are the times of the page's objects. Both parts are read in parallel and divided again, so that
-    a list of n pages takes about log n rounds. The upper part continues by cursor, which alone separates
-    objects of the same second.
+    `created` are the times of the page's objects. All parts are read in parallel and divided again, so that
+    a list of n pages takes fewer than log n rounds. The newest part continues by cursor, which alone
+    separates objects of the same second.
     """
     oldest = min(created)
-    middle = _middle(span.first, oldest, max(created))
-    if middle is None:
-        return (Span(span.first, oldest, last_id),)
-    return (Span(middle + 1, oldest, last_id), Span(span.first, middle))
+    ends = [*_cuts(span.first, oldest, max(created)), span.first - 1]
+    before = (Span(first + 1, last) for last, first in pairwise(ends))
+    return (Span(ends[0] + 1, oldest, last_id), *before)
 
 
-def _middle(first: int, oldest: int, newest: int) -> int | None:
-    """Return where to divide the seconds from `first` to `oldest`; None if dividing is not worth it.
+def _cuts(first: int, oldest: int, newest: int) -> list[int]:
+    """Return where to divide the seconds from `first` to `oldest`, newest first; empty if it is not worth it.
 
     How far back a list goes is unknown at first. While its assumed end is far away, the cut is made where a
-    fair number of pages would fit at the page's own density: half of fifteen years would be empty.
+    fair number of pages would fit at the page's own density: most of fifteen years would be empty.
     """
     of_a_page = max(newest - oldest, 1)
-    left = oldest - first
-    if left < _WORTH_CUTTING * of_a_page:
-        return None
-    if left > 2 * _FAR * of_a_page:
-        return oldest - _FAR * of_a_page
+    pages = (oldest - first) / of_a_page
+    if pages < _WORTH_CUTTING:
+        return []
+    if pages > 2 * _FAR:
+        return [oldest - _FAR * of_a_page]
+    parts = max(2, min(_MOST_PARTS, round(pages / 2)))
     # Whole pages: if objects are spread evenly, only the last part ends in a page that is half empty.
-    return oldest - max(1, round(left / of_a_page / 2)) * of_a_page
+    size = max(1, round(pages / parts)) * of_a_page
+    return [end for end in (oldest - size * part for part in range(1, parts)) if end > first]
