@@ -112,10 +112,10 @@ def of_subscription(reader: Reader, subscription_id: int) -> Operation | None:
     return next(map(_operation, reader.rows(query, (subscription_id,))), None)
 
 
-def latest_of(reader: Reader, subscription_id: int) -> int:
-    """Return the id of a subscription's latest operation in any state; 0 if there is none."""
+def ended_of(reader: Reader, subscription_id: int) -> int:
+    """Return how many operations of a subscription have ended."""
     return reader.count(
-        "SELECT coalesce(max(id), 0) FROM operations WHERE subscription_id = ?", (subscription_id,)
+        f"SELECT count(*) FROM operations WHERE subscription_id = ? AND NOT {IS_OPEN}", (subscription_id,)
     )
 
 

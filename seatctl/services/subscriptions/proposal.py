@@ -117,8 +117,9 @@ def unless_changed(snapshot: SubscriptionSnapshot) -> Guard:
     def guard(reader: Reader) -> None:
         now = subscriptions.by_id(reader, snapshot.subscription.id, snapshot.change.call.now)
         same = replace(now, assigned=snapshot.subscription.assigned) == snapshot.subscription
-        # No column shows a decrease that waits for the renewal; the operation's number does.
-        if not same or operations.latest_of(reader, now.id) != snapshot.last_operation:
+        # No column shows a decrease that waits for the renewal, but its operation has ended since. It may
+        # have begun before the subscription was read: Stripe did not show it yet.
+        if not same or operations.ended_of(reader, now.id) != snapshot.ended_operations:
             raise _changed(snapshot.subscription)
 
     return guard

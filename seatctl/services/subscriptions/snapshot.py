@@ -76,8 +76,8 @@ class SubscriptionSnapshot:
     state: SubscriptionState
     stripe_time: datetime
     """When Stripe answered, by Stripe's clock."""
-    last_operation: int
-    """The subscription's last operation. A later one means that the snapshot is out of date."""
+    ended_operations: int
+    """How many operations of the subscription had ended. If one more has, the snapshot is out of date."""
 
     @property
     def billing(self) -> Billing:
@@ -238,11 +238,11 @@ def read_snapshot(change: ChangeRequest) -> SubscriptionSnapshot:
     ledger = change.ledger
     with ledger.reading() as reader:
         subscription = find_subscription(reader, change)
-        last = operations.latest_of(reader, subscription.id)
+        ended = operations.ended_of(reader, subscription.id)
     mirror = read_home_subscription(ledger, change.billing, subscription)
     at = stripe_now(change.billing, change.call)
     item, state = item_and_state(ledger, subscription, mirror, at)
-    return SubscriptionSnapshot(change, subscription, mirror, item, state, at, last)
+    return SubscriptionSnapshot(change, subscription, mirror, item, state, at, ended)
 
 
 def find_subscription(reader: Reader, change: ChangeRequest) -> Subscription:

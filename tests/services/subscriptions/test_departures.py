@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.both_sides import charges, fail, objects
+from tests.support.front import account
 from tests.support.office import (
     RENEWED,
     TEN_DAYS_LEFT,
@@ -20,6 +21,8 @@ from tests.support.office import (
     subs_row,
     until,
 )
+
+VISA = " --payment-method pm_card_visa"
 
 PEOPLE = ("ada", "bob", "cleo", "dan", "eve")
 
@@ -165,6 +168,29 @@ def test_a_decrease_and_an_increase_at_once_lose_neither(office):
     # first, then (6 next) of twelve.
     expected = {(0, 75): {(10, 6)}, (75, 0): {(12, 12)}, (0, 0): {(12, 8), (12, 6)}}
     assert (subs_row(office, "lab")["seats"], item(office, "lab")["quantity"]) in expected[tuple(codes)]
+
+
+def test_an_increase_decided_before_another_process_finished_a_decrease_does_not_undo_it(seatctl, tmp_path):
+    with account(seatctl, tmp_path / "stripe.db") as office:
+        done(office, "plans add basic --price 10.00 --currency usd --policy flexible")
+        done(office, "subs buy --plan basic --seats 10 --name lab --billing-email p@example.com" + VISA)
+        office.front.refuse = lambda _number, method, path: 500 if is_change(method, path) else None
+        assert office("subs", "set-seats", "lab", "6", "--yes").code == 75
+
+        def finish(_number: int, _method: str, path: str) -> None:
+            if path.endswith("/create_preview"):  # the increase has read the subscription and is decided
+                office.front.refuse = lambda *_: None
+                office.process("sync").communicate(timeout=30)
+
+        office.front.refuse = finish
+        late = office("subs", "add-seats", "lab", "2", "--yes", "-o", "json")
+        assert (late.code, late.error["code"]) == (75, "subscription_changed")
+        row = done(office, "subs add-seats lab 2")
+        assert (row["seats"], row["next_seats"]) == (12, 8)
+
+
+def is_change(method: str, path: str) -> bool:
+    return method == "POST" and path.startswith("/v1/subscriptions/")
 
 
 def test_who_decided_on_what_is_past_is_told_to_try_again(office):
