@@ -39,6 +39,25 @@ def test_an_increase_that_needs_authentication_waits_23_hours(stripe, authentica
     assert (after["quantity"], after["pending_update"]) == (5 if authenticated else 3, None)
 
 
+@pytest.mark.parametrize("ends", [True, False])
+def test_an_increase_waits_no_longer_than_the_period(stripe, ends):
+    """https://docs.stripe.com/billing/subscriptions/pending-updates-reference: expired updates."""
+    customer = stripe.customer()
+    subscription = stripe.subscribe(customer, stripe.price(), 3)
+    if ends:
+        stripe.post(f"subscriptions/{subscription['id']}", {"cancel_at_period_end": True})
+    stripe.replace_card(customer, "pm_card_threeDSecure2Required")
+    end = stripe.get(f"subscriptions/{subscription['id']}")["items"]["data"][0]["current_period_end"]
+    stripe.advance(seconds=end - stripe.twin.now() - 12 * HOUR)
+    how = {"proration_behavior": "always_invoice", "payment_behavior": "pending_if_incomplete"}
+    held = stripe.change(subscription, quantity=30, **how)
+    assert held["pending_update"]["expires_at"] == end
+    stripe.advance(seconds=12 * HOUR)
+    assert stripe.get(f"invoices/{held['latest_invoice']}")["status"] == "void"
+    after = stripe.get(f"subscriptions/{subscription['id']}")
+    assert (after["status"], after["pending_update"]) == ("canceled" if ends else "active", None)
+
+
 @pytest.mark.parametrize("authenticated", [True, False])
 def test_a_first_payment_that_needs_authentication_is_incomplete_for_23_hours(stripe, authenticated):
     customer = stripe.customer("pm_card_threeDSecure2Required")

@@ -64,10 +64,10 @@ def subscription_due(session: Session, subscription: Obj) -> None:
     """Do the work that is due on a subscription now."""
     if subscription["status"] == "incomplete":
         _expire(session, subscription)
+    elif _is_pending_update_expired(session, subscription):  # at the period's end: before what follows it
+        _drop_pending_update(session, subscription)
     elif subscription["cancel_at"] and subscription["cancel_at"] <= session.now:
         _end(session, subscription)
-    elif _is_pending_update_expired(session, subscription):
-        _drop_pending_update(session, subscription)
     elif _is_pause_over(session, subscription):
         subscription["pause_collection"] = None
         session.save_changed(subscription, "customer.subscription.updated")

@@ -44,7 +44,7 @@ def _replace_items(session: Session, subscription: str, items: list[Obj]) -> Non
 
 
 def hold(session: Session, after: Obj, invoice: Obj, before: Snapshot, *, shown: bool = True) -> None:
-    """Take a change back and let it wait 23 hours for the payment of `invoice`.
+    """Take a change back and let it wait for the payment of `invoice`: 23 hours, or less if the period ends.
 
     `after` is the changed subscription; unless `shown`, `pending_update` does not say what the change is.
     """
@@ -60,7 +60,7 @@ def hold(session: Session, after: Obj, invoice: Obj, before: Snapshot, *, shown:
     subscription["pending_update"] = {
         "billing_cycle_anchor": changed_value("billing_cycle_anchor"),
         "cancel_at_period_end": None,
-        "expires_at": session.now + INCOMPLETE_FOR,
+        "expires_at": _expiry(session, before),
         "subscription_items": [public(item) for item in changed_items] if shown and changed_items else None,
         "trial_end": changed_value("trial_end"),
         "trial_from_plan": None,
@@ -69,6 +69,12 @@ def hold(session: Session, after: Obj, invoice: Obj, before: Snapshot, *, shown:
     subscription["_pending_invoice"] = invoice["id"]
     subscription["_pending_after"] = {"subscription": after, "items": items}
     session.save(subscription)
+
+
+def _expiry(session: Session, before: Snapshot) -> int:
+    """Return when a waiting change is discarded: after 23 hours, at the end of the trial or of a period."""
+    ends = [before.subscription["trial_end"], *(item["current_period_end"] for item in before.items)]
+    return min([session.now + INCOMPLETE_FOR, *(end for end in ends if end and end > session.now)])
 
 
 def apply_pending(session: Session, subscription: Obj) -> None:

@@ -509,6 +509,8 @@ def _run_restart(running: OperationRun[ResumePayload]) -> Apply:
     running.step_or_fail("resume", endpoints.resume_subscription(payload.stripe_id), found)
     mirror = running.subscription()
     invoice = _new_invoice(payload, mirror)
+    if mirror.status.is_over and invoice is not None and not _is_paid_after_all(running, invoice):
+        raise NothingLeftInStripe(StripeRefused("the subscription has ended in Stripe; nothing was charged"))
     if mirror.status is SubscriptionStatus.PAUSED and invoice is not None:
         # The card was declined or the bank asks: it stays paused, and its invoice can be paid for a day.
         pay_invoice(running, invoice, None, lambda: _void_new_invoice(running, invoice))
@@ -526,6 +528,12 @@ def _is_resumed(payload: ResumePayload, raw: StripeJson) -> bool:
     return _new_invoice(payload, mirror) is not None or mirror.status is not SubscriptionStatus.PAUSED
 
 
+def _is_paid_after_all(running: OperationRun[ResumePayload], invoice: str) -> bool:
+    """Void the invoice of a period that can no longer begin; return True if it was paid and stays."""
+    _void_new_invoice(running, invoice)
+    return current_invoice(running, invoice).status is InvoiceStatus.PAID
+
+
 def _void_new_invoice(running: OperationRun[ResumePayload], invoice: str) -> None:
     """Void the invoice of a period that did not begin."""
     if current_invoice(running, invoice).status is InvoiceStatus.OPEN:
@@ -536,12 +544,12 @@ def _void_new_invoice(running: OperationRun[ResumePayload], invoice: str) -> Non
 def _undo_restart(running: OperationRun[ResumePayload]) -> str | None:
     """Void an unpaid invoice after a day; return None if the subscription runs, so that it is finished."""
     mirror = running.subscription()
-    if mirror.status is not SubscriptionStatus.PAUSED:
+    if mirror.status is not SubscriptionStatus.PAUSED and not mirror.status.is_over:
         return None
     invoice = _new_invoice(running.payload, mirror)
-    if invoice is not None:
-        _void_new_invoice(running, invoice)
-    return "it was not paid, so the subscription is still paused"
+    if invoice is not None and _is_paid_after_all(running, invoice):
+        return None
+    return f"it was not paid, so the subscription is still {mirror.status}"
 
 
 register(OperationHandler(CancelPayload, _run, _undo, action=Action.MANAGE_SUBSCRIPTION))

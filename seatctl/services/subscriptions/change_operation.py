@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from shlex import quote
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_price, read_subscription
+from seatctl.billing.objects import read_invoice, read_price, read_subscription
 from seatctl.billing.port import AuthenticationRequired, StripeJson, Write
 from seatctl.errors import JsonValue, StripeRefused
 from seatctl.ledger import plans
@@ -59,6 +59,12 @@ from seatctl.services.subscriptions.snapshot import (
     read_running,
     term_fields,
 )
+
+_ASK = "charge-to-authenticate"
+"""The step that repeats the charge so that the bank can ask the cardholder."""
+
+_UPDATE = "subscription_update"
+_COLLECTED = frozenset((InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -309,15 +315,10 @@ def _bill(running: OperationRun[ChangePayload]) -> str | None:
         if payload.discounts:  # a pending update takes no discounts, and would charge more than was shown
             raise NothingLeftInStripe(required) from required
         waiting = {**form, "payment_behavior": "pending_if_incomplete"}
-        # A pending update has no metadata; the quantity that it sets identifies it.
-        pending = running.when(
-            endpoints.subscription(payload.stripe_id),
-            lambda raw: bool(raw.get("pending_update")) or _is_set(payload, raw),
+        running.step_or_fail(
+            _ASK, endpoints.update_subscription(payload.stripe_id, waiting), lambda: _asked(running)
         )
-        answer = running.step_or_fail(
-            "charge-to-authenticate", endpoints.update_subscription(payload.stripe_id, waiting), pending
-        )
-        invoice = _authenticated(running, answer)
+        invoice = _authenticated(running)
         # A pending update takes no metadata.
         _unless_gone(running, "mark", payload.update({}, running.marks, metadata), running.changed())
         return invoice
@@ -329,39 +330,92 @@ def _next_changed(running: OperationRun[ChangePayload]) -> Find:
     return running.changed(f"{running.reference}:next")
 
 
+def _asked(running: OperationRun[ChangePayload]) -> StripeJson | None:
+    """Return the subscription if the bank was asked, with the invoice of that update as its latest one."""
+    payload = running.payload
+    raw = running.billing.read(endpoints.subscription(payload.stripe_id))
+    invoice = _invoice_since(running)
+    if invoice is not None:
+        return {**raw, "latest_invoice": invoice}
+    return raw if raw.get("pending_update") or _is_set(payload, raw) else None
+
+
+def _invoice_since(running: OperationRun[ChangePayload]) -> str | None:
+    """Return the invoice of the update that asked the bank, from Stripe's list; None if there is none.
+
+    A pending update takes no metadata: the moment from which it prorates identifies it.
+    """
+    payload = running.payload
+    for raw in running.billing.every(endpoints.invoices_of(payload.stripe_id)):  # newest first
+        if raw.get("id") == payload.latest_invoice:
+            return None
+        invoice = read_invoice(raw)
+        starts = {int(line.period_start.timestamp()) for line in invoice.lines if line.proration}
+        if invoice.billing_reason == _UPDATE and payload.proration_date in starts:
+            return invoice.id
+    return None
+
+
+def _invoice_of_update(running: OperationRun[ChangePayload]) -> str | None:
+    """Return the invoice of the update that asked the bank, None if there is none.
+
+    The subscription's latest invoice may be another one by now, which must not be voided.
+    """
+    answer = running.answered(_ASK)
+    if answer is None:
+        return _invoice_since(running)
+    latest = read_subscription(answer).latest_invoice
+    return None if latest == running.payload.latest_invoice else latest
+
+
 def _is_set(payload: ChangePayload, raw: StripeJson) -> bool:
-    """Whether the item holds what the operation charged for. False if it was removed since."""
+    """Whether the item holds what the operation charged for. False if it was removed since.
+
+    While an update waits, it is not what set the item: somebody set the same in the dashboard.
+    """
+    if raw.get("pending_update"):
+        return False
     items = [item for item in read_subscription(raw).items if item.id == payload.item]
     return any(item.quantity == payload.now.seats and item.price.id == payload.now.price_id for item in items)
 
 
-def _authenticated(running: OperationRun[ChangePayload], answer: StripeJson) -> str | None:
+def _authenticated(running: OperationRun[ChangePayload]) -> str | None:
     """Return the invoice once the bank has approved the payment.
 
     Raises WaitingForCardholder; after 23 hours the change is undone.
     """
     payload = running.payload
     raw = running.billing.read(endpoints.subscription(payload.stripe_id))
-    invoice = read_subscription(answer).latest_invoice
+    invoice = _invoice_of_update(running)
     if _is_set(payload, raw):
         return invoice
-    bill = current_invoice(running, invoice) if invoice else None
-    if bill is not None and bill.status is InvoiceStatus.PAID and invoice != payload.latest_invoice:
-        return invoice  # the bank approved it; somebody changed the item since
-    if invoice != payload.latest_invoice:
-        require_no_payment_processing(running.billing, [invoice])
     is_there = has_item(read_subscription(raw), payload.item)
-    if raw.get("pending_update") and is_there:
-        url = bill.hosted_url if bill is not None else None
-        running.wait_for_cardholder("the bank wants the cardholder to authenticate", url)
-    if invoice and raw.get("pending_update"):
-        void_invoice(running, invoice)
+    if invoice is not None:
+        bill = current_invoice(running, invoice)
+        if bill.status is InvoiceStatus.PAID:
+            return invoice  # the bank approved it; somebody changed the item since
+        require_no_payment_processing(running.billing, [invoice])
+        if raw.get("pending_update") and is_there:
+            running.wait_for_cardholder("the bank wants the cardholder to authenticate", bill.hosted_url)
+        if not _void_unless_paid(running, invoice):
+            return invoice
     if not is_there:
         reason = "the subscription's item was removed in Stripe before the payment was authenticated"
         raise NothingLeftInStripe(ItemGone(f"{reason}; nothing was charged", hint="seatctl sync"))
     raise NothingLeftInStripe(
         StripeRefused("the payment was not authenticated in time; nothing was charged or changed")
     )
+
+
+def _void_unless_paid(running: OperationRun[ChangePayload], invoice: str) -> bool:
+    """Void the invoice of an update that does not wait any more; return False if it was paid and stays.
+
+    Stripe voids it if the update expires, but not if the subscription ends before.
+    """
+    require_no_payment_processing(running.billing, [invoice])
+    if current_invoice(running, invoice).status in _COLLECTED:
+        void_invoice(running, invoice)
+    return current_invoice(running, invoice).status is not InvoiceStatus.PAID
 
 
 def _set_next(running: OperationRun[ChangePayload]) -> None:
@@ -403,15 +457,12 @@ def _undo(running: OperationRun[ChangePayload]) -> str | None:
         return None
     if not payload.is_billed:
         return "it had not reached Stripe, so nothing was changed"
-    raw = running.billing.read(endpoints.subscription(payload.stripe_id))
-    asked_to_wait = running.was_sent("charge-to-authenticate")
-    if asked_to_wait and _is_set(payload, raw):
-        return None
-    invoice = read_subscription(raw).latest_invoice
-    if asked_to_wait and invoice and invoice != payload.latest_invoice:
-        require_no_payment_processing(running.billing, [invoice])
-        if raw.get("pending_update"):
-            void_invoice(running, invoice)
+    if running.was_sent(_ASK):
+        if _is_set(payload, running.billing.read(endpoints.subscription(payload.stripe_id))):
+            return None
+        invoice = _invoice_of_update(running)
+        if invoice is not None and not _void_unless_paid(running, invoice):
+            return None
     return "the change is taken back; nothing was charged"
 
 

@@ -7,9 +7,13 @@ import json
 import pytest
 
 from seatctl.sandbox.api import control
+from tests.sandbox.seed import send
 from tests.services.purchases.test_declines import change
 from tests.support.both_sides import advance, assert_agree, charges, objects, twin
+from tests.support.office import is_sound
+from tests.support.subscriptions import ledger_path, query
 
+HEADERS = {"Authorization": "Bearer sk_test_x"}
 FLEXIBLE, TERM = "flexible", "term"
 
 COMMANDS = {
@@ -122,6 +126,96 @@ def test_sync_undoes_what_nobody_authenticated_in_23_hours(waiting):
     assert charges(seatctl) == [10000]
     assert open_invoices(seatctl) == []
     assert_agree(seatctl)
+
+
+# The bank is asked, and the subscription ends before it answers ---------------------------------------
+
+
+@pytest.fixture
+def design(sandbox, pro):
+    """`design`, five seats of a month; its card needs the cardholder."""
+    buy = f"subs buy --plan {pro} --seats 5 --name design --billing-email pay@example.com --yes"
+    assert sandbox(*buy.split(), "--payment-method", "pm_card_visa").code == 0
+    use_card(sandbox, "pm_card_threeDSecure2Required")
+    advance(sandbox, hours=24)
+    return sandbox
+
+
+def in_the_dashboard(seatctl, path: str, **form) -> None:
+    """Somebody changes what `path` names, or deletes it if nothing is given."""
+    (subscription,) = objects(seatctl, "subscription")
+    with twin(seatctl) as stripe:
+        if form:
+            send(stripe, path.format(**subscription), form)
+        else:
+            deleted = stripe.handle("DELETE", f"/v1/{path.format(**subscription)}", HEADERS, None)
+            assert deleted.status == 200, deleted.body
+
+
+ENDS = {
+    "in the dashboard": lambda seatctl: in_the_dashboard(seatctl, "subscriptions/{id}"),
+    "with its customer": lambda seatctl: in_the_dashboard(seatctl, "customers/{customer}"),
+    "as scheduled": lambda seatctl: advance(seatctl, hours=4),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("hours", [0, 24])
+@pytest.mark.parametrize("answer", ["answered", "lost"])
+def test_what_waits_when_the_subscription_ends_is_not_asked_for_any_more(design, end, hours, answer):
+    if end == "as scheduled":
+        with twin(design) as stripe:
+            soon = stripe.now() + 3 * 3600
+        in_the_dashboard(design, "subscriptions/{id}", cancel_at=soon, proration_behavior="none")
+    assert design("subs", "add-seats", "design", "5", "--yes").code == 10
+    if answer == "lost":
+        lost = "UPDATE steps SET answer = NULL, answered_at = NULL WHERE name = 'charge-to-authenticate'"
+        query(ledger_path(design), lost)
+    ENDS[end](design)
+    advance(design, hours)
+    assert design("sync").code == 0
+    assert (charges(design), open_invoices(design)) == ([6000], [])
+    is_sound(design)
+
+
+def test_an_increase_waits_no_longer_than_its_period(design):
+    (item,) = objects(design, "subscription_item")
+    with twin(design) as stripe:
+        control.advance(stripe, seconds=item["current_period_end"] - 12 * 3600 - stripe.now())
+    assert design("subs", "add-seats", "design", "5", "--yes").code == 10
+    advance(design, hours=12)
+    assert design("sync").code == 0
+    assert (charges(design), open_invoices(design)[:-1]) == ([6000], [])  # the renewal is a draft
+    assert [row["seats"] for row in design.rows("subs", "list")] == [5]
+
+
+@pytest.mark.parametrize("undo", [True, False])
+def test_an_invoice_that_the_dashboard_made_meanwhile_is_not_voided(design, undo):
+    asked = design("subs", "add-seats", "design", "5", "--yes", "-o", "json")
+    assert asked.code == 10
+    use_card(design, "pm_card_chargeCustomerFail")
+    (item,) = objects(design, "subscription_item")
+    change = {"quantity": 7, "proration_behavior": "always_invoice"}
+    in_the_dashboard(design, f"subscription_items/{item['id']}", **change)
+    waiting, by_hand = open_invoices(design)
+    if undo:
+        assert design("runs", "undo", str(asked.error["run"]), "--yes").code == 0
+    else:
+        advance(design, hours=24)
+        assert design("sync").code == 0
+    assert open_invoices(design) == [by_hand]
+    assert {one["id"]: one["status"] for one in objects(design, "invoice")}[waiting] == "void"
+
+
+def test_the_same_quantity_set_in_the_dashboard_is_not_the_payment(design):
+    """The invoice of the update that waits would stay to be paid: twice for the same seats."""
+    assert design("subs", "add-seats", "design", "5", "--yes").code == 10
+    (item,) = objects(design, "subscription_item")
+    in_the_dashboard(design, f"subscription_items/{item['id']}", quantity=10, proration_behavior="none")
+    assert design("sync").code == 10
+    advance(design, hours=24)
+    assert design("sync").code == 0
+    assert (charges(design), open_invoices(design)) == ([6000], [])
 
 
 def test_another_change_is_told_who_waits(waiting):

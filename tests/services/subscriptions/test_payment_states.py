@@ -347,6 +347,21 @@ def test_a_card_that_is_declined_leaves_it_paused_and_owes_nothing(trial):
     assert (charges(trial), said(trial, "acme")["status"]) == ([2400], "active")
 
 
+@pytest.mark.parametrize("command", ["sync", "runs undo"])
+def test_a_resumption_that_waits_for_the_bank_when_the_subscription_ends_owes_nothing(trial, command):
+    done(trial, "subs billing acme --payment-method pm_card_threeDSecure2Required")
+    run = refused(trial, "subs resume acme", 10)["run"]
+    (subscription,) = objects(trial, "subscription")
+    with twin(trial) as stripe:
+        key = {"Authorization": "Bearer sk_test_x"}
+        stripe.handle("DELETE", f"/v1/subscriptions/{subscription['id']}", key, None)
+    assert trial(*command.split(), *([str(run), "--yes"] if command == "runs undo" else [])).code == 0
+    assert trial("sync").code == 0
+    assert {row["status"] for row in trial.rows("invoices", "list")} == {"paid", "void"}
+    assert (charges(trial), said(trial, "acme")["status"]) == ([], "canceled")
+    is_sound(trial)
+
+
 def test_a_lost_answer_to_the_resumption_charges_once(trial):
     carry_out(trial, "seatctl subs billing acme --payment-method PM")
     assert trial("sandbox", "fail", "lost", "--path", "/v1/subscriptions/", "--method", "POST").code == 0
