@@ -112,6 +112,24 @@ def read_state(
     )
 
 
+def replaced_change(
+    subscription: StripeSubscription, item: StripeItem, at: datetime
+) -> tuple[TermContent, datetime] | None:
+    """Return what is paid for, and until when, if somebody in Stripe has replaced a change that waited.
+
+    None if no change waited, if it still waits, or if the item holds what is paid for again.
+    """
+    metadata, seats = metadata_of(subscription, item), item.quantity or 0
+    until, paid = _moment(metadata, PAID_UNTIL), _seats(metadata.get(PAID_SEATS), seats)
+    own = (metadata.get(PAID_ITEM) or item.id) == item.id
+    if until is None or at >= until or paid is None or not own or metadata.get(NEXT_QUANTITY) == str(seats):
+        return None
+    price = metadata.get(PAID_PRICE) or item.price.id
+    if (paid, price) == (seats, item.price.id):
+        return None
+    return TermContent(price, metadata.get(PAID_PLAN, ""), paid), until
+
+
 def waiting_metadata(
     before: TermContent,
     after: TermContent,

@@ -275,6 +275,9 @@ def check_guards(step: Step, result: Result, before: Books, after: Books) -> Non
         # What waits is said of one item; another item of the same subscription is credited rightly.
         items = [item["id"] for item in before.items.get(one["id"], [])]
         alone = len(items) == 1 and one["metadata"].get("seatctl_paid_item", items[0]) == items[0]
+        # Where the dashboard has put back what is paid for, the item holds what was billed.
+        paid = (one["metadata"].get("seatctl_paid_seats"), one["metadata"].get("seatctl_paid_price"))
+        waits = waits and [(str(quantity), price) for quantity, price in _items(before, one["id"])] != [paid]
         if one["billing_mode"]["type"] == "classic" and waits and changed and moved and alone:
             raise Violation("prorated in classic mode after a decrease", f"{one['id']}: {changed}")
 

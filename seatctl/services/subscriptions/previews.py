@@ -19,7 +19,7 @@ from seatctl.models.subscription import TermContent
 from seatctl.rules.metadata import COVERS_UNTIL
 from seatctl.rules.purchases import address_hint, check_tax
 from seatctl.rules.subscription_changes import Target
-from seatctl.rules.subscription_state import item_update
+from seatctl.rules.subscription_state import item_update, replaced_change
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
 if TYPE_CHECKING:
@@ -126,9 +126,10 @@ def require_true_credit(
     """Return if Stripe would credit what was billed when it prorates now. Raises `classic_billing`.
 
     Stripe's classic billing mode credits what the item holds. This program sets quantities without proration:
-    the seats of the next term in advance, and seats billed by an invoice of our own. There the two differ.
-    Flexible mode, which new subscriptions have, credits what was billed. `action` is what would be refused
-    ("seats would be changed"). `invoices` are read if not given.
+    the seats of the next term in advance, and seats billed by an invoice of our own. There the two differ,
+    and may still differ if somebody has changed in Stripe what was set in advance. Flexible mode, which new
+    subscriptions have, credits what was billed. `action` is what would be refused ("seats would be changed").
+    `invoices` are read if not given.
     """
     if snapshot.mirror.flexible:
         return
@@ -142,6 +143,12 @@ def require_true_credit(
         if state.now.plan != state.next.plan:
             command = f"seatctl subs change-plan {name} {state.now.plan}"
         raise _refused(snapshot, action, why, f"to take the waiting change back: {command}")
+    replaced = replaced_change(snapshot.mirror, snapshot.item, snapshot.stripe_time)
+    if replaced is not None:  # nothing tells whether Stripe has prorated that
+        paid, until = replaced
+        content = f"{counted(paid.seats, 'seat')} of {paid.plan}"
+        why = f"its seats were changed in Stripe, while {content} are paid for until {until:%Y-%m-%d}"
+        raise _refused(snapshot, action, why, f"to put {content} back, without proration: Stripe's dashboard")
     own = [invoice for invoice, _ in (invoices or read_invoices(snapshot)).own]
     covering = [
         invoice.number or invoice.id

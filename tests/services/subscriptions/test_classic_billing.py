@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from tests.support.both_sides import charges, contents, live_subscriptions, objects, sandbox_path
+from tests.sandbox.seed import send
+from tests.support.both_sides import charges, contents, live_subscriptions, objects, sandbox_path, twin
 from tests.support.subscriptions import ledger_path, query
 
 BUY = "subs buy --plan {} --seats 10 --name acme --billing-email pay@example.com --yes"
@@ -124,6 +125,28 @@ def test_after_a_plan_change_that_waits_the_hint_takes_it_back(classic):
     assert error["hint"].startswith("to take the waiting change back: seatctl subs change-plan acme pro;")
     assert classic("subs", "change-plan", "acme", "pro", "--yes").code == 0
     assert classic("subs", "add-seats", "acme", "1", "--yes").code == 0
+
+
+@pytest.mark.parametrize("command", ["add-seats acme 1", "cancel acme --now --refund"])
+@pytest.mark.parametrize("proration_behavior", ["none", "create_prorations"])
+def test_after_a_waiting_decrease_was_changed_in_stripe_nothing_is_prorated(
+    classic, command, proration_behavior
+):
+    """The item holds 6 seats, Stripe has billed 10 of them: classic billing would credit 6."""
+    assert classic("subs", "set-seats", "acme", "4", "--yes").code == 0
+
+    def in_the_dashboard(quantity: int) -> None:
+        (item,) = objects(classic, "subscription_item")
+        change = {"quantity": quantity, "proration_behavior": proration_behavior}
+        with twin(classic) as stripe:
+            send(stripe, f"subscription_items/{item['id']}", change)
+
+    in_the_dashboard(6)
+    error = refused(classic, "classic_billing", f"subs {command}")
+    assert "changed in Stripe, while 10 seats of pro are paid for until" in error["message"]
+    assert error["hint"].startswith("to put 10 seats of pro back, without proration: Stripe's dashboard;")
+    in_the_dashboard(10)
+    assert classic("subs", *command.split(), "--yes").code == 0
 
 
 def test_what_needs_no_credit_is_done(classic):
