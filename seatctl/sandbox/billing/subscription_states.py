@@ -74,7 +74,8 @@ def hold(session: Session, after: Obj, invoice: Obj, before: Snapshot, *, shown:
 def _expiry(session: Session, before: Snapshot) -> int:
     """Return when a waiting change is discarded: after 23 hours, at the end of the trial or of a period."""
     ends = [before.subscription["trial_end"], *(item["current_period_end"] for item in before.items)]
-    return min([session.now + INCOMPLETE_FOR, *(end for end in ends if end and end > session.now)])
+    to_come = [int(end) for end in ends if end and end > session.now]
+    return min([session.now + INCOMPLETE_FOR, *to_come])
 
 
 def apply_pending(session: Session, subscription: Obj) -> None:

@@ -145,9 +145,9 @@ def require_true_credit(
         raise _refused(snapshot, action, why, f"to take the waiting change back: {command}")
     replaced = replaced_change(snapshot.mirror, snapshot.item, snapshot.stripe_time)
     if replaced is not None:  # nothing tells whether Stripe has prorated that
-        paid, until = replaced
+        paid, paid_until = replaced
         content = f"{counted(paid.seats, 'seat')} of {paid.plan}"
-        why = f"its seats were changed in Stripe, while {content} are paid for until {until:%Y-%m-%d}"
+        why = f"its seats were changed in Stripe, while {content} are paid for until {paid_until:%Y-%m-%d}"
         raise _refused(snapshot, action, why, f"to put {content} back, without proration: Stripe's dashboard")
     own = [invoice for invoice, _ in (invoices or read_invoices(snapshot)).own]
     covering = [
