@@ -17,11 +17,12 @@ from seatctl.models.money import plain_amount
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
 from seatctl.rules.purchases import cards_only
 from seatctl.services.charging.pay_invoice import (
+    PAYABLE,
     current_invoice,
     pay_invoice,
     require_no_payment_processing,
     unless,
-    void_if_open,
+    void_if_payable,
 )
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun, Payload
 
@@ -179,7 +180,7 @@ def _check_total(running: OperationRun[Payload], own_invoice: OwnInvoice, draft:
 
 
 def _discard(running: OperationRun[Payload], invoice: str) -> bool:
-    """Delete a draft or void an open invoice. Return True if it was paid meanwhile and stays.
+    """Delete a draft or void an unpaid invoice. Return True if it was paid meanwhile and stays.
 
     Raises PaymentProcessing.
     """
@@ -190,12 +191,12 @@ def _discard(running: OperationRun[Payload], invoice: str) -> bool:
     if status is InvoiceStatus.DRAFT:
         running.delete("delete-draft", endpoints.delete_draft(invoice), lambda: running.is_missing(found))
         return False
-    if status is InvoiceStatus.OPEN:
+    if status in PAYABLE:
         require_no_payment_processing(running.billing, [invoice])
         try:
-            void_if_open(running, invoice)
+            void_if_payable(running, invoice)
         except StripeRefused:
-            if current_invoice(running, invoice).status is InvoiceStatus.OPEN:
+            if current_invoice(running, invoice).status in PAYABLE:
                 raise
         status = current_invoice(running, invoice).status
     return status is InvoiceStatus.PAID

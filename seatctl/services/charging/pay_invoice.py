@@ -23,7 +23,8 @@ from seatctl.services.operations.steps import (
     WaitingForCardholder,
 )
 
-_COLLECTED = frozenset((InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE))
+PAYABLE = frozenset((InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE))
+"""The states in which an invoice can still be paid: one that is written off, too, until it is void."""
 
 
 class PaymentProcessing(WaitingForCardholder):
@@ -35,7 +36,7 @@ class PaymentProcessing(WaitingForCardholder):
 def is_payment_processing(billing: Billing, invoice: str) -> bool:
     """Whether a bank is processing a payment of this invoice."""
     raw = billing.read(endpoints.invoice(invoice))
-    return read_invoice(raw).status in _COLLECTED and any(
+    return read_invoice(raw).status in PAYABLE and any(
         billing.read(endpoints.payment_intent(intent)).get("status") == "processing"
         for intent in open_intents(raw)
     )
@@ -100,17 +101,11 @@ def send_if_draft(running: OperationRun[Payload], invoice: str) -> None:
         running.step_must_succeed("send-invoice", endpoints.send_invoice(invoice), sent)
 
 
-def void_if_open(running: OperationRun[Payload], invoice: str, step: str = "void") -> None:
-    """Void an invoice that is open, in a step that must succeed; one that is paid meanwhile stays."""
-    unless_open = unless(running, invoice, InvoiceStatus.OPEN)
-    if unless_open() is None:
-        running.step_must_succeed(step, endpoints.void_invoice(invoice), unless_open)
-
-
-def void_invoice(running: OperationRun[Payload], invoice: str) -> None:
-    """Void an invoice, in a step that must succeed."""
-    voided = running.when(endpoints.invoice(invoice), lambda raw: raw.get("status") == InvoiceStatus.VOID)
-    running.step_must_succeed("void", endpoints.void_invoice(invoice), voided)
+def void_if_payable(running: OperationRun[Payload], invoice: str, step: str = "void") -> None:
+    """Void an invoice that can still be paid, in a step that must succeed; one paid meanwhile stays."""
+    settled = running.when(endpoints.invoice(invoice), lambda raw: read_invoice(raw).status not in PAYABLE)
+    if settled() is None:
+        running.step_must_succeed(step, endpoints.void_invoice(invoice), settled)
 
 
 def _require_payment(

@@ -32,7 +32,7 @@ from seatctl.services.charging.pay_invoice import (
     current_invoice,
     require_no_payment_processing,
     send_if_draft,
-    void_if_open,
+    void_if_payable,
 )
 from seatctl.services.charging.payer import saved_method
 from seatctl.services.notifications.reminders import queue_receipts
@@ -260,7 +260,7 @@ def _cancel(running: OperationRun[PurchasePayload], subscription: StripeSubscrip
         running.delete("cancel-subscription", endpoints.cancel_subscription(subscription.id), has_ended)
     if subscription.latest_invoice:
         # Canceling leaves it open, and its page would still take money.
-        void_if_open(running, subscription.latest_invoice, "void-first-invoice")
+        void_if_payable(running, subscription.latest_invoice, "void-first-invoice")
     delete_customer(running, customer)
 
 

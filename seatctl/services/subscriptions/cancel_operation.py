@@ -33,7 +33,7 @@ from seatctl.services.charging.pay_invoice import (
     current_invoice,
     pay_invoice,
     require_no_payment_processing,
-    void_invoice,
+    void_if_payable,
 )
 from seatctl.services.charging.payer import require_card
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
@@ -535,10 +535,9 @@ def _is_paid_after_all(running: OperationRun[ResumePayload], invoice: str) -> bo
 
 
 def _void_new_invoice(running: OperationRun[ResumePayload], invoice: str) -> None:
-    """Void the invoice of a period that did not begin."""
-    if current_invoice(running, invoice).status is InvoiceStatus.OPEN:
-        require_no_payment_processing(running.billing, [invoice])
-        void_invoice(running, invoice)
+    """Void the invoice of a period that did not begin, unless it is paid."""
+    require_no_payment_processing(running.billing, [invoice])
+    void_if_payable(running, invoice)
 
 
 def _undo_restart(running: OperationRun[ResumePayload]) -> str | None:

@@ -33,7 +33,7 @@ from seatctl.services.charging.pay_invoice import (
     current_invoice,
     require_no_payment_processing,
     send_if_draft,
-    void_invoice,
+    void_if_payable,
 )
 from seatctl.services.charging.payer import can_be_charged, discount_forms, find_discounts
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
@@ -64,7 +64,6 @@ _ASK = "charge-to-authenticate"
 """The step that repeats the charge so that the bank can ask the cardholder."""
 
 _UPDATE = "subscription_update"
-_COLLECTED = frozenset((InvoiceStatus.OPEN, InvoiceStatus.UNCOLLECTIBLE))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -413,8 +412,7 @@ def _void_unless_paid(running: OperationRun[ChangePayload], invoice: str) -> boo
     Stripe voids it if the update expires, but not if the subscription ends before.
     """
     require_no_payment_processing(running.billing, [invoice])
-    if current_invoice(running, invoice).status in _COLLECTED:
-        void_invoice(running, invoice)
+    void_if_payable(running, invoice)
     return current_invoice(running, invoice).status is not InvoiceStatus.PAID
 
 

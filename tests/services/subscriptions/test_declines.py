@@ -218,6 +218,23 @@ def test_the_same_quantity_set_in_the_dashboard_is_not_the_payment(design):
     assert (charges(design), open_invoices(design)) == ([6000], [])
 
 
+@pytest.mark.parametrize("undo", [True, False])
+def test_what_the_dashboard_wrote_off_meanwhile_can_not_be_paid_any_more(waiting, undo):
+    """A written-off invoice keeps its page, and takes money for what was taken back."""
+    seatctl, _, before = waiting
+    (invoice,) = open_invoices(seatctl)
+    change(seatctl, f"invoices/{invoice}/mark_uncollectible")
+    if undo:
+        (run,) = [row["number"] for row in seatctl.rows("runs", "list") if row["state"] == "pending"]
+        assert seatctl("runs", "undo", str(run), "--yes").code == 0
+    else:
+        advance(seatctl, hours=24)
+        assert seatctl("sync").code == 0
+    assert {one["id"]: one["status"] for one in objects(seatctl, "invoice")}[invoice] == "void"
+    assert (state(seatctl), charges(seatctl)) == (before, [10000])
+    assert_agree(seatctl)
+
+
 def test_another_change_is_told_who_waits(waiting):
     seatctl, _, before = waiting
     other = seatctl("subs", "rename", "acme", "studio", "-o", "json")
