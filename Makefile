@@ -9,6 +9,8 @@ setup:
 
 test:
 	$(PYTHON) -m pytest -n auto
+	$(PYTHON) -m pytest -n auto --ledger postgres
+	$(PYTHON) -m pytest -n auto --ledger pgbouncer
 
 lint:
 	.venv/bin/ruff check .

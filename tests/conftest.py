@@ -22,6 +22,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from seatctl.__main__ import main
+from tests.support import ledgers, suites
 from tests.support.in_process import commands_built_once, connections_closed, environment
 from tests.support.needs import need
 from tests.support.scenes import initialised, with_plan, with_subscription
@@ -52,10 +53,23 @@ settings.load_profile("any machine")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--whole-proofs", action="store_true", help="run the long proofs whole, not bounded")
+    parser.addoption(
+        "--ledger", choices=ledgers.KINDS, default="sqlite", help="keep the ledgers in files or on a server"
+    )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_configure(config: pytest.Config) -> None:
+    ledgers.use(config.getoption("--ledger"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What runs alone comes last, when the other workers have little left to do."""
+    if ledgers.on_server():
+        bounded = ledgers.through_pgbouncer() and not config.getoption("--whole-proofs")
+        folders = suites.THROUGH_PGBOUNCER if bounded else suites.SUITES
+        chosen = [item for item in items if suites.runs_on_server(item.nodeid, folders)]
+        config.hook.pytest_deselected(items=[item for item in items if item not in set(chosen)])
+        items[:] = chosen
     items.sort(key=lambda item: item.get_closest_marker("alone") is not None)
 
 
@@ -76,6 +90,15 @@ def _turn(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with (tmp_path_factory.getbasetemp().parent / "turns.lock").open("w") as turns:
         fcntl.flock(turns, fcntl.LOCK_EX if alone else fcntl.LOCK_SH)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _ledgers_dropped(request: pytest.FixtureRequest) -> Iterator[None]:
+    """The databases of a test's own ledgers end with it."""
+    folder = request.getfixturevalue("tmp_path") if ledgers.on_server() else None
+    yield
+    if folder is not None:
+        ledgers.drop_unused(folder)
 
 
 @pytest.fixture
@@ -159,6 +182,7 @@ class Seatctl:
             "SEATCTL_CONFIG": str(self.home),
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
             "TERM": "xterm",
+            **ledgers.variables(self.home),
             **(env or {}),
         }
 

@@ -260,9 +260,12 @@ def check(ctx: Context) -> None:
     for sentence in shared:
         ctx.note(f"e-mail: {sentence}")
     if problems:
-        path = ctx.ledger_place(ctx.profile)
+        place = ctx.ledger_place(ctx.profile)
         number = counted(len(problems), "problem")
-        ctx.note(f"{number} found in {path}; to replace it with a backup: seatctl ledger restore FILE")
+        way = "to replace it with a backup: seatctl ledger restore FILE"
+        if not isinstance(place, Path):
+            way = "to restore a dump into a new database: pg_restore --dbname=URL FILE"
+        ctx.note(f"{number} found in {place}; {way}")
         ctx.exit_code = ExitCode.NO
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import sqlite3
 import tempfile
 import time
@@ -49,7 +50,7 @@ def file_of(ledger: Ledger) -> SqliteEngine:
         raise refuse(
             Code.SERVER_LEDGER,
             f"the ledger {ledger.place} is on a server and cannot be copied like a file",
-            hint=f"back it up with PostgreSQL: pg_dump --format=custom --file=ledger.dump {ledger.place}",
+            hint=f"to back it up: pg_dump --format=custom --file=ledger.dump {shlex.quote(ledger.place)}",
         )
     return ledger.engine
 

@@ -50,5 +50,13 @@ class LedgerDamaged(LedgerCorrupt):
     kind = Code.LEDGER_DAMAGED
 
 
-RESTORE = "to see what is wrong: seatctl ledger check; to restore a backup: seatctl ledger restore FILE"
-"""The hint for a damaged ledger."""
+CHECK = "to see what is wrong: seatctl ledger check"
+"""The hint for a damaged ledger, where its place is not known."""
+
+
+def restore_hint(place: str) -> str:
+    """Return the hint for a damaged ledger at this path or URL. A server restores its own backups."""
+    hint = f"{CHECK}; to restore a backup: seatctl ledger restore FILE"
+    if "://" in place:
+        hint = f"{CHECK}; to restore a dump into a new database: pg_restore --dbname=URL FILE"
+    return hint

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from seatctl.errors import Code, refuse
 from seatctl.ledger.engines.port import MIN_CLIENT, MODES, MOVED_TO, SETTING, UNFINISHED_COPY, Engine, Scope
-from seatctl.ledger.failures import RESTORE, LedgerDamaged, no_ledger
+from seatctl.ledger.failures import LedgerDamaged, no_ledger, restore_hint
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.call import Call
 
@@ -63,7 +63,7 @@ def damage_error(place: str, check: str, subject: str, detail: str) -> LedgerDam
     """Return the refusal for a damaged ledger."""
     return LedgerDamaged(
         f"the ledger {place} is damaged: {subject}: {detail}",
-        hint=RESTORE,
+        hint=restore_hint(place),
         data={"check": check, "subject": subject, "detail": detail},
     )
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from seatctl.errors import JsonValue
 from seatctl.ledger.engines.port import Row, SqlValue
-from seatctl.ledger.failures import RESTORE, LedgerDamaged
+from seatctl.ledger.failures import CHECK, LedgerDamaged
 from seatctl.models.call import format_time, optional_time, parse_time
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ class StoredObject(dict[str, JsonValue]):
     def __missing__(self, key: str) -> JsonValue:
         raise LedgerDamaged(
             f"the ledger is damaged: a stored operation has no {key!r}",
-            hint=RESTORE,
+            hint=CHECK,
             data={"key": key},
         )
 

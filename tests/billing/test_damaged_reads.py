@@ -5,17 +5,16 @@ One path is damaged while the command runs; a `sync` afterwards finds everything
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from seatctl.sandbox.api.twin import Answer, Twin
+from tests.support import ledgers
 from tests.support.change_stories import change_card, contract, flexible, in_window
 from tests.support.damage import KINDS, STILL_VALID, damaged
 from tests.support.office import done
 from tests.support.second_ledger import SecondLedger
 from tests.support.state import assert_in_step, assert_sound, differences, state
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 pytestmark = pytest.mark.slow
 
@@ -91,7 +90,7 @@ def watch(monkeypatch, kind: str | None = None, target: tuple[str, str] | None =
 
 
 def last_success(seatctl) -> list:
-    return query(ledger_path(seatctl), "SELECT value FROM sync_state WHERE key = 'last_success'")
+    return query(ledger_place(seatctl), "SELECT value FROM sync_state WHERE key = 'last_success'")
 
 
 def some(name: str, places: list, whole: bool) -> list:
@@ -124,5 +123,5 @@ def test_what_is_damaged_is_told_and_read_again(prepared, proofs, whole, monkeyp
         assert differences(synced, state(seatctl)) == [], where
         assert_in_step(seatctl)
         assert_sound(seatctl)
-        shutil.rmtree(seatctl.home)
+        ledgers.delete(seatctl.home)
     print(f"{name}: {len(cases)} damages")

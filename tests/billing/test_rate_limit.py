@@ -7,14 +7,14 @@ import pytest
 from tests.support.both_sides import assert_agree, charges, fail, objects, sandbox_path
 from tests.support.change_stories import STORIES
 from tests.support.state import assert_in_step, assert_sound, differences, state
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 ORDER = "subs buy --plan pro --seats 3 --name lab --billing-email pay@example.com"
 BUY = (*ORDER.split(), "--payment-method", "pm_card_visa", "--yes", "-o", "json")
 
 
 def last_run(seatctl) -> str:
-    return query(ledger_path(seatctl), "SELECT state FROM runs ORDER BY number DESC LIMIT 1")[0][0]
+    return query(ledger_place(seatctl), "SELECT state FROM runs ORDER BY number DESC LIMIT 1")[0][0]
 
 
 @pytest.mark.parametrize("path", ["/v1/customers", "/v1/subscriptions"])

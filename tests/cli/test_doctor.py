@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
+
+from tests.support.subscriptions import ledger_place, query
 
 
 def problems(result):
@@ -69,10 +72,9 @@ def test_a_plan_to_which_no_seat_could_ever_be_added_is_named_with_its_repair(sa
     words = "plans add monthly --price 5 --currency usd --policy term"
     days = "--set addon_cutoff_days=5 --set renewal_window_days=5"
     assert sandbox(*words.split(), *days.split()).code == 0
-    days = "json_set(policy, '$.addon_cutoff_days', 30, '$.renewal_window_days', 30)"
-    with sqlite3.connect(sandbox.home / "default" / "ledger.db") as database:
-        database.execute(f"UPDATE plans SET policy = {days}")
-    database.close()
+    ((policy,),) = query(ledger_place(sandbox), "SELECT policy FROM plans")
+    odd = {**json.loads(policy), "addon_cutoff_days": 30, "renewal_window_days": 30}
+    query(ledger_place(sandbox), "UPDATE plans SET policy = ?", json.dumps(odd))
     found = {row["check"]: row for row in sandbox("doctor", "-o", "json").rows}["plans"]
     assert (found["result"], "monthly" in found["detail"]) == ("warning", True)
     assert sandbox(*found["repair"].split()[1:]).code == 0

@@ -226,7 +226,7 @@ def hints_of(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Attribute | ast.Name):
             target = node.targets[0]
             name = target.attr if isinstance(target, ast.Attribute) else target.id
-            if name in {"hint", "RESTORE", "again"} or name.startswith(("_ANOTHER", "_NO_TAX")):
+            if name in {"hint", "CHECK", "again"} or name.startswith(("_ANOTHER", "_NO_TAX")):
                 yield from written(node.value)
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 import tomllib
-from contextlib import closing
 
-from tests.support.subscriptions import ledger_path, query
+from tests.support import ledgers
+from tests.support.subscriptions import ledger_place, query
 
 
 def written(seatctl) -> dict:
@@ -31,7 +30,7 @@ def test_it_is_stored_in_the_ledger_as_an_audited_change(sandbox):
         "ann@example.com",
         "seatctl config set undo_window 45 -o json",
     )
-    before, after = query(ledger_path(sandbox), "SELECT before, after FROM changes ORDER BY entry DESC")[0]
+    before, after = query(ledger_place(sandbox), "SELECT before, after FROM changes ORDER BY entry DESC")[0]
     assert (json.loads(before), json.loads(after)) == ({"undo_window": "30"}, {"undo_window": "45"})
     assert sandbox("audit", "verify").code == sandbox("ledger", "check").code == 0
 
@@ -53,9 +52,9 @@ def test_a_value_in_config_toml_counts_until_the_ledger_has_one(sandbox):
 
 def test_setting_the_same_value_again_records_nothing(sandbox):
     sandbox("config", "set", "mail.from", "seats@example.com")
-    entries = query(ledger_path(sandbox), "SELECT count(*) FROM audit")
+    entries = query(ledger_place(sandbox), "SELECT count(*) FROM audit")
     assert sandbox("config", "set", "mail.from", "seats@example.com").code == 0
-    assert query(ledger_path(sandbox), "SELECT count(*) FROM audit") == entries
+    assert query(ledger_place(sandbox), "SELECT count(*) FROM audit") == entries
 
 
 def test_only_who_may_manage_the_ledger_sets_it(sandbox):
@@ -76,8 +75,7 @@ def test_whoever_may_not_manage_the_ledger_still_owns_their_config_toml(sandbox)
 
 def test_a_stored_value_that_no_program_reads_is_replaced_by_command(sandbox):
     sandbox("config", "set", "undo_window", "30")
-    with closing(sqlite3.connect(ledger_path(sandbox))) as db, db:
-        db.execute("UPDATE meta SET value = 'abc' WHERE key = 'setting.undo_window'")
+    query(ledger_place(sandbox), "UPDATE meta SET value = 'abc' WHERE key = 'setting.undo_window'")
     refused = sandbox("status", "-o", "json")
     assert (refused.code, refused.error["hint"].endswith("seatctl config unset undo_window")) == (3, True)
     assert sandbox("config", "unset", "undo_window").code == 0
@@ -101,7 +99,8 @@ def test_two_machines_follow_one_policy(sandbox, tmp_path):
     from tests.conftest import Seatctl
 
     other = Seatctl(tmp_path / "other")
-    made = other("init", "--no-input", "--actor", "ann@example.com", "--ledger", str(ledger_path(sandbox)))
+    ledgers.share(sandbox.home, other.home)
+    made = other("init", "--no-input", "--actor", "ann@example.com", "--ledger", str(ledger_place(sandbox)))
     assert made.code == 0, made.err
     assert sandbox("config", "set", "mail.from", "seats@example.com").code == 0
     assert shown(other, "mail.from") == ("seats@example.com", "ledger")
@@ -120,12 +119,12 @@ def test_before_there_is_a_ledger_it_is_written_to_config_toml(seatctl):
     (seatctl.home / "config.toml").write_text("[profiles.default]\nmode = 'sandbox'\n")
     assert seatctl("config", "set", "undo_window", "3").code == 0
     assert written(seatctl)["undo_window"] == 3
-    assert not ledger_path(seatctl).exists()
+    assert not ledger_place(seatctl).exists()
     assert seatctl("config", "get", "undo_window").out == "3\n"
 
 
 def test_settings_are_shown_even_if_the_ledger_cannot_be_read(sandbox):
-    ledger_path(sandbox).write_bytes(b"not a ledger" * 1000)
+    ledger_place(sandbox).write_bytes(b"not a ledger" * 1000)
     result = sandbox("config", "show", "-o", "json")
     assert result.code == 0
     assert "the settings in the ledger cannot be read" in result.err
@@ -133,8 +132,7 @@ def test_settings_are_shown_even_if_the_ledger_cannot_be_read(sandbox):
 
 def test_a_value_that_the_audit_does_not_have_is_damage(sandbox):
     sandbox("config", "set", "undo_window", "30")
-    with closing(sqlite3.connect(ledger_path(sandbox))) as db, db:
-        db.execute("UPDATE meta SET value = '0' WHERE key = 'setting.undo_window'")
+    query(ledger_place(sandbox), "UPDATE meta SET value = '0' WHERE key = 'setting.undo_window'")
     checked = sandbox("ledger", "check", "-o", "json")
     assert checked.code == 7
     assert [row["subject"] for row in checked.json if not row["ok"]] == ["undo_window"]

@@ -3,7 +3,6 @@
 The check finds it, no command takes it for a bug, and a restore repairs it.
 """
 
-import shutil
 import sqlite3
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,8 +14,9 @@ from seatctl.ledger.ledger import open_ledger
 from seatctl.ledger.schema import migrate
 from seatctl.models.call import Call
 from tests.conftest import Seatctl
+from tests.support import ledgers
 from tests.support.both_sides import fail
-from tests.support.subscriptions import ledger_path
+from tests.support.subscriptions import ledger_place
 
 ANN, BOB, ZOE = "ann@example.com", "bob@example.com", "zoe@example.com"
 
@@ -56,22 +56,27 @@ def made(tmp_path_factory):
         row["number"] for row in removal if "late@" in row["command"] and "remove" in row["command"]
     )
     assert seatctl("runs", "undo", number).code == 0
-    assert seatctl("ledger", "backup", seatctl.home.parent / "good.db").code == 0
-    with closing(sqlite3.connect(ledger_path(seatctl))) as db:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    if not ledgers.on_server():
+        assert seatctl("ledger", "backup", seatctl.home.parent / "good.db").code == 0
+        with closing(sqlite3.connect(ledger_place(seatctl))) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return seatctl
 
 
 @pytest.fixture
 def ledger(made, tmp_path):
     """A copy of it: what is damaged here is whole again for the next test."""
-    shutil.copytree(made.home, tmp_path / "seatctl")
+    ledgers.copy(made.home, tmp_path / "seatctl")
     return Seatctl(tmp_path / "seatctl")
 
 
 def damage(seatctl, sql, *, guarded=False):
-    """Write into the file past everything that guards it; the guards are there again afterwards."""
-    with closing(sqlite3.connect(ledger_path(seatctl), isolation_level=None)) as db:
+    """Write into the ledger past everything that guards it; the guards are there again afterwards."""
+    if ledgers.on_server():
+        with ledgers.unguarded(ledger_place(seatctl)) as server:
+            server.execute(sql)
+        return
+    with closing(sqlite3.connect(ledger_place(seatctl), isolation_level=None)) as db:
         triggers = db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'trigger'").fetchall()
         for name, _ in () if guarded else triggers:
             db.execute(f"DROP TRIGGER {name}")
@@ -142,29 +147,33 @@ CONTENTS = {
     "a message cut short": ("UPDATE outbox SET ids = 'x'", "notify list"),
     "a failure cut short": ("UPDATE batch_rows SET error = 'x' WHERE state = 'failed'", "runs failures 11"),
     "a customer cut short": ("UPDATE customers SET data = 'x'", None),
+    "a sync in words": ("UPDATE sync_state SET value = 'now' WHERE key = 'last_success'", "status"),
+    "a cursor in words": ("UPDATE sync_state SET value = 'now' WHERE key = 'events_cursor'", "sync"),
+    "an unknown message": ("UPDATE outbox SET template = 'spam'", None),
+    "an unknown kind of object": ("UPDATE stripe_objects SET kind = 'cat'", None),
+    "users that are gone": ("DELETE FROM users WHERE id > 1", None),
+    "customers that are gone": ("DELETE FROM customers", "subs add-seats design 1 --yes"),
+    "a counter too high": ("UPDATE subscriptions SET assigned = 4", None),
+    "a counter too low": ("UPDATE subscriptions SET assigned = 0", f"seats revoke design {BOB}"),
+    "seats to come that nobody bought": (
+        """INSERT INTO capacity_changes (subscription_id, effective_at, seats)
+        VALUES (1, '2026-01-01T00:00:00Z', 500)""",
+        None,
+    ),
+    "a person under another's key": ("UPDATE users SET email_key = 'eve@example.com' WHERE id = 2", None),
+}  # fmt: skip
+# What PostgreSQL never stores, or keeps in another way.
+CONTENTS_OF_A_FILE = {
     "a name that is not UTF-8": (f"UPDATE users SET name = {NOT_UTF8}", "users list"),
     "a summary that is not UTF-8": (f"UPDATE runs SET summary = {NOT_UTF8}", "runs list"),
     "an entry that is not UTF-8": (f"UPDATE audit SET actor = {NOT_UTF8}", "audit log"),
     "a day that is none": ("UPDATE users SET created_at = '2026-02-30T00:00:00Z'", f"users show {BOB}"),
     "an hour that is none": ("UPDATE runs SET started_at = '2026-01-01T25:00:00Z'", "runs list"),
     "a time in words": (f"{BLIND}UPDATE subscriptions SET term_end = 'soon'", "subs list"),
-    "a sync in words": ("UPDATE sync_state SET value = 'now' WHERE key = 'last_success'", "status"),
-    "a cursor in words": ("UPDATE sync_state SET value = 'now' WHERE key = 'events_cursor'", "sync"),
     "an unknown status": (f"{BLIND}UPDATE subscriptions SET status = 'odd'", "subs list"),
     "an unknown state": (f"{BLIND}UPDATE runs SET state = 'odd'", "runs list"),
     "an unknown role": (f"{BLIND}UPDATE roles SET role = 'king'", "roles list"),
-    "an unknown message": ("UPDATE outbox SET template = 'spam'", None),
-    "an unknown kind of object": ("UPDATE stripe_objects SET kind = 'cat'", None),
-    "users that are gone": (f"{BLIND}DELETE FROM users WHERE id > 1", None),
-    "customers that are gone": (f"{BLIND}DELETE FROM customers", "subs add-seats design 1 --yes"),
-    "a counter too high": ("UPDATE subscriptions SET assigned = 4", None),
-    "a counter too low": ("UPDATE subscriptions SET assigned = 0", f"seats revoke design {BOB}"),
     "fewer seats than none": (f"{BLIND}UPDATE subscriptions SET quantity = -1", None),
-    "seats to come that nobody bought": (
-        """INSERT INTO capacity_changes (subscription_id, effective_at, seats)
-        VALUES (1, '2026-01-01T00:00:00Z', 500)""",
-        None,
-    ),
     "an empty search index": ("INSERT INTO users_search (users_search) VALUES ('delete-all')", None),
     "a search index of somebody else": (
         """INSERT INTO users_search (users_search, rowid, name, email)
@@ -172,10 +181,9 @@ CONTENTS = {
         INSERT INTO users_search (rowid, name, email) VALUES (2, 'Eve', 'eve@example.com')""",
         None,
     ),
-    "a person under another's key": ("UPDATE users SET email_key = 'eve@example.com' WHERE id = 2", None),
     "a number that is the last": ("UPDATE sqlite_sequence SET seq = 9223372036854775807", None),
-}  # fmt: skip
-DAMAGE = STRUCTURE | CONTENTS
+}
+DAMAGED_FILES = STRUCTURE | CONTENTS_OF_A_FILE
 
 COMMANDS = (
     "status",
@@ -191,30 +199,55 @@ COMMANDS = (
 )
 
 
-@pytest.mark.parametrize("name", DAMAGE)
-def test_damage_is_found_and_no_command_takes_it_for_a_bug(ledger, made, tmp_path, name):
-    sql, meets = DAMAGE[name]
+@pytest.mark.parametrize("name", DAMAGED_FILES)
+def test_a_damaged_file_is_found_and_no_command_takes_it_for_a_bug(ledger, made, tmp_path, name):
+    sql, meets = DAMAGED_FILES[name]
     damage(ledger, sql, guarded=name in STRUCTURE)
-    assert ledger("ledger", "check").code in {7, 74}
-    assert ledger("ledger", "backup", tmp_path / "b.db").code == 74
+    is_found(ledger, meets)
+    is_replaced_by_a_backup(ledger, made, tmp_path, restored=name != "a later version")
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_damaged_contents_are_found_and_no_command_takes_them_for_a_bug(ledger, made, tmp_path, name):
+    sql, meets = CONTENTS[name]
+    damage(ledger, sql)
+    is_found(ledger, meets)
+    is_replaced_by_a_backup(ledger, made, tmp_path)
+
+
+def is_replaced_by_a_backup(ledger, made, tmp_path, *, code=None, restored=True) -> None:
+    """A damaged file is never backed up, and a backup replaces it; a server makes its own backups."""
+    if ledgers.on_server():
+        return
+    refused = ledger("ledger", "backup", tmp_path / "b.db", "-o", "json")
+    assert (refused.code, code or refused.error["code"]) == (74, refused.error["code"])
     assert not (tmp_path / "b.db").exists()
+    if restored:  # a later seatctl may read what it wrote
+        assert ledger("ledger", "restore", made.home.parent / "good.db", "--yes").code == 0
+        assert ledger("ledger", "check").code == 0
+
+
+def is_found(ledger, meets: str | None) -> None:
+    """By the check, and by the command that meets it; no other takes it for a bug."""
+    assert ledger("ledger", "check").code in {7, 74}
     if meets is not None:
         met = ledger(*meets.split(), "-o", "json")
         assert (met.code, meets) == (74, meets), met.out + met.err
         ways = {"ledger_newer": "upgrade", "ledger_corrupt": "ledger"}
-        assert ways.get(met.error["code"], "seatctl ledger restore FILE") in met.error["hint"]
+        repair = "pg_restore" if ledgers.on_server() else "seatctl ledger restore FILE"
+        assert ways.get(met.error["code"], repair) in met.error["hint"]
     for words in COMMANDS:
         done = ledger(*words.split())
         assert done.code != 1, (words, done.err)
         assert "this is a bug" not in done.out + done.err, words
-    if name != "a later version":  # which a later seatctl may read
-        assert ledger("ledger", "restore", made.home.parent / "good.db", "--yes").code == 0
-        assert ledger("ledger", "check").code == 0
 
 
 BLANK = "UPDATE changes SET before = NULL, after = NULL, salt = NULL, erased_at ="
 AN_ERASURE = "(SELECT max(erased_at) FROM changes)"
 PLAIN = "(SELECT max(number) FROM runs WHERE command LIKE '%users add%')"
+
+INDEXED = """; INSERT INTO users_search (rowid, name, email)
+    SELECT id, name, email FROM users ORDER BY id DESC LIMIT 1"""
 
 TAMPERING = {
     "a seat without an entry": (
@@ -242,9 +275,8 @@ TAMPERING = {
     "a user of another status": "UPDATE users SET status = 'suspended' WHERE id = 2",
     "a user whom nobody added": (
         "INSERT INTO users (email, email_key, created_at)"
-        " VALUES ('eve@example.com', 'eve@example.com', '2026-01-01T00:00:00Z');"
-        " INSERT INTO users_search (rowid, name, email) SELECT id, name, email FROM users"
-        " ORDER BY id DESC LIMIT 1"
+        " VALUES ('eve@example.com', 'eve@example.com', '2026-01-01T00:00:00Z')"
+        + ("" if ledgers.on_server() else INDEXED)
     ),
     "a request that was decided": f"UPDATE requests SET status = 'approved', decided_by = '{ANN}'",
     "a request that goes first": "UPDATE requests SET priority = 9",
@@ -252,7 +284,7 @@ TAMPERING = {
     "another owner": "UPDATE subscriptions SET owner_id = 2",
     "rules that nobody made": """UPDATE subscriptions SET auto_approval = '{"enabled":true}'""",
     "a longer term": "UPDATE subscriptions SET term_end = '2036-01-01T00:00:00Z'",
-    "another policy": "UPDATE subscriptions SET policy = json_set(policy, '$.max_seats', 1)",
+    "another policy": """UPDATE subscriptions SET policy = '{"max_seats":1}'""",
     "another price": "UPDATE plans SET unit_amount = 1",
     "another actor of a run": f"UPDATE runs SET actor = 'eve@example.com' WHERE number = {PLAIN}",
     "another user of the machine": f"UPDATE runs SET os_user = 'eve' WHERE number = {PLAIN}",
@@ -263,7 +295,7 @@ TAMPERING = {
         "UPDATE runs SET actor = 'eve@example.com' WHERE number IN (SELECT run FROM operations);"
         " UPDATE operations SET actor = 'eve@example.com'"
     ),
-    "another purchase": "UPDATE operations SET payload = json_set(payload, '$.asked.seats', 1)",
+    "another purchase": """UPDATE operations SET payload = replace(payload, '"seats":5', '"seats":1')""",
     "another actor of a batch": (
         "UPDATE runs SET actor = 'eve@example.com' WHERE number IN (SELECT run FROM batch_rows)"
     ),
@@ -289,12 +321,9 @@ def test_tampering_is_found_although_all_guards_are_restored(ledger, made, tmp_p
     found = ledger("ledger", "check", "-o", "json")
     assert found.code == 7
     assert "structure" not in {row["check"] for row in found.json if not row["ok"]}
-    refused = ledger("ledger", "backup", tmp_path / "b.db", "-o", "json")
-    assert (refused.code, refused.error["code"]) == (74, "ledger_corrupt")
     for words in COMMANDS:
         assert ledger(*words.split()).code != 1, words
-    assert ledger("ledger", "restore", made.home.parent / "good.db", "--yes").code == 0
-    assert ledger("ledger", "check").code == 0
+    is_replaced_by_a_backup(ledger, made, tmp_path, code="ledger_corrupt")
 
 
 @pytest.mark.parametrize("held", ["[1,", "null", "[[]]", "[1, {}]"])
@@ -308,8 +337,8 @@ def test_an_unreadable_list_of_described_subscriptions_is_found(ledger, held):
 def test_the_refusal_of_a_backup_says_how_to_copy_the_ledger_as_it_is(ledger, tmp_path):
     damage(ledger, CONTENTS["an invoice cut short"][0])
     refused = ledger("ledger", "backup", tmp_path / "b.db", "-o", "json").error
-    assert f"a check of {ledger_path(ledger)} found a problem" in refused["message"]
-    assert f"cp {ledger_path(ledger)}*" in refused["hint"]
+    assert f"a check of {ledger_place(ledger)} found a problem" in refused["message"]
+    assert f"cp {ledger_place(ledger)}*" in refused["hint"]
 
 
 # A purchase that was cut short is read again by whoever finishes it, outside of any transaction.
@@ -335,7 +364,7 @@ def test_an_operation_that_cannot_be_loaded_is_damage_not_a_bug(ledger, name):
 def test_an_older_ledger_with_smaller_change_rows_has_no_problem(ledger):
     """As earlier versions wrote them: without a user's exemption, and without the actor of an operation."""
     less = ("$.reclaim_exempt", "$.actor", "$.os_user", "$.created_at", "$.payload_hash", "$.commands")
-    with closing(open_ledger(ledger_path(ledger))) as opened, opened.change(CALL) as tx:
+    with closing(open_ledger(ledger_place(ledger))) as opened, opened.change(CALL) as tx:
         email = "older@example.com"
         older = tx.insert_row(
             "users", {"email": email, "email_key": email, "reclaim_exempt": 1, "created_at": tx.now}

@@ -11,7 +11,7 @@ from contextlib import closing
 import pytest
 
 from tests.support.both_sides import fail
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 from tests.support.warm import python
 
 ANN, BOB = "ann@example.com", "bob@example.com"
@@ -19,7 +19,7 @@ ANN, BOB = "ann@example.com", "bob@example.com"
 
 @pytest.fixture
 def design(seatctl, sandbox):
-    add_subscription(ledger_path(sandbox), seats=4)
+    add_subscription(ledger_place(sandbox), seats=4)
     assert seatctl("users", "add", ANN, BOB).code == 0
     assert seatctl("seats", "assign", "design", ANN).code == 0
     return "design"
@@ -43,7 +43,7 @@ def test_the_restore_drill(seatctl, design, tmp_path):
         for writer in writers:
             assert writer.stderr.readline() == "0\n"
         for n in range(5):
-            committed = query(ledger_path(seatctl), "SELECT seq, hash FROM audit ORDER BY seq")
+            committed = query(ledger_place(seatctl), "SELECT seq, hash FROM audit ORDER BY seq")
             copy = tmp_path / f"backup-{n}.db"
             assert seatctl("ledger", "backup", copy).code == 0
             copies.append((copy, committed))
@@ -60,7 +60,7 @@ def test_the_restore_drill(seatctl, design, tmp_path):
         assert stat.S_IMODE(copy.stat().st_mode) == 0o600
     copy, committed = copies[-1]
     assert seatctl("ledger", "restore", copy, "--yes").code == 0
-    restored = query(ledger_path(seatctl), "SELECT seq, hash FROM audit ORDER BY seq")
+    restored = query(ledger_place(seatctl), "SELECT seq, hash FROM audit ORDER BY seq")
     assert restored[: len(committed)] == committed
     refused = seatctl("seats", "assign", design, BOB, "-o", "json")
     assert (refused.code, refused.error["code"]) == (8, "foreign_ledger")
@@ -89,7 +89,7 @@ def test_a_backup_replaces_a_file_only_with_overwrite(seatctl, design, tmp_path)
 
 
 def test_a_damaged_ledger_is_not_backed_up(seatctl, design, tmp_path):
-    with closing(sqlite3.connect(ledger_path(seatctl))) as db, db:
+    with closing(sqlite3.connect(ledger_place(seatctl))) as db, db:
         db.execute("DROP TRIGGER audit_is_append_only_update")
         db.execute("UPDATE audit SET actor = 'eve@example.com' WHERE seq = 2")
     refused = seatctl("ledger", "backup", tmp_path / "b.db", "-o", "json")
@@ -98,7 +98,7 @@ def test_a_damaged_ledger_is_not_backed_up(seatctl, design, tmp_path):
 
 
 def test_a_restore_keeps_the_replaced_ledger_and_sends_nothing_twice(seatctl, design, tmp_path):
-    copy, ledger = tmp_path / "backup.db", ledger_path(seatctl)
+    copy, ledger = tmp_path / "backup.db", ledger_place(seatctl)
     seatctl("ledger", "backup", copy)
     assert seatctl("seats", "assign", design, BOB).code == 0
     before = query(ledger, "SELECT value FROM meta WHERE key = 'ledger_id'")
@@ -131,7 +131,7 @@ def written(ledger) -> set[str]:
 
 def test_changes_during_a_restore_are_in_one_of_the_two_files(seatctl, design, tmp_path):
     """They are in the old ledger that was set aside, or in the new one: nothing is lost between them."""
-    backup, place, log = tmp_path / "backup.db", ledger_path(seatctl), tmp_path / "log"
+    backup, place, log = tmp_path / "backup.db", ledger_place(seatctl), tmp_path / "log"
     assert seatctl("ledger", "backup", backup).code == 0
     for _ in range(8):
         assert seatctl("ledger", "restore", backup, "--yes").code == 0
@@ -151,7 +151,7 @@ def test_changes_during_a_restore_are_in_one_of_the_two_files(seatctl, design, t
 
 
 def test_a_batch_does_not_continue_in_a_restored_ledger(seatctl, design, tmp_path):
-    backup, lines, place = tmp_path / "backup.db", tmp_path / "lines", ledger_path(seatctl)
+    backup, lines, place = tmp_path / "backup.db", tmp_path / "lines", ledger_place(seatctl)
     assert seatctl("ledger", "backup", backup).code == 0
     lines.write_text("".join(f"users edit {ANN} --name A{n}\n" for n in range(3000)))
     batch = seatctl.process("batch", lines, "-o", "json")
@@ -170,7 +170,7 @@ def test_a_batch_does_not_continue_in_a_restored_ledger(seatctl, design, tmp_pat
 
 
 def test_a_damaged_ledger_is_replaced_and_kept(seatctl, design, tmp_path):
-    copy, ledger = tmp_path / "backup.db", ledger_path(seatctl)
+    copy, ledger = tmp_path / "backup.db", ledger_place(seatctl)
     seatctl("ledger", "backup", copy)
     ledger.write_bytes(b"not a database" * 1000)
     assert seatctl("seats", "list").code == 74
@@ -185,18 +185,18 @@ def test_only_a_backup_can_be_restored(seatctl, design, tmp_path, content):
     file = tmp_path / "backup.db"
     if content is not None:
         file.write_bytes(content)
-    before = query(ledger_path(seatctl), "SELECT * FROM meta")
+    before = query(ledger_place(seatctl), "SELECT * FROM meta")
     refused = seatctl("ledger", "restore", file, "--yes")
     assert refused.code in (9, 74)
     assert "hint: name a file that ledger backup has written" in refused.err
-    assert query(ledger_path(seatctl), "SELECT * FROM meta") == before
-    assert [path for path in ledger_path(seatctl).parent.iterdir() if ".part" in path.name] == []
+    assert query(ledger_place(seatctl), "SELECT * FROM meta") == before
+    assert [path for path in ledger_place(seatctl).parent.iterdir() if ".part" in path.name] == []
 
 
 def test_leftovers_of_a_killed_restore_are_deleted(seatctl, design, tmp_path):
     gone = python("", stdout=None, stderr=None)
     gone.wait()
-    beside, backup = ledger_path(seatctl).parent, tmp_path / "backup.db"
+    beside, backup = ledger_place(seatctl).parent, tmp_path / "backup.db"
     dead = [f".ledger.db.{gone.pid}.part", f"..ledger.db.{gone.pid}.part.{gone.pid}.part-journal"]
     kept = [f".ledger.db.{os.getppid()}.part", "notes.part"]
     for name in (*dead, *kept):
@@ -235,7 +235,7 @@ def test_an_export_in_json_is_lossless(seatctl, design, tmp_path):
     users = json.loads((folder / "users.json").read_text())
     assert [(row["email"], row["name"]) for row in users] == [(ANN, "=cmd()"), (BOB, None)]
     assert json.loads((folder / "requests.json").read_text()) == []
-    count = query(ledger_path(seatctl), "SELECT count(*) FROM changes")[0][0]
+    count = query(ledger_place(seatctl), "SELECT count(*) FROM changes")[0][0]
     assert len(json.loads((folder / "changes.json").read_text())) == count
 
 
@@ -256,7 +256,7 @@ def test_unfinished_operations_in_a_backup_are_shown_as_failed(sandbox, team, tm
     assert sandbox("subs", "add-seats", team, "1", "--yes").code == 75
     assert sandbox("ledger", "backup", tmp_path / "b.db").code == 0
     assert sandbox("ledger", "restore", tmp_path / "b.db", "--yes").code == 0
-    ((run,),) = query(ledger_path(sandbox), "SELECT run FROM operations WHERE state = 'failed'")
+    ((run,),) = query(ledger_place(sandbox), "SELECT run FROM operations WHERE state = 'failed'")
     shown = sandbox("runs", "show", str(run), "-o", "json")
     assert shown.code == 0, shown.err
     assert "unfinished when this ledger's backup was made" in shown.out

@@ -12,6 +12,7 @@ from seatctl.ledger.creation import create_ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
 from seatctl.models.request import RequestStatus
+from tests.support import ledgers
 from tests.support.subscriptions import add_subscription, query
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -24,7 +25,7 @@ def call(**options) -> Call:
 
 @pytest.fixture
 def ledger(tmp_path):
-    path = tmp_path / "ledger.db"
+    path = ledgers.new_place(tmp_path, "ledger")
     with closing(
         create_ledger(path, mode="sandbox", stripe_account=None, now=NOW - timedelta(days=9))
     ) as made:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.subscriptions import add_subscription, ledger_path
+from tests.support.subscriptions import add_subscription, ledger_place
 
 ANN, BOB = "ann@x.com", "bob@x.com"
 
@@ -42,8 +42,8 @@ def test_two_spellings_in_a_file_are_not_a_conflict(sandbox, file):
 
 
 def test_another_spelling_in_a_desired_state_is_not_a_difference(sales, file):
-    add_subscription(ledger_path(sales))
-    add_subscription(ledger_path(sales), "video")
+    add_subscription(ledger_place(sales))
+    add_subscription(ledger_place(sales), "video")
     path = file(
         "email,subscription,group",
         f"{ANN},design,SALES öst",

@@ -22,9 +22,10 @@ from seatctl.ledger.engines.sqlite_files import network_file_system
 from seatctl.ledger.failures import LedgerCorrupt, NoLedger
 from seatctl.ledger.ledger import open_ledger
 from seatctl.ledger.schema.migrate import SCHEMA_VERSION
+from tests.support import ledgers
 from tests.support.needs import need
 from tests.support.refusals import refuses
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 from tests.support.warm import python
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -33,9 +34,10 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CREATE = """
     import sys
     from datetime import UTC, datetime
-    from pathlib import Path
+    from seatctl.config.settings import ledger_place
     from seatctl.ledger.creation import create_ledger
-    print(create_ledger(Path(sys.argv[1]), mode="sandbox", stripe_account=None, now=datetime.now(UTC)).id)
+    place, now = ledger_place(sys.argv[1]), datetime.now(UTC)
+    print(create_ledger(place, mode="sandbox", stripe_account=None, now=now).id)
 """
 
 
@@ -55,7 +57,7 @@ def test_only_the_owner_can_read_the_ledger_and_the_files_beside_it(tmp_path):
 
 
 def test_processes_that_create_a_ledger_at_once_get_the_same_one(tmp_path):
-    path = tmp_path / "ledger.db"
+    path = ledgers.new_place(tmp_path, "ledger")
     makers = [python(CREATE, str(path)) for _ in range(4)]
     ids = {maker.communicate()[0].strip() for maker in makers}
     assert [maker.returncode for maker in makers] == [0, 0, 0, 0]
@@ -115,7 +117,7 @@ def test_opening_a_ledger_loads_no_heavy_modules(tmp_path):
 
 
 def test_a_ledger_of_the_first_version_is_migrated_when_it_is_opened(seatctl, sandbox, team):
-    path = ledger_path(sandbox)
+    path = ledger_place(sandbox)
     with closing(sqlite3.connect(path)) as db:
         made = db.execute("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1").fetchall()
         db.execute("ALTER TABLE subscriptions DROP COLUMN pause_collection")
@@ -129,7 +131,7 @@ def test_a_ledger_of_the_first_version_is_migrated_when_it_is_opened(seatctl, sa
 
 
 def test_a_ledger_of_a_later_seatctl_is_not_touched(seatctl, sandbox):
-    with closing(sqlite3.connect(ledger_path(sandbox))) as db:
+    with closing(sqlite3.connect(ledger_place(sandbox))) as db:
         db.execute("PRAGMA user_version = 99")
     refused = seatctl("seats", "list", "-o", "json")
     assert (refused.code, refused.error["code"]) == (74, "ledger_newer")
@@ -137,7 +139,7 @@ def test_a_ledger_of_a_later_seatctl_is_not_touched(seatctl, sandbox):
 
 
 def test_a_damaged_ledger_is_named_without_a_traceback(seatctl, sandbox):
-    path = ledger_path(sandbox)
+    path = ledger_place(sandbox)
     path.write_bytes(b"not a database, by far" * 400)
     refused = seatctl("seats", "list", "-o", "json")
     assert (refused.code, refused.error["code"]) == (74, "ledger_corrupt")
@@ -162,7 +164,7 @@ def test_looking_for_a_ledger_does_not_create_it(tmp_path):
 
 
 def test_a_ledger_keeps_its_mode_and_account(tmp_path):
-    path = tmp_path / "ledger.db"
+    path = ledgers.new_place(tmp_path, "ledger")
     create_ledger(path, mode="test", stripe_account="acct_1", now=NOW).close()
     with refuses(Code.LEDGER_MODE):
         create_ledger(path, mode="live", stripe_account="acct_1", now=NOW)
@@ -178,7 +180,7 @@ def test_an_old_sqlite_is_refused_before_anything_is_created():
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_ledger_that_cannot_be_written_is_refused(seatctl, sandbox):
-    ledger_path(sandbox).chmod(0o400)
+    ledger_place(sandbox).chmod(0o400)
     refused = seatctl("users", "add", "a@example.com", "-o", "json")
     assert (refused.code, refused.error["code"]) == (74, "ledger_read_only")
 
@@ -249,7 +251,7 @@ def test_a_network_file_system_is_recognised(tmp_path):
 
 
 def test_the_path_of_the_ledger_is_shown(seatctl, sandbox):
-    assert seatctl("ledger", "path").out.strip() == str(ledger_path(sandbox))
+    assert seatctl("ledger", "path").out.strip() == str(ledger_place(sandbox))
     assert json.loads(seatctl("ledger", "path", "-o", "json").out)["mode"] == "sandbox"
 
 

@@ -13,13 +13,13 @@ import seatctl
 from bench.questions import put_invoices
 from seatctl.ledger.schema.migrate import INDEXES
 from tests.support.steps import steps
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 FEW, MANY = 200, 2000
 
 
 def grown(seatctl, first: int, last: int) -> None:
-    put_invoices(ledger_path(seatctl), first, last)
+    put_invoices(ledger_place(seatctl), first, last)
 
 
 def people(tmp_path: Path, first: int, last: int) -> Path:
@@ -81,7 +81,7 @@ def test_paid_invoices_do_not_slow_down_the_list_of_subscriptions(sandbox, team)
     assert sandbox("sync").code == 0
     small = steps(sandbox, "subs", "list")
     grown(sandbox, 1, FEW)
-    query(ledger_path(sandbox), "UPDATE invoices SET subscription_id = 1, status = 'paid'")
+    query(ledger_place(sandbox), "UPDATE invoices SET subscription_id = 1, status = 'paid'")
     assert steps(sandbox, "subs", "list") <= 1.2 * small
 
 
@@ -114,7 +114,7 @@ def test_no_statement_tests_a_parameter_for_null_instead_of_using_an_index():
 
 def test_a_ledger_without_the_indexes_gets_them_when_it_is_opened(sandbox, team):
     assert sandbox("users", "add", "li@example.com", "--name", "Bo Li").code == 0
-    path = ledger_path(sandbox)
+    path = ledger_place(sandbox)
     everything = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1, 2"
     made = query(path, everything)
     with closing(sqlite3.connect(path)) as db, db:

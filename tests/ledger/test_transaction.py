@@ -6,12 +6,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from seatctl.config.settings import ledger_place
 from seatctl.errors import Code
 from seatctl.ledger import check, outbox, seats, users
 from seatctl.ledger.creation import create_ledger
 from seatctl.ledger.ledger import open_ledger
 from seatctl.ledger.record import audit
 from seatctl.models.call import Call, format_time
+from tests.support import ledgers
 from tests.support.refusals import refuses
 from tests.support.subscriptions import add_subscription, query
 from tests.support.warm import python
@@ -27,7 +29,8 @@ def call(**options) -> Call:
 
 @pytest.fixture
 def ledger(tmp_path):
-    with closing(create_ledger(tmp_path / "ledger.db", mode="sandbox", stripe_account=None, now=NOW)) as made:
+    place = ledgers.new_place(tmp_path, "ledger")
+    with closing(create_ledger(place, mode="sandbox", stripe_account=None, now=NOW)) as made:
         yield made
 
 
@@ -154,7 +157,7 @@ def sit(ledger, user: int, until: str | None = None):
 
 
 def test_the_next_change_records_what_has_expired_at_the_moment_it_did(ledger):
-    add_subscription(ledger.engine.path, seats=2)
+    add_subscription(ledger_place(ledger.place), seats=2)
     sit(ledger, 1, "2026-11-21T12:30:00Z")
     with ledger.change(later(minutes=29)):
         pass
@@ -167,7 +170,7 @@ def test_the_next_change_records_what_has_expired_at_the_moment_it_did(ledger):
 
 
 def test_planned_capacities_count_from_their_date(ledger):
-    add_subscription(ledger.engine.path, seats=2)
+    add_subscription(ledger_place(ledger.place), seats=2)
     for day, number in (("23", 5), ("22", 4), ("25", 9)):
         query(
             ledger.place,
@@ -188,7 +191,7 @@ def test_planned_capacities_count_from_their_date(ledger):
 
 
 def test_a_freed_seat_goes_to_the_first_on_the_waitlist(ledger):
-    add_subscription(ledger.engine.path, seats=1)
+    add_subscription(ledger_place(ledger.place), seats=1)
     sit(ledger, 1, "2026-11-21T12:30:00Z")
     for user, priority, moment in ((2, 0, "10"), (3, 5, "11"), (4, 5, "09")):
         person(ledger, user)
@@ -216,7 +219,7 @@ def messages(ledger):
 
 
 def test_a_message_to_many_reaches_each_recipient_once(ledger):
-    add_subscription(ledger.engine.path, seats=9)
+    add_subscription(ledger_place(ledger.place), seats=9)
     for user in (1, 2, 3):
         sit(ledger, user, "2026-11-21T12:30:00Z")
     sit(ledger, 4)
@@ -234,8 +237,9 @@ def test_a_message_to_many_reaches_each_recipient_once(ledger):
 KILLED = """
     import os, signal, sys
     from datetime import UTC, datetime
-    from pathlib import Path
+    from seatctl.config.settings import ledger_place
     from seatctl.ledger import users
+    from seatctl.ledger.engines.postgres_link import Link
     from seatctl.ledger.ledger import open_ledger
     from seatctl.models.call import Call
     left = [int(sys.argv[2])]
@@ -243,8 +247,13 @@ KILLED = """
         left[0] -= 1
         if not left[0]:
             os.kill(os.getpid(), signal.SIGKILL)
-    ledger = open_ledger(Path(sys.argv[1]))
-    ledger.engine.connection.set_trace_callback(count_down)
+    ledger = open_ledger(ledger_place(sys.argv[1]))
+    if "://" in sys.argv[1]:
+        exchange, post = Link.exchange, Link.post
+        Link.exchange = lambda link, texts: count_down(texts) or exchange(link, texts)
+        Link.post = lambda link, *texts: post(link, *texts) or count_down(texts)
+    else:
+        ledger.engine.connection.set_trace_callback(count_down)
     now = datetime(2026, 11, 21, 12, tzinfo=UTC)
     with ledger.change(Call(actor="ann@example.com", os_user="ann", command="seatctl x", now=now)) as tx:
         for number in range(3):
@@ -262,7 +271,7 @@ def test_a_change_killed_at_any_statement_is_complete_or_absent(ledger, statemen
     assert counts(ledger) == (
         {**NOTHING, "users": 3, "audit": 1, "changes": 3, "runs": 1} if done else NOTHING
     )
-    with closing(open_ledger(ledger.engine.path)) as again:
+    with closing(open_ledger(ledger_place(ledger.place))) as again:
         with again.change(call()) as tx:
             users.add(tx, "next@example.com")
         with again.reading() as reader:
@@ -287,7 +296,7 @@ def test_a_full_disk_is_reported_and_changes_nothing(ledger):
 
 
 def test_a_clock_set_back_causes_no_damage(ledger):
-    add_subscription(ledger.engine.path, seats=2)
+    add_subscription(ledger_place(ledger.place), seats=2)
     with ledger.change(call()) as tx:
         person = users.add(tx, "a@example.com")
         seats.assign(tx, 1, person.id)

@@ -12,7 +12,7 @@ import pytest
 from aiosmtpd.smtp import AuthResult
 
 from tests.support.postbox import Postbox, use
-from tests.support.subscriptions import add_subscription, ledger_path
+from tests.support.subscriptions import add_subscription, ledger_place
 
 ANN = "ann@example.com"
 
@@ -20,7 +20,7 @@ ANN = "ann@example.com"
 @pytest.fixture
 def design(sandbox, postbox):
     use(sandbox, postbox)
-    add_subscription(ledger_path(sandbox), seats=3)
+    add_subscription(ledger_place(sandbox), seats=3)
     return "design"
 
 
@@ -98,7 +98,7 @@ def test_it_logs_in_over_tls_and_trusts_no_unknown_certificate(sandbox, certific
 
 
 def test_reading_and_changing_without_mail_load_none_of_it(sandbox):
-    add_subscription(ledger_path(sandbox), seats=3)
+    add_subscription(ledger_place(sandbox), seats=3)
     sandbox("users", "add", "bob@example.com")
     for argv in (["seats", "list"], ["seats", "assign", "design", "bob@example.com"]):
         probe = (

@@ -7,7 +7,7 @@ import tomllib
 import pytest
 
 from seatctl.rules.toml_lines import line_of, toml_lines
-from tests.support.subscriptions import add_subscription, ledger_path
+from tests.support.subscriptions import add_subscription, ledger_place
 
 TEXT = """# people ["
 
@@ -50,7 +50,7 @@ def test_everything_is_found_on_its_own_line():
 
 @pytest.mark.parametrize("end", ["\n", "\r\n"])
 def test_a_bad_row_of_a_desired_state_is_named_by_its_line_several_on_one_too(sandbox, tmp_path, end):
-    add_subscription(ledger_path(sandbox), seats=9)
+    add_subscription(ledger_place(sandbox), seats=9)
     lines = ("# c", "", "[subscriptions]", 'design = ["ann@example.com", "bad",', '"worse"]', "", "[[seats]]")
     text = end.join((*lines, "# d", 'subscription = "design"', 'email = "worst"', ""))
     (tmp_path / "seats.toml").write_text(text, newline="")

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from seatctl.sandbox.api import control
 from seatctl.sandbox.api.twin import Twin
-from tests.support.subscriptions import ledger_path, queries
+from tests.support import ledgers
+from tests.support.subscriptions import ledger_place, queries
 
 ENDED = {"canceled", "incomplete_expired"}
 
@@ -59,10 +60,14 @@ def contents(seatctl) -> dict[str, object]:
     Without the answers that the sandbox keeps for keys: a preview, which writes nothing, has one too.
     """
     found: dict[str, object] = {}
-    for path in (ledger_path(seatctl), sandbox_path(seatctl)):
-        with queries(path) as rows:
-            tables = rows("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-            found |= {f"{path.name}:{table}": rows(f'SELECT * FROM "{table}"') for (table,) in tables}
+    for name, place in (("ledger", ledger_place(seatctl)), ("sandbox.db", sandbox_path(seatctl))):
+        with queries(place) as rows:
+            if isinstance(place, Path):
+                of_rows = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+                tables = [table for (table,) in rows(of_rows)]
+            else:
+                tables = ledgers.tables(rows)
+            found |= {f"{name}:{table}": rows(f'SELECT * FROM "{table}"') for table in tables}
     del found["sandbox.db:answers"]
     return found
 
@@ -74,7 +79,7 @@ def assert_agree(seatctl) -> None:
         stripes = {kind: list(stripe.store.walk(kind, oldest_first=True)) for kind in kinds}
     items = {item["subscription"]: item for item in stripes["subscription_item"]}
     prices = {price["lookup_key"]: price for price in stripes["price"] if price["lookup_key"]}
-    with queries(ledger_path(seatctl)) as rows:
+    with queries(ledger_place(seatctl)) as rows:
         assert rows("SELECT run FROM operations WHERE state IN ('pending', 'waiting')") == []
         assert rows("SELECT number FROM runs WHERE state = 'pending'") == []
         assert rows("SELECT stripe_subscription, capacity, name, status FROM subscriptions ORDER BY id") == [

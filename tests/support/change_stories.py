@@ -13,13 +13,14 @@ from pathlib import Path
 from seatctl.sandbox.api import control
 from tests.conftest import Seatctl
 from tests.sandbox.seed import send
+from tests.support import ledgers
 from tests.support.both_sides import charges, objects, twin
 from tests.support.killing import Killed, Killing
 from tests.support.office import RENEWED, TEN_DAYS_LEFT, change_card, done, freeze, until
 from tests.support.scenes import Scene, initialised, made_once
 from tests.support.second_ledger import SecondLedger
 from tests.support.state import assert_in_step, assert_sound, counts, differences, state
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 START = "2040-06-01T00:00:00Z"
 REFUSED, ASKS_THE_BANK = "pm_card_chargeCustomerFail", "pm_card_threeDSecure2Required"
@@ -326,7 +327,7 @@ class Proof:
 
 
 def kind_of_the_last(seatctl: Seatctl) -> str:
-    return query(ledger_path(seatctl), "SELECT kind FROM operations ORDER BY id DESC LIMIT 1")[0][0]
+    return query(ledger_place(seatctl), "SELECT kind FROM operations ORDER BY id DESC LIMIT 1")[0][0]
 
 
 def authenticate(seatctl: Seatctl) -> None:
@@ -354,7 +355,9 @@ class Proofs:
 
     def copy(self, seatctl: Seatctl) -> Seatctl:
         """A copy of a profile."""
-        return Killing(self.directory("copy"), self.whole).copy(seatctl)
+        home = self.directory("copy") / "seatctl"
+        ledgers.copy(seatctl.home, home)
+        return Seatctl(home)
 
     def _prepare(self, scene: Scene) -> Seatctl:
         seatctl = initialised(Seatctl(self.directory("scene") / "seatctl"))

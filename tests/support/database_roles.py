@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import psycopg
-import pytest
 
 from tests.conftest import Result, Seatctl
+from tests.support.needs import find, need
 from tests.support.postgres import UNPRIVILEGED, _die_with_parent, _free_port, server
 
 ANN, OLGA, ASH, ZOE, YAN = (f"{name}@example.com" for name in ("ann", "olga", "ash", "zoe", "yan"))
@@ -180,9 +180,7 @@ def give(office: Office, name: str, role: str, *options: str) -> None:
 @contextmanager
 def pooled(office: Office) -> Iterator[int]:
     """The port of a PgBouncer that lets the logins in and gives each transaction another session."""
-    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if program is None:
-        pytest.skip("there is no pgbouncer: apt-get install pgbouncer")
+    need("pgbouncer")
     folder = Path(tempfile.mkdtemp(prefix="pgbouncer", dir=server().folder))
     port = _free_port()
     (folder / "users.txt").write_text("".join(f'"{office.login(name)}" ""\n' for name in GRANTS))
@@ -196,7 +194,7 @@ def pooled(office: Office) -> Iterator[int]:
     if user:
         subprocess.run(["chown", "-R", user, folder], check=True)
     process = subprocess.Popen(
-        [program, "-q", folder / "pgbouncer.ini"],
+        [str(find("pgbouncer")), "-q", folder / "pgbouncer.ini"],
         user=user,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
+from seatctl.models.ledger_url import ServerUrl
 from seatctl.sandbox.api.twin import Twin
+from tests.support import ledgers
 
 KEY = "sk_test_front"
 
@@ -114,8 +116,8 @@ class Account:
         return {"SEATCTL_STRIPE_KEY": KEY, "SEATCTL_STRIPE_API_BASE": self.front.url}
 
     @property
-    def ledger(self) -> Path:
-        return self.seatctl.home / "default" / "ledger.db"
+    def ledger(self) -> Path | ServerUrl:
+        return ledgers.place(self.seatctl.home)
 
     def __call__(self, *argv, **options):
         env = {**self.environment, **options.pop("env", {})}

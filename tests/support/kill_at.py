@@ -6,8 +6,8 @@ import signal
 import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
+from tests.conftest import Seatctl
 from tests.support.warm import PROGRAM, python
 
 COUNTED = f"""
@@ -34,19 +34,17 @@ class Ended:
         return self.code == -signal.SIGKILL
 
 
-def run_jobs(
-    environment: dict[str, str], jobs: Iterable[tuple[Path, tuple[str, ...], int | None]]
-) -> Iterator[Ended]:
-    """Run each (configuration directory, arguments, point) in a process of its own, one after another.
+def run_jobs(jobs: Iterable[tuple[Seatctl, tuple[str, ...], int | None]]) -> Iterator[Ended]:
+    """Run each (profile, arguments, point) in a process of its own, one after another.
 
     Point 1 is the first one; None lets the command run to its end.
     """
-    for home, argv, point in jobs:
-        log = home.with_suffix(".points")
+    for seatctl, argv, point in jobs:
+        log = seatctl.home.with_suffix(".points")
         process = python(
             COUNTED,
             *(str(log), str(point or 0), *argv),
-            env={**environment, "SEATCTL_CONFIG": str(home)},
+            env=seatctl.environment(),
             stdout=subprocess.DEVNULL,
         )
         _, err = process.finish()

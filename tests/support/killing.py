@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
 
 from tests.conftest import Seatctl
+from tests.support import ledgers
 from tests.support.kill_at import Ended, run_jobs
 
 
@@ -31,13 +31,13 @@ class Killing:
     def copy(self, seatctl: Seatctl) -> Seatctl:
         """A copy of the profile, to do with as one likes."""
         home = self.directory / str(next(self.numbers))
-        shutil.copytree(seatctl.home, home)
+        ledgers.copy(seatctl.home, home, brief=True)
         return Seatctl(home)
 
     def undisturbed(self, seatctl: Seatctl, argv: tuple[str, ...]) -> tuple[Seatctl, Ended]:
         """A copy in which the command ran to its end, in a process of its own, and the points it passed."""
         done = self.copy(seatctl)
-        (ended,) = run_jobs(seatctl.environment(), [(done.home, argv, None)])
+        (ended,) = run_jobs([(done, argv, None)])
         return done, ended
 
     def each(
@@ -57,10 +57,10 @@ class Killing:
     ) -> Iterator[Killed]:
         """These points, the first being 1."""
         copies = [self.copy(seatctl) for _ in numbers]
-        jobs = [(one.home, argv, number) for one, number in zip(copies, numbers, strict=True)]
-        ends = run_jobs(seatctl.environment(), jobs)
+        ends = run_jobs((one, argv, number) for one, number in zip(copies, numbers, strict=True))
         for one, number, ended in zip(copies, numbers, ends, strict=True):
             assert ended.killed, ended.err
             assert len(ended.points) == number
+            ledgers.expire_leases(one.home)
             yield Killed(label(number) + ended.points[-1], one)
-            shutil.rmtree(one.home)
+            ledgers.delete(one.home)

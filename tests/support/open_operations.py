@@ -19,12 +19,13 @@ from pathlib import Path
 from seatctl.sandbox.api import control
 from tests.conftest import Seatctl
 from tests.sandbox.seed import send
+from tests.support import ledgers
 from tests.support.both_sides import objects, sandbox_path, twin
 from tests.support.kill_at import run_jobs
 from tests.support.killing import Killing
 from tests.support.office import change_card, done, freeze, until
 from tests.support.second_ledger import SecondLedger
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 NOW = "2041-05-22T00:00:00Z"
 DECLINES = "pm_card_chargeCustomerFail"
@@ -119,10 +120,10 @@ def make(directory: Path) -> None:
             assert ended.code == begun.code, (name, ended.err)
             numbers = [n for n, point in enumerate(ended.points, 1) if point.startswith(begun.at)]
             point = ended.points.index("after a commit") + 1 if begun.at == "begun" else numbers[-1]
-            (killed,) = run_jobs(seatctl.environment(), [(seatctl.home, argv, point)])
+            (killed,) = run_jobs([(seatctl, argv, point)])
             assert killed.killed, (name, killed.err)
             assert kinds_left_open(seatctl)[-1] == begun.kind, name
-        for name, path in _databases(seatctl):
+        for name, path in _files(seatctl.home).items():
             (directory / f"{name}.db.gz").write_bytes(_packed(path, Path(scratch) / f"{name}.db"))
 
 
@@ -130,17 +131,27 @@ def load(directory: Path, home: Path) -> Seatctl:
     """A profile with what a folder of such files holds."""
     seatctl = Seatctl(home)
     assert seatctl("init", "--no-input", "--actor", "ann@example.com").code == 0
-    for name, path in _databases(seatctl):
+    for name, path in _files(home).items():
         for file in path.parent.glob(f"{path.name}*"):
             file.unlink()
         path.write_bytes(gzip.decompress((directory / f"{name}.db.gz").read_bytes()))
+    if ledgers.on_server():
+        _move(seatctl, _files(home)["ledger"])
     return seatctl
+
+
+def _move(seatctl: Seatctl, file: Path) -> None:
+    """Move the ledger from a file to an empty database of the server."""
+    ledgers.put(seatctl.home, None)
+    place = ledgers.place(seatctl.home)
+    moved = seatctl("ledger", "copy", file, place, "--yes", env={"SEATCTL_LEDGER": str(file)})
+    assert moved.code == 0, moved.err
 
 
 def kinds_left_open(seatctl: Seatctl) -> list[str]:
     """The kinds of the operations that are unfinished, oldest first."""
     statement = "SELECT kind FROM operations WHERE state IN ('pending', 'waiting') ORDER BY id"
-    return [kind for (kind,) in query(ledger_path(seatctl), statement)]
+    return [kind for (kind,) in query(ledger_place(seatctl), statement)]
 
 
 def complete_the_pages(seatctl: Seatctl) -> None:
@@ -150,8 +161,8 @@ def complete_the_pages(seatctl: Seatctl) -> None:
             control.complete_checkout(stripe, page)
 
 
-def _databases(seatctl: Seatctl) -> tuple[tuple[str, Path], ...]:
-    return ("ledger", ledger_path(seatctl)), ("sandbox", sandbox_path(seatctl))
+def _files(home: Path) -> dict[str, Path]:
+    return {name: home / "default" / f"{name}.db" for name in ("ledger", "sandbox")}
 
 
 def _prepare(seatctl: Seatctl) -> None:

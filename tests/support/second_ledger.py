@@ -1,8 +1,8 @@
-"""Another ledger on the same Stripe account: the profile's sandbox, a ledger file of its own."""
+"""Another ledger on the same Stripe account: the profile's sandbox, a ledger of its own."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from tests.support import ledgers
 
 
 class SecondLedger:
@@ -10,13 +10,13 @@ class SecondLedger:
 
     def __init__(self, seatctl, name: str = "second") -> None:
         self.seatctl = seatctl
-        self.path: Path = seatctl.home / f"{name}.db"
+        self.place = ledgers.new_place(seatctl.home, name)
         made = self("init", "--no-input", "--actor", "ann@example.com")
         assert made.code == 0, made.err
 
     @property
     def environment(self) -> dict[str, str]:
-        return {"SEATCTL_LEDGER": str(self.path)}
+        return {"SEATCTL_LEDGER": getattr(self.place, "secret", str(self.place))}
 
     def __call__(self, *argv, **options):
         return self.seatctl(*argv, env=self.environment, **options)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from seatctl.rules.metadata import OPERATION, REQUEST
 from seatctl.rules.subscription_state import NEXT_QUANTITY, PAID_SEATS, PAID_UNTIL, RENEWED
 from tests.support.both_sides import ENDED, twin
-from tests.support.subscriptions import ledger_path, queries
+from tests.support.subscriptions import ledger_place, queries
 
 KINDS = (
     *("subscription", "subscription_item", "invoice", "invoiceitem", "charge", "refund", "credit_note"),
@@ -37,7 +37,7 @@ STATEMENTS = {
 
 def state(seatctl) -> dict[str, list]:
     """Everything that counts, in the ledger and in Stripe."""
-    with queries(ledger_path(seatctl)) as rows:
+    with queries(ledger_place(seatctl)) as rows:
         ledger = {f"ledger: {what}": rows(text) for what, text in STATEMENTS.items()}
     with twin(seatctl) as stripe:
         found = {kind: list(stripe.store.walk(kind, oldest_first=True)) for kind in KINDS}
@@ -105,7 +105,7 @@ def _subscription(one: dict, item: dict) -> tuple:
 
 def assert_in_step(seatctl) -> None:
     """Nothing is left open, and the ledger says what Stripe says: seats, terms, cards, owners, bills."""
-    with queries(ledger_path(seatctl)) as rows:
+    with queries(ledger_place(seatctl)) as rows:
         assert rows("SELECT run, kind FROM operations WHERE state IN ('pending', 'waiting')") == []
         assert rows("SELECT number FROM runs WHERE state = 'pending'") == []
         subscriptions = rows(

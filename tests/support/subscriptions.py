@@ -9,18 +9,21 @@ from pathlib import Path
 from seatctl.ledger import plans, subscriptions
 from seatctl.ledger.ledger import open_ledger
 from seatctl.models.call import Call
+from seatctl.models.ledger_url import ServerUrl
 from seatctl.models.plan import Interval, Plan
 from seatctl.rules.policies import FLEXIBLE
+from tests.support import ledgers
 
 TERM = ("2026-01-01T00:00:00Z", "2036-01-01T00:00:00Z")
 PRO = Plan(0, "pro", "Pro", "prod_1", "price_1", "usd", 1200, Interval.MONTH, 1, FLEXIBLE, True)
 
 
-def ledger_path(sandbox) -> Path:
-    return sandbox.home / "default" / "ledger.db"
+def ledger_place(sandbox) -> Path | ServerUrl:
+    """Where the ledger of the default profile is."""
+    return ledgers.place(sandbox.home)
 
 
-def add_subscription(ledger: Path, name: str = "design", *, seats: int = 2, **columns) -> str:
+def add_subscription(ledger: Path | ServerUrl, name: str = "design", *, seats: int = 2, **columns) -> str:
     """A running subscription of this ledger, of the plan `pro`; its name. The audit knows it as any other."""
     opened = open_ledger(ledger)
     call = Call("ann@example.com", "ann", "seatctl subs buy", datetime.now(UTC).replace(microsecond=0))
@@ -56,14 +59,18 @@ def add_subscription(ledger: Path, name: str = "design", *, seats: int = 2, **co
     return name
 
 
-def query(ledger: Path, sql: str, *params):
-    """The rows of a statement, with sqlite3 alone."""
+def query(ledger: Path | ServerUrl | str, sql: str, *params):
+    """The rows of a statement, without the program."""
     with queries(ledger) as rows:
         return rows(sql, *params)
 
 
 @contextmanager
-def queries(ledger: Path) -> Iterator[Callable[..., list[tuple]]]:
+def queries(ledger: Path | ServerUrl | str) -> Iterator[Callable[..., list[tuple]]]:
     """As `query`, for several statements: to open a ledger costs more than to read a few rows of it."""
+    if "://" in str(ledger):
+        with ledgers.statements(ServerUrl(str(ledger))) as rows:
+            yield rows
+        return
     with closing(sqlite3.connect(ledger)) as db, db:
         yield lambda sql, *params: db.execute(sql, params).fetchall()

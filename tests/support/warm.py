@@ -35,7 +35,7 @@ PROGRAM = "import runpy; runpy.run_module('seatctl', run_name='__main__', alter_
 
 LAZY = (
     *("runpy", "sqlite_utils.migrations", "stripe._stripe_client", "stripe.v2.core", "tomlkit", "tomllib"),
-    "tests.support.points",
+    *("psycopg", "tests.support.points"),
 )
 """What functions and tests import that no module of ours imports."""
 

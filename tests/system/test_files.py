@@ -15,7 +15,7 @@ import pytest
 from seatctl.errors import Code
 from seatctl.system.files import CannotWrite, new_file
 from tests.support.refusals import refuses
-from tests.support.subscriptions import add_subscription, ledger_path
+from tests.support.subscriptions import add_subscription, ledger_place
 
 ANN = "ann@example.com"
 ROWS = f"email,subscription\n{ANN},design\n"
@@ -25,7 +25,7 @@ ROWS = f"email,subscription\n{ANN},design\n"
 def office(sandbox, tmp_path):
     """Two profiles with a ledger each, a file of people, and a folder for what is written."""
     assert sandbox("init", "second", "--no-input", "--actor", ANN).code == 0
-    add_subscription(ledger_path(sandbox), seats=4)
+    add_subscription(ledger_place(sandbox), seats=4)
     assert sandbox("users", "add", ANN).code == 0
     assert sandbox("invoices", "list").code == 0, "the sandbox is there"
     (tmp_path / "people.csv").write_text(ROWS)
@@ -159,14 +159,14 @@ def test_a_database_in_use_is_not_replaced(office, tmp_path):
 
 
 def test_a_ledger_is_not_restored_onto_itself(office, tmp_path):
-    before = ledger_path(office).read_bytes()
+    before = ledger_place(office).read_bytes()
     link, hard = tmp_path / "link", tmp_path / "hard"
-    link.symlink_to(ledger_path(office))
-    hard.hardlink_to(ledger_path(office))
-    for path in (ledger_path(office), link, hard):
+    link.symlink_to(ledger_place(office))
+    hard.hardlink_to(ledger_place(office))
+    for path in (ledger_place(office), link, hard):
         refused = office("ledger", "restore", path, "--yes", "-o", "json")
         assert (refused.code, refused.error["code"]) == (4, "same_ledger")
-    assert ledger_path(office).read_bytes() == before
+    assert ledger_place(office).read_bytes() == before
     assert list((office.home / "default").glob("*.replaced-*")) == []
 
 

@@ -37,8 +37,14 @@ def connect(url: ServerUrl, *, wait: float = WAIT_SECONDS) -> PostgresEngine:
 class PostgresEngine(PostgresSession):
     """One ledger on a server."""
 
-    damage: tuple[type[Exception], ...] = ()
-    """None: the server keeps the types and constraints, whoever writes."""
+    damage: tuple[type[Exception], ...] = (
+        ValueError,
+        LookupError,
+        TypeError,
+        AttributeError,
+        StopIteration,
+    )
+    """A JSON text of another shape, for example. The server keeps types and constraints, whoever writes."""
 
     def __init__(
         self, place: str, parameters: Callable[[], Mapping[str, str]], *, wait: float = WAIT_SECONDS

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from seatctl.errors import Code, refuse
 from seatctl.ledger.engines.port import SCHEMA_VERSION
 from seatctl.ledger.engines.sqlite import SqliteEngine
-from seatctl.ledger.failures import RESTORE, LedgerCorrupt, LedgerDamaged, no_ledger
+from seatctl.ledger.failures import LedgerCorrupt, LedgerDamaged, no_ledger, restore_hint
 
 if TYPE_CHECKING:
     from sqlite_utils import Database, Migrations
@@ -74,7 +74,8 @@ def is_current(engine: SqliteEngine) -> bool:
     if version != SCHEMA_VERSION and version <= 0 and not engine.is_empty:
         # A ledger is created in one transaction: it is either empty, or complete with a version.
         raise LedgerDamaged(
-            f"{engine.place} is damaged: its schema version is {version}, which is not valid", hint=RESTORE
+            f"{engine.place} is damaged: its schema version is {version}, which is not valid",
+            hint=restore_hint(engine.place),
         )
     return version == SCHEMA_VERSION
 

@@ -18,7 +18,7 @@ from seatctl import services
 from seatctl.billing import endpoints
 from seatctl.billing.port import Billing, MissingInStripe
 from seatctl.errors import Code, ExitCode, refuse
-from seatctl.ledger.failures import RESTORE, LedgerDamaged
+from seatctl.ledger.failures import LedgerDamaged, restore_hint
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import Call
@@ -106,7 +106,7 @@ def start(ledger: Ledger, billing: Billing, call: Call, operation: Operation) ->
     except (TypeError, ValueError) as error:
         raise LedgerDamaged(
             f"the ledger is damaged: the payload of operation {operation.id} cannot be read: {error}",
-            hint=RESTORE,
+            hint=restore_hint(ledger.place),
         ) from error
     return OperationRun(ledger, billing, call, operation, payload)
 

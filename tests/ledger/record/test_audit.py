@@ -1,11 +1,9 @@
 """The verification of the audit finds what was altered, removed or cut off, and names the first bad entry."""
 
-import sqlite3
-from contextlib import closing
-
 import pytest
 
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
+from tests.support.tampering import tamper
 
 
 @pytest.fixture
@@ -15,16 +13,7 @@ def audited(seatctl, sandbox):
         assert seatctl("users", "add", f"{name}@example.com").code == 0
     people = "email\na1@example.com\na2@example.com\na3@example.com\n"
     assert seatctl("users", "import", "-", stdin=people).code == 0
-    return ledger_path(sandbox)
-
-
-def tamper(ledger, *statements):
-    """Write like an owner of the file: without the triggers that protect it."""
-    with closing(sqlite3.connect(ledger)) as db, db:
-        for (name,) in db.execute("SELECT name FROM sqlite_schema WHERE type = 'trigger'").fetchall():
-            db.execute(f"DROP TRIGGER {name}")
-        for statement in statements:
-            assert db.execute(statement).rowcount > 0
+    return ledger_place(sandbox)
 
 
 def test_an_untouched_audit_verifies_and_prints_its_head(seatctl, audited):

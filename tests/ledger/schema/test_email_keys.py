@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 
 from tests.support.postbox import use
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 STRASSE = "a@straße.de"
 SAME = "a@xn--strae-oqa.de"
@@ -17,7 +17,7 @@ OTHER = "a@strasse.de"
 
 def earlier(sandbox, email: str = "", key: str = "") -> None:
     """Make the ledger one of schema 2, in which the user of this e-mail had this key."""
-    with closing(sqlite3.connect(ledger_path(sandbox))) as db:
+    with closing(sqlite3.connect(ledger_place(sandbox))) as db:
         db.execute("UPDATE users SET email_key = ? WHERE email = ?", (key, email))
         db.execute("DROP TABLE former_email_keys")
         db.execute("DELETE FROM _sqlite_migrations WHERE name = 'keys_of_emails'")
@@ -27,7 +27,7 @@ def earlier(sandbox, email: str = "", key: str = "") -> None:
 
 def test_two_domains_are_two_people_and_mail_goes_to_the_right_one(sandbox, postbox):
     use(sandbox, postbox)
-    design = add_subscription(ledger_path(sandbox))
+    design = add_subscription(ledger_place(sandbox))
     added = sandbox("users", "add", STRASSE, OTHER, "-q")
     assert (added.code, added.out.split()) == (0, [STRASSE, OTHER])
     assert sandbox("users", "show", SAME, "-q").out.strip() == STRASSE
@@ -71,7 +71,7 @@ def test_bad_addresses_in_a_file_are_named_with_the_reason(sandbox, file):
 @pytest.fixture
 def moved(sandbox):
     """A ledger of an earlier version, in which a@straße.de was found as a@strasse.de and held a role."""
-    design = add_subscription(ledger_path(sandbox))
+    design = add_subscription(ledger_place(sandbox))
     sandbox("users", "add", STRASSE)
     sandbox("roles", "grant", OTHER, "viewer")  # what the earlier rule made of a@straße.de
     sandbox("seats", "assign", design, STRASSE)
@@ -106,7 +106,7 @@ def test_undoing_a_revocation_of_the_earlier_version_returns_the_role(sandbox):
     revoked = sandbox("roles", "revoke", OTHER, "viewer", "-o", "json").json["run"]
     earlier(sandbox, STRASSE, OTHER)
     assert sandbox("runs", "undo", str(revoked), "--yes").code == 0
-    assert query(ledger_path(sandbox), "SELECT actor FROM roles WHERE role = 'viewer'") == [(SAME,)]
+    assert query(ledger_place(sandbox), "SELECT actor FROM roles WHERE role = 'viewer'") == [(SAME,)]
     assert sandbox("ledger", "check").code == 0
 
 
@@ -123,8 +123,8 @@ def test_an_actor_who_is_not_a_user_keeps_the_role(sandbox):
 
 def test_two_users_with_one_address_now_are_named_and_distinguished(sandbox):
     sandbox("users", "add", STRASSE)
-    number = query(ledger_path(sandbox), "SELECT id FROM users WHERE email = ?", STRASSE)[0][0]
-    with closing(sqlite3.connect(ledger_path(sandbox))) as db:
+    number = query(ledger_place(sandbox), "SELECT id FROM users WHERE email = ?", STRASSE)[0][0]
+    with closing(sqlite3.connect(ledger_place(sandbox))) as db:
         db.execute("UPDATE users SET email_key = ? WHERE id = ?", (OTHER, number))
         db.commit()
     assert sandbox("users", "add", SAME).code == 0
@@ -150,7 +150,7 @@ def test_an_erased_user_leaves_no_former_key(moved):
     moved("roles", "revoke", STRASSE, "viewer")
     moved("users", "remove", STRASSE, "--yes")
     assert moved("users", "remove", STRASSE, "--erase", "--yes").code == 0
-    left = b"".join(path.read_bytes() for path in ledger_path(moved).parent.glob("ledger.db*"))
+    left = b"".join(path.read_bytes() for path in ledger_place(moved).parent.glob("ledger.db*"))
     assert STRASSE.encode() not in left
     assert SAME.encode() not in left
     assert moved("ledger", "check").code == 0

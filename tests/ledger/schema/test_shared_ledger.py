@@ -7,7 +7,7 @@ from contextlib import closing
 
 from seatctl.ledger.engines.port import MIN_CLIENT
 from seatctl.ledger.schema.tables import RECORD_GUARDS
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 EVERYTHING = "SELECT type, name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY 1, 2"
 BEFORE = (
@@ -33,7 +33,7 @@ BEFORE = (
 def test_an_earlier_ledger_is_migrated(sandbox, team):
     assert sandbox("users", "add", "bo@example.com", "--group", "Sales  Öst").code == 0
     assert sandbox("requests", "create", "bo@example.com").code == 0
-    path = ledger_path(sandbox)
+    path = ledger_place(sandbox)
     made, steps = query(path, EVERYTHING), query(path, "SELECT * FROM steps ORDER BY rowid")
     with closing(sqlite3.connect(path)) as db, db:
         for statement in BEFORE:

@@ -28,7 +28,7 @@ from tests.support.engines import ENGINES, new_ledger
 from tests.support.open_operations import kinds_left_open, load
 from tests.support.places import At, database, expire_leases
 from tests.support.standby import servers
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 from tests.support.warm import PROGRAM, python
 
 ANN, BOB = "ann@example.com", "bob@example.com"
@@ -57,7 +57,7 @@ def url():
 @pytest.fixture
 def home(sandbox, team) -> At:
     """A ledger in a file: two seats, one of which was revoked, and a request."""
-    at = At(sandbox, ledger_path(sandbox))
+    at = At(sandbox, ledger_place(sandbox))
     at.done(f"seats assign {team} {ANN} {BOB} --create-users")
     at.done(f"seats revoke {team} {BOB}")
     at.done("requests create cy@example.com --create-users")
@@ -86,7 +86,7 @@ def test_what_was_begun_in_a_file_is_finished_on_a_server(tmp_path, url):
     """An operation of every kind. Exports and lists are the same there and back."""
     left, moved = (load(OPEN_OPERATIONS, tmp_path / name / "seatctl") for name in ("left", "moved"))
     assert left("sync").code == 10
-    file = At(moved, ledger_path(moved))
+    file = At(moved, ledger_place(moved))
     head, before = file.head(), file.contents(tmp_path / "before")
     server = file.move(url)
     assert server.contents(tmp_path / "there") == before
@@ -102,7 +102,7 @@ def test_what_was_begun_in_a_file_is_finished_on_a_server(tmp_path, url):
         end = there.move(tmp_path / "end.db")
     assert kinds_left_open(left) == ["checkout", "checkout"]
     states = "SELECT id, kind, state FROM operations ORDER BY id"
-    assert query(Path(end.place), states) == query(ledger_path(left), states)
+    assert query(Path(end.place), states) == query(ledger_place(left), states)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support import postgres
 from tests.support.places import At, database
-from tests.support.subscriptions import ledger_path
+from tests.support.subscriptions import ledger_place
 
 ANN = "ann@example.com"
 
@@ -23,7 +23,7 @@ def typed(hint: str, program: str) -> list[str]:
 
 @pytest.fixture
 def server(sandbox, team):
-    file = At(sandbox, ledger_path(sandbox))
+    file = At(sandbox, ledger_place(sandbox))
     file.done(f"seats assign {team} {ANN} --create-users")
     with database() as url:
         yield file.move(url)

@@ -19,7 +19,7 @@ from tests.support.engines import ENGINES
 from tests.support.killing import Killing
 from tests.support.places import At, database, expire_leases
 from tests.support.relay import relayed
-from tests.support.subscriptions import ledger_path
+from tests.support.subscriptions import ledger_place
 from tests.support.warm import PROGRAM, python
 
 KILLED = f"""
@@ -62,7 +62,7 @@ def transactions(points: list[str]) -> list[int]:
 def test_a_connection_that_is_lost_meanwhile(sandbox, team, tmp_path, monkeypatch, engine, cuts):
     """The command begins again once, and then asks to be run again."""
     columns, left = rows._columns, [cuts]
-    file = At(sandbox, ledger_path(sandbox))
+    file = At(sandbox, ledger_place(sandbox))
     with database() as url, relayed(postgres.server().port) as relay:
         there = At(sandbox, url)
         far = postgres.server().tcp_url(there.database, port=relay.port)
@@ -97,7 +97,7 @@ def test_a_move_that_is_killed(sandbox, team, tmp_path, whole, engine):
     def prepared(url: str) -> tuple[At, str]:
         """A ledger at the one place, and the other place."""
         seatctl = killing.copy(sandbox)
-        file = At(seatctl, ledger_path(seatctl))
+        file = At(seatctl, ledger_place(seatctl))
         return (
             (file, url) if engine == "sqlite" else (file.move(url), str(tmp_path / f"{seatctl.home.name}.db"))
         )

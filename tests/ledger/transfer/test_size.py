@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.places import At, database
-from tests.support.subscriptions import add_subscription, ledger_path
+from tests.support.subscriptions import add_subscription, ledger_place
 from tests.support.warm import python
 
 MEASURED = """
@@ -46,7 +46,7 @@ def test_a_large_ledger(sandbox, tmp_path, whole):
         file.write("email,name,group\n")
         for n in range(users):
             file.write(f"p{n}@example.com,Zoë {n} Ångström-李明,{'Sales' if n % 2 else 'Öst'}\n")
-    home = At(sandbox, ledger_path(sandbox))
+    home = At(sandbox, ledger_place(sandbox))
     name = add_subscription(Path(home.place), seats=users)
     home.done(f"users import {people}")
     home.done(f"seats assign {name} --from {people}")

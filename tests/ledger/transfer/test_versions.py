@@ -15,14 +15,14 @@ from seatctl.ledger.schema.postgres import create
 from seatctl.models.ledger_url import ServerUrl
 from tests.support.engines import ENGINES
 from tests.support.places import At, database
-from tests.support.subscriptions import ledger_path
+from tests.support.subscriptions import ledger_place
 
 LATER = SCHEMA_VERSION + 1
 
 
 @pytest.fixture(params=ENGINES)
 def at(sandbox, request):
-    file = At(sandbox, ledger_path(sandbox))
+    file = At(sandbox, ledger_place(sandbox))
     if request.param == "sqlite":
         yield file
         return
@@ -33,7 +33,7 @@ def at(sandbox, request):
 @pytest.fixture
 def server(sandbox):
     with database() as url:
-        yield At(sandbox, ledger_path(sandbox)).move(url)
+        yield At(sandbox, ledger_place(sandbox)).move(url)
 
 
 def execute(at: At, *statements: tuple[str, tuple]) -> None:

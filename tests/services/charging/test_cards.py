@@ -8,7 +8,7 @@ from seatctl.sandbox.api import control
 from seatctl.sandbox.errors import ApiError
 from tests.sandbox.seed import send
 from tests.support.both_sides import charges, live_subscriptions, objects, twin
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 BANK = "pm_usBankAccount_success"
 BUY = "subs buy --plan {} --seats 5 --name acme --billing-email pay@example.com --yes"
@@ -25,12 +25,12 @@ def yearly(sandbox) -> str:
 
 def refused(seatctl, *words) -> dict:
     """The error of a command that is refused before anything is made."""
-    runs = query(ledger_path(seatctl), "SELECT count(*) FROM runs")
+    runs = query(ledger_place(seatctl), "SELECT count(*) FROM runs")
     made = [len(objects(seatctl, kind)) for kind in ("customer", "subscription", "invoice", "charge")]
     answer = seatctl(*words, "--yes", "-o", "json")
     assert (answer.code, answer.error["code"]) == (4, "not_a_card"), answer
     assert "us_bank_account" in answer.error["message"]
-    assert query(ledger_path(seatctl), "SELECT count(*) FROM runs") == runs
+    assert query(ledger_place(seatctl), "SELECT count(*) FROM runs") == runs
     assert [len(objects(seatctl, kind)) for kind in ("customer", "subscription", "invoice", "charge")] == made
     return answer.error
 

@@ -15,7 +15,7 @@ from seatctl.services.purchases.buy_operation import subscription_form
 from seatctl.services.purchases.checkout_operation import page_form
 from tests.services.purchases.test_declines import change
 from tests.support.both_sides import advance, assert_agree, charges, contents, live_subscriptions, objects
-from tests.support.subscriptions import ledger_path
+from tests.support.subscriptions import ledger_place
 
 BUY = "subs buy --plan {} --seats 10 --name acme --billing-email pay@example.com --yes -o json"
 CARD = ("--payment-method", "pm_card_visa")
@@ -182,7 +182,7 @@ def test_a_purchase_and_its_page_ask_stripe_for_the_tax(sandbox, pro, taxed):
     page = sandbox(
         "subs", "buy", "--plan=pro", "--seats=1", "--name=lab", "--checkout", "--yes", "-o", "json"
     )
-    with closing(open_ledger(ledger_path(sandbox))) as ledger:
+    with closing(open_ledger(ledger_place(sandbox))) as ledger:
         with ledger.reading() as reader:
             operation = operations.of_run(reader, page.error["run"])
         payload = {**operation.payload, "automatic_tax": taxed}

@@ -7,7 +7,7 @@ import pytest
 from seatctl.sandbox.api import control
 from tests.sandbox.seed import send
 from tests.support.both_sides import advance, charges, live_subscriptions, objects, twin
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 BANK = "pm_usBankAccount_success"
 ASKS = "pm_card_authenticationRequired"
@@ -61,7 +61,7 @@ def test_no_command_takes_back_or_repeats_what_is_under_way(sandbox, renewing, c
     error = waits(sandbox, *command.format(renewing).split(), *more)
     assert renewing in error["message"]
     assert live_subscriptions(sandbox)[0]["status"] == "active"
-    assert query(ledger_path(sandbox), "SELECT run FROM operations WHERE state <> 'done'") == []
+    assert query(ledger_place(sandbox), "SELECT run FROM operations WHERE state <> 'done'") == []
 
 
 def test_with_a_refund_too_nothing_is_canceled(sandbox, renewing):

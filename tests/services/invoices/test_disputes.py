@@ -79,11 +79,11 @@ def test_what_becomes_of_it_is_told(disputed, status, amount, waits):
 
 
 def test_a_ledger_of_an_earlier_version_reads_them_once(disputed):
-    from tests.support.subscriptions import ledger_path
+    from tests.support.subscriptions import ledger_place
 
-    query(ledger_path(disputed), "DELETE FROM stripe_objects WHERE kind = 'dispute'")
+    query(ledger_place(disputed), "DELETE FROM stripe_objects WHERE kind = 'dispute'")
     kinds = """UPDATE sync_state SET value = replace(value, ', "dispute"', '') WHERE key = 'kinds'"""
-    query(ledger_path(disputed), kinds)
+    query(ledger_place(disputed), kinds)
     assert attention(disputed) == (0, [])
     assert disputed("sync").code == 0
     assert attention(disputed)[0] == 1

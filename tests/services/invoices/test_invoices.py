@@ -10,7 +10,7 @@ import pytest
 from tests.sandbox.seed import send
 from tests.services.sync.test_foreign_objects import customer
 from tests.support.both_sides import advance, charges, objects, twin
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 
 def bill(seatctl, amount=700, **extra):
@@ -235,9 +235,9 @@ def test_what_is_no_pdf_is_not_kept(sandbox, pdfs, open_invoice, tmp_path):
 
 
 def test_two_invoices_never_share_a_file(sandbox, pdfs, open_invoice, tmp_path):
-    query(ledger_path(sandbox), "UPDATE invoices SET number = replace('A/1', '/', iif(id = 1, '/', '-'))")
+    query(ledger_place(sandbox), "UPDATE invoices SET number = CASE WHEN id = 1 THEN 'A/1' ELSE 'A-1' END")
     stripe = sandbox.home / "default" / "sandbox.db"
-    for invoice, number in query(ledger_path(sandbox), "SELECT stripe_id, number FROM invoices"):
+    for invoice, number in query(ledger_place(sandbox), "SELECT stripe_id, number FROM invoices"):
         query(stripe, "UPDATE objects SET body = json_set(body, '$.number', ?) WHERE id = ?", number, invoice)
     words = ("invoices", "download", "--since", "2020-01-01", "--to", tmp_path, "-o", "json")
     assert {row["result"] for row in sandbox(*words).rows} == {"downloaded"}

@@ -90,11 +90,11 @@ def test_a_refund_that_failed_gave_nothing_back(sandbox, team):
 
 
 def test_a_ledger_that_never_read_refunds_reads_everything_once(sandbox, team):
-    from tests.support.subscriptions import query
+    from tests.support.subscriptions import ledger_place, query
 
     refund(sandbox, 900)
     assert sandbox("sync").code == 0
-    ledger = sandbox.home / "default" / "ledger.db"
+    ledger = ledger_place(sandbox)
     query(ledger, "DELETE FROM stripe_objects WHERE kind = 'refund'")
     query(ledger, "DELETE FROM sync_state WHERE key = 'kinds'")  # as an earlier version left it
     assert sandbox("sync", "-o", "json").json["backfill"] is True

@@ -12,7 +12,7 @@ from seatctl.rules.activation import code_of, read_code
 from seatctl.rules.notifications import given_up, next_attempt
 from tests.support.office import done, freeze, until
 from tests.support.postbox import code_in, use
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 BOB, CYD = "bob@example.com", "cyd@example.com"
 
@@ -21,7 +21,7 @@ BOB, CYD = "bob@example.com", "cyd@example.com"
 def design(sandbox, postbox):
     """Four seats; bob and cyd have one each and were sent a code."""
     use(sandbox, postbox)
-    add_subscription(ledger_path(sandbox), seats=4)
+    add_subscription(ledger_place(sandbox), seats=4)
     sandbox("users", "add", BOB, CYD, "dot@example.com")
     sandbox("seats", "assign", "design", BOB, CYD)
     return "design"
@@ -63,13 +63,13 @@ def test_codes_of_earlier_messages_stay_good_until_one_is_used(sandbox, design, 
 
 
 def test_a_copy_of_the_ledger_claims_nothing_before_it_adopts(sandbox, design, postbox):
-    query(ledger_path(sandbox), "UPDATE subscriptions SET home_ledger = 'led_another'")
+    query(ledger_place(sandbox), "UPDATE subscriptions SET home_ledger = 'led_another'")
     refused = claim(sandbox, code_in(postbox.to(BOB)[0]))
     assert (refused.code, refused.error["code"]) == (8, "foreign_ledger")
 
 
 def test_a_code_expires(sandbox, design, postbox):
-    query(ledger_path(sandbox), "UPDATE activation_codes SET expires_at = '2020-01-01T00:00:00Z'")
+    query(ledger_place(sandbox), "UPDATE activation_codes SET expires_at = '2020-01-01T00:00:00Z'")
     late = claim(sandbox, code_in(postbox.to(BOB)[0]))
     assert (late.code, late.error["code"]) == (4, "code_not_usable")
     assert late.error["hint"] == f"seatctl notify send --again {BOB} sends a new one"
@@ -78,11 +78,9 @@ def test_a_code_expires(sandbox, design, postbox):
 def test_how_long_it_is_good_is_a_setting(sandbox, design, postbox):
     sandbox("config", "set", "mail.code_days", "3")
     sandbox("notify", "send", "--again", BOB)
-    (days,) = query(
-        ledger_path(sandbox),
-        "SELECT julianday(expires_at) - julianday(created_at) FROM activation_codes ORDER BY id DESC LIMIT 1",
-    )[0]
-    assert round(days) == 3
+    times = "SELECT created_at, expires_at FROM activation_codes ORDER BY id DESC LIMIT 1"
+    ((made, ends),) = query(ledger_place(sandbox), times)
+    assert datetime.fromisoformat(ends) - datetime.fromisoformat(made) == timedelta(days=3)
     message = sandbox.rows("notify", "list")[0]["id"]
     before = datetime.now(UTC)
     shown = sandbox("notify", "show", str(message), "-o", "json").out
@@ -119,11 +117,11 @@ def test_who_never_claimed_goes_first(sandbox, design, postbox):
     from seatctl.ledger.ledger import open_ledger
     from seatctl.models.departure import DepartureRule
 
-    ledger = open_ledger(ledger_path(sandbox))
+    ledger = open_ledger(ledger_place(sandbox))
     with ledger.reading() as reader:
         chosen = departures.choose(reader, 1, DepartureRule.UNCLAIMED, 5)
     ledger.close()
-    assert query(ledger_path(sandbox), "SELECT email FROM users WHERE id = ?", *chosen) == [(CYD,)]
+    assert query(ledger_place(sandbox), "SELECT email FROM users WHERE id = ?", *chosen) == [(CYD,)]
 
 
 @pytest.mark.parametrize("when", ["now", "at_renewal"])

@@ -9,8 +9,9 @@ from email.headerregistry import Address
 
 import pytest
 
+from tests.support import ledgers
 from tests.support.postbox import code_in, html, later, plain, use
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 ANN, BOB, CYD, DOT = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dot"))
 
@@ -20,7 +21,7 @@ def design(sandbox, postbox):
     """Thirty seats with a sign-in address; ann is the admin, bob, cyd and dot are users; mail goes out."""
     use(sandbox, postbox)
     policy = json.dumps({"features": ["reports"], "sign_in_url": "https://app.example.com/?a=1&b=2"})
-    add_subscription(ledger_path(sandbox), seats=30, policy=policy)
+    add_subscription(ledger_place(sandbox), seats=30, policy=policy)
     assert sandbox("users", "import", "-", stdin=f"email,name\n{BOB},Bob\n{CYD},\n{DOT},\n").code == 0
     return "design"
 
@@ -53,7 +54,7 @@ def test_each_step_of_a_request_is_told_to_whom_it_concerns(sandbox, design, pos
     sandbox("requests", "create", CYD, "-s", design)
     sandbox("requests", "deny", "2", "--reason", "use the shared account")
     sandbox("seats", "revoke", design, BOB)
-    query(ledger_path(sandbox), "UPDATE subscriptions SET capacity = 0")
+    query(ledger_place(sandbox), "UPDATE subscriptions SET capacity = 0")
     sandbox("requests", "create", DOT, "-s", design)
     sandbox("requests", "approve", "3")
     assert postbox.subjects() == [
@@ -75,8 +76,8 @@ def test_each_step_of_a_request_is_told_to_whom_it_concerns(sandbox, design, pos
 
 def test_a_name_cannot_add_a_header_nor_markup(sandbox, design, postbox):
     evil = 'Eve\r\nBcc: all@example.com\r\n\r\n<script>alert(1)</script>"'
-    query(ledger_path(sandbox), "UPDATE users SET name = ? WHERE email = ?", evil, BOB)
-    query(ledger_path(sandbox), "UPDATE subscriptions SET name = ?", "design\r\nBcc: all@example.com")
+    query(ledger_place(sandbox), "UPDATE users SET name = ? WHERE email = ?", evil, BOB)
+    query(ledger_place(sandbox), "UPDATE subscriptions SET name = ?", "design\r\nBcc: all@example.com")
     sandbox("requests", "create", BOB, "-s", "design", "--note", "<b>now</b>")
     sandbox("requests", "approve", "1")
     asked, approved = postbox.letters
@@ -110,9 +111,9 @@ def test_a_server_that_is_down_fails_nothing_and_gets_everything_later(sandbox, 
 def test_while_the_server_is_known_to_be_down_commands_do_not_wait_for_it(sandbox, design, postbox):
     postbox.close()
     sandbox("seats", "assign", design, BOB)
-    before = query(ledger_path(sandbox), "SELECT sum(attempts) FROM outbox")
+    before = query(ledger_place(sandbox), "SELECT sum(attempts) FROM outbox")
     sandbox("seats", "assign", design, CYD)
-    assert query(ledger_path(sandbox), "SELECT sum(attempts) FROM outbox") == before == [(1,)]
+    assert query(ledger_place(sandbox), "SELECT sum(attempts) FROM outbox") == before == [(1,)]
 
 
 def test_a_server_that_does_not_answer_holds_a_command_up_for_five_seconds_at_most(sandbox, design, postbox):
@@ -189,6 +190,7 @@ def test_a_sender_that_is_killed_loses_nothing(sandbox, design, postbox):
         time.sleep(0.005)
     sender.send_signal(signal.SIGKILL)
     sender.communicate()
+    ledgers.expire_leases(sandbox.home)
     later(sandbox)
     assert sandbox("notify", "send").code == 0
     assert {letter.to for letter in postbox.letters} == set(people)

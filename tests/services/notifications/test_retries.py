@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shlex
+from datetime import UTC, datetime
 
 import pytest
 
 from tests.support.postbox import later, plain, use
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 ANN, BOB, CYD = (f"{name}@example.com" for name in ("ann", "bob", "cyd"))
 
@@ -16,7 +18,7 @@ ANN, BOB, CYD = (f"{name}@example.com" for name in ("ann", "bob", "cyd"))
 def design(sandbox, postbox):
     """Three seats; ann is the admin, bob and cyd are users; mail goes out."""
     use(sandbox, postbox)
-    add_subscription(ledger_path(sandbox), seats=3)
+    add_subscription(ledger_place(sandbox), seats=3)
     assert sandbox("users", "add", BOB, CYD).code == 0
     return "design"
 
@@ -48,14 +50,16 @@ def test_now_sends_nothing_that_the_undo_window_holds(sandbox, design, postbox):
 
 def test_the_command_in_a_reminder_can_be_typed_whatever_the_name(sandbox, design, postbox):
     name = "x; rm -rf ~ $(id)"
-    query(ledger_path(sandbox), 'UPDATE subscriptions SET name = ?, policy = \'{"renewal": "manual"}\'', name)
-    sandbox("requests", "create", BOB, "-s", name)
-    moment = "json_object('subscription', 1, 'term_end', unixepoch('2036-01-01'))"
     query(
-        ledger_path(sandbox),
+        ledger_place(sandbox), 'UPDATE subscriptions SET name = ?, policy = \'{"renewal": "manual"}\'', name
+    )
+    sandbox("requests", "create", BOB, "-s", name)
+    ids = {"subscription": 1, "term_end": int(datetime(2036, 1, 1, tzinfo=UTC).timestamp())}
+    query(
+        ledger_place(sandbox),
         "INSERT INTO outbox (entry_id, n, template, ids, recipient_actor)"
-        f" SELECT max(seq), 99, 'renewal_reminder', {moment}, ? FROM audit",
-        ANN,
+        " SELECT max(seq), 99, 'renewal_reminder', CAST(? AS TEXT), CAST(? AS TEXT) FROM audit",
+        *(json.dumps(ids), ANN),
     )
     assert sandbox("notify", "send").code == 0
     letter = postbox.letters[-1]

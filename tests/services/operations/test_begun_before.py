@@ -15,7 +15,7 @@ from seatctl.services.runs import abandon
 from tests.support.both_sides import advance, charges, objects
 from tests.support.open_operations import FOLDERS, OPERATIONS, complete_the_pages, kinds_left_open, load
 from tests.support.state import assert_in_step, assert_sound
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 FIXTURE = Path(__file__).parents[2] / "fixtures" / "open_operations"
 
@@ -104,13 +104,15 @@ def finished(tmp_path_factory):
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_it_is_done(finished, name):
-    states = query(ledger_path(finished), "SELECT kind, state FROM operations ORDER BY id")
+    states = query(ledger_place(finished), "SELECT kind, state FROM operations ORDER BY id")
     place = list(OPERATIONS).index(name) - len(OPERATIONS)
     assert states[place] == (OPERATIONS[name].kind, "done")
 
 
 def test_every_type_of_object_that_a_step_makes_can_be_named_if_the_operation_is_given_up(finished):
-    types = query(ledger_path(finished), "SELECT DISTINCT json_extract(answer, '$.object.object') FROM steps")
+    types = query(
+        ledger_place(finished), "SELECT DISTINCT json_extract(answer, '$.object.object') FROM steps"
+    )
     assert {made for (made,) in types if made is not None} <= abandon.READ_BY_ID | NAMED_OTHERWISE
 
 
@@ -163,7 +165,7 @@ def test_people_leave_and_billing_details_are_changed(finished):
 
 
 def test_the_subscription_is_adopted(finished):
-    homes = dict(query(ledger_path(finished), "SELECT name, home_ledger FROM subscriptions"))
+    homes = dict(query(ledger_place(finished), "SELECT name, home_ledger FROM subscriptions"))
     assert homes["foreign"] == homes["bought"]
 
 

@@ -8,11 +8,10 @@ default one damage for each story, and another for each; all of them with --whol
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
 from seatctl.sandbox.api.twin import Answer, Twin
+from tests.support import ledgers
 from tests.support.both_sides import charges
 from tests.support.change_stories import (
     ONCE,
@@ -27,7 +26,7 @@ from tests.support.change_stories import (
 )
 from tests.support.damage import KINDS, STILL_VALID, damaged
 from tests.support.state import assert_in_step, assert_sound, differences, state
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 pytestmark = pytest.mark.slow
 
@@ -96,7 +95,7 @@ def some(proof: Proof, name: str, whole: bool) -> list[tuple[int, str]]:
 
 
 def begun(seatctl) -> int:
-    return query(ledger_path(seatctl), "SELECT count(*) FROM operations")[0][0]
+    return query(ledger_place(seatctl), "SELECT count(*) FROM operations")[0][0]
 
 
 @pytest.mark.parametrize("name", EVERYTHING)
@@ -120,7 +119,7 @@ def is_lost(proof: Proof, monkeypatch, number: int, kind: str) -> bool:
         assert differences(proof.before, state(seatctl)) == [], where
     elif hit:
         expect_finished(proof, seatctl, where)
-    shutil.rmtree(seatctl.home)
+    ledgers.delete(seatctl.home)
     return bool(hit)
 
 

@@ -18,7 +18,7 @@ from seatctl.models.call import Call
 from seatctl.services.operations import handlers
 from seatctl.services.operations.submit import OperationRequest, submit
 from tests.support.both_sides import fail, objects, sandbox_path
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 MODULE = """
 from dataclasses import dataclass
@@ -73,7 +73,7 @@ def greet(sandbox):
     request = OperationRequest(payload.kind, {"greet": "Ann"}, payload)
     call = Call("ann@example.com", "ann", "seatctl greet Ann", datetime.now(UTC).replace(microsecond=0))
     billing = to_sandbox(sandbox_path(sandbox), read_only=False, trace=lambda _: None)
-    with closing(open_ledger(ledger_path(sandbox))) as ledger:
+    with closing(open_ledger(ledger_place(sandbox))) as ledger:
         return submit(ledger, billing, call, request, lambda _: None)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
+from seatctl.ledger.ledger import open_ledger
 from seatctl.sandbox.api.twin import Answer, Twin
 from seatctl.services.operations import handlers
 from tests.support.both_sides import (
@@ -21,7 +22,7 @@ from tests.support.both_sides import (
     twin,
 )
 from tests.support.racing import codes, start
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 from tests.support.words import instead
 
 ORDER = "subs buy --plan pro --seats 3 --name lab --billing-email pay@example.com --yes"
@@ -271,11 +272,7 @@ def test_sync_does_not_touch_a_purchase_that_is_under_way(sandbox, pro):
 
 
 def test_who_waits_too_long_for_a_money_command_is_told_to_try_again(sandbox, pro):
-    import fcntl
-
-    lock = Path(f"{ledger_path(sandbox)}.lock")
-    with lock.open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    with closing(open_ledger(ledger_place(sandbox))) as other, other.money_lock():
         refused = sandbox("sync", "-o", "json")
     assert (refused.code, refused.error["code"]) == (75, "busy")
     assert sandbox("sync").code == 0

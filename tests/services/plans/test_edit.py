@@ -81,9 +81,9 @@ def test_a_slug_is_taken_once(sandbox, pro):
 
 def test_a_lookup_key_of_somebody_elses_price_is_not_taken_over(sandbox, pro, tmp_path):
     """The dashboard, or another ledger, uses the key: a plan here must not steal it."""
-    from tests.support.subscriptions import ledger_path, query
+    from tests.support.subscriptions import ledger_place, query
 
-    query(ledger_path(sandbox), "DELETE FROM plans")
+    query(ledger_place(sandbox), "DELETE FROM plans")
     refused = sandbox("plans", "add", pro, "--price", "1", "--currency", "usd", "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "slug_taken")
     assert refused.error["price"] == objects(sandbox, "price")[0]["id"]

@@ -19,7 +19,7 @@ from tests.support.both_sides import (
     objects,
     twin,
 )
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 BUY = (
     "subs buy --plan {} --seats 5 --name lab --owner lee@example.com --billing-email pay@example.com"
@@ -173,7 +173,7 @@ def test_nothing_is_locked_while_the_page_is_waited_for(sandbox, pro):
     others = "subs buy --plan pro --seats 1 --name other --payment-method pm_card_visa --yes"
     assert sandbox(*others.split()).code == 0
     ((session,),) = query(
-        ledger_path(sandbox), "SELECT json_extract(answer, '$.object.id') FROM steps WHERE name = 'checkout'"
+        ledger_place(sandbox), "SELECT json_extract(answer, '$.object.id') FROM steps WHERE name = 'checkout'"
     )
     complete(sandbox, session)
     out, err = waiting.communicate(timeout=30)

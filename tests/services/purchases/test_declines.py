@@ -9,7 +9,7 @@ import pytest
 
 from seatctl.sandbox.api import control
 from tests.support.both_sides import advance, assert_agree, charges, live_subscriptions, objects, twin
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 DECLINED = {
     "pm_card_chargeDeclined": "generic_decline",
@@ -146,7 +146,9 @@ def test_another_purchase_of_the_name_is_told_who_waits(waiting):
 
 def test_a_purchase_that_waits_shows_in_the_runs_and_holds_its_name(waiting):
     assert waiting.rows("runs", "list")[0]["state"] == "pending"
-    assert query(ledger_path(waiting), "SELECT state, reserved_name FROM operations ORDER BY id DESC")[0] == (
+    assert query(ledger_place(waiting), "SELECT state, reserved_name FROM operations ORDER BY id DESC")[
+        0
+    ] == (
         "waiting",
         "lab",
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.both_sides import assert_agree, charges, contents, live_subscriptions, objects
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 from tests.support.words import instead
 
 ORDER = "subs buy --plan pro --seats 3 --name lab --owner lee@example.com --billing-email pay@example.com"
@@ -37,7 +37,7 @@ def test_what_a_ledger_needs_to_be_rebuilt_stands_in_stripe(sandbox, pro):
     assert sandbox(*BUY, "--yes", "--request-id", "po-1", "--billing-name", "Acme GmbH").code == 0
     (subscription,) = objects(sandbox, "subscription")
     (customer,) = objects(sandbox, "customer")
-    ((ledger_id,),) = query(ledger_path(sandbox), "SELECT value FROM meta WHERE key = 'ledger_id'")
+    ((ledger_id,),) = query(ledger_place(sandbox), "SELECT value FROM meta WHERE key = 'ledger_id'")
     metadata = subscription["metadata"]
     assert {
         key: metadata[f"seatctl_{key}"] for key in ("name", "owner", "ledger", "request", "policy_grace_days")
@@ -254,7 +254,7 @@ def test_a_card_number_is_never_repeated(sandbox, pro):
     told = sandbox(*ORDER.split(), "--yes", "--payment-method", "4242424242424242")
     assert "4242" not in told.out + told.err
     assert "card numbers are not accepted" in told.err
-    assert query(ledger_path(sandbox), "SELECT count(*) FROM runs WHERE command LIKE '%4242%'") == [(0,)]
+    assert query(ledger_place(sandbox), "SELECT count(*) FROM runs WHERE command LIKE '%4242%'") == [(0,)]
 
 
 def test_bill_to_someone_unknown_names_the_nearest(sandbox, team):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 ANN, BOB, CYD, DOT = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dot"))
 
@@ -12,7 +12,7 @@ ANN, BOB, CYD, DOT = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "d
 @pytest.fixture
 def design(seatctl, sandbox):
     """One seat; ann (the admin), bob, cyd and dot are users."""
-    add_subscription(ledger_path(sandbox), seats=1)
+    add_subscription(ledger_place(sandbox), seats=1)
     assert seatctl("users", "import", "-", stdin=f"email\n{ANN}\n{BOB}\n{CYD}\n{DOT}\n").code == 0
     return "design"
 
@@ -27,13 +27,13 @@ def statuses(seatctl):
 
 def approve_automatically(sandbox, **rules):
     rules = json.dumps({"enabled": True, **rules})
-    query(ledger_path(sandbox), "UPDATE subscriptions SET auto_approval = ?", rules)
+    query(ledger_place(sandbox), "UPDATE subscriptions SET auto_approval = ?", rules)
 
 
 def test_a_request_waits_for_approval_and_then_seats_its_user(seatctl, design):
     asked = ask(seatctl, BOB, "--note", "new in the team")
     assert (asked.code, asked.rows[0]["status"]) == (0, "pending")
-    assert query(ledger_path(seatctl), "SELECT template, recipient_actor FROM outbox") == [
+    assert query(ledger_place(seatctl), "SELECT template, recipient_actor FROM outbox") == [
         ("request_received", ANN)
     ]
     approved = seatctl("requests", "approve", "1", "-o", "json")
@@ -108,7 +108,7 @@ def test_where_a_rule_does_not_hold_a_person_decides(seatctl, sandbox, design, r
 
 
 def test_the_daily_limit_counts_what_was_approved_automatically_today(seatctl, sandbox):
-    add_subscription(ledger_path(sandbox), seats=5)
+    add_subscription(ledger_place(sandbox), seats=5)
     seatctl("users", "import", "-", stdin=f"email\n{ANN}\n{BOB}\n{CYD}\n")
     approve_automatically(sandbox, daily_limit=2)
     for email in (ANN, BOB, CYD):
@@ -156,7 +156,7 @@ def test_anyone_asks_and_takes_back_for_themselves_but_not_for_others(seatctl, d
 
 
 def test_a_wrong_role_for_one_of_several_changes_none(seatctl, sandbox, design):
-    add_subscription(ledger_path(sandbox), "sales", owner_id=4)
+    add_subscription(ledger_place(sandbox), "sales", owner_id=4)
     ask(seatctl, BOB)
     seatctl("requests", "create", CYD, "--subscription", "sales")
     refused = seatctl("requests", "approve", "2", "1", "--as", DOT, "-o", "json")
@@ -166,7 +166,7 @@ def test_a_wrong_role_for_one_of_several_changes_none(seatctl, sandbox, design):
 
 
 def test_a_request_for_any_subscription_goes_where_most_seats_are_free(seatctl, sandbox, design):
-    add_subscription(ledger_path(sandbox), "sales", seats=3)
+    add_subscription(ledger_place(sandbox), "sales", seats=3)
     assert seatctl("requests", "create", BOB).code == 0
     approved = seatctl("requests", "approve", "1", "-o", "json")
     assert approved.rows[0]["subscription"] == "sales"
@@ -178,8 +178,8 @@ def test_a_request_for_any_subscription_goes_where_most_seats_are_free(seatctl, 
 
 def test_features_narrow_the_choice(seatctl, sandbox, design):
     policy = json.dumps({"features": ["reports"]})
-    add_subscription(ledger_path(sandbox), "sales", seats=3)
-    query(ledger_path(sandbox), "UPDATE subscriptions SET policy = ? WHERE name = 'design'", policy)
+    add_subscription(ledger_place(sandbox), "sales", seats=3)
+    query(ledger_place(sandbox), "UPDATE subscriptions SET policy = ? WHERE name = 'design'", policy)
     seatctl("requests", "create", BOB, "--feature", "reports")
     assert seatctl("requests", "approve", "1", "-o", "json").rows[0]["subscription"] == "design"
     seatctl("requests", "create", CYD, "--feature", "reports")
@@ -191,12 +191,12 @@ def test_features_narrow_the_choice(seatctl, sandbox, design):
 
 def test_an_expired_request_reads_as_expired_before_any_change_records_it(seatctl, sandbox, design):
     assert ask(seatctl, BOB, "--expires", "14d").code == 0
-    query(ledger_path(sandbox), "UPDATE requests SET expires_at = '2026-01-01T00:00:00Z'")
+    query(ledger_place(sandbox), "UPDATE requests SET expires_at = '2026-01-01T00:00:00Z'")
     assert statuses(seatctl) == ["expired"]
     assert seatctl.rows("requests", "list", "--status", "pending") == []
-    assert query(ledger_path(sandbox), "SELECT status FROM requests") == [("pending",)]
+    assert query(ledger_place(sandbox), "SELECT status FROM requests") == [("pending",)]
     assert ask(seatctl, BOB).rows[0]["number"] == 2
-    assert query(ledger_path(sandbox), "SELECT status FROM requests") == [("expired",), ("pending",)]
+    assert query(ledger_place(sandbox), "SELECT status FROM requests") == [("expired",), ("pending",)]
 
 
 @pytest.mark.parametrize("when", ["2020-01-01", "0d", "soon", "999999w"])
@@ -248,13 +248,13 @@ def test_the_list_shows_what_waits_and_with_all_what_was_decided_too(seatctl, de
 
 def test_the_newest_request_is_in_the_table_however_many_wait(seatctl, design):
     query(
-        ledger_path(seatctl),
+        ledger_place(seatctl),
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)"
         " INSERT INTO users (email, email_key, created_at)"
         " SELECT 'p' || i || '@example.com', 'p' || i || '@example.com', '2040-01-01T00:00:00Z' FROM n",
     )
     query(
-        ledger_path(seatctl),
+        ledger_place(seatctl),
         "INSERT INTO requests (user_id, subscription_id, status, created_at)"
         " SELECT id, 1, 'pending', '2040-01-01T00:00:00Z' FROM users WHERE email LIKE 'p%' ORDER BY id",
     )
@@ -266,7 +266,7 @@ def test_the_newest_request_is_in_the_table_however_many_wait(seatctl, design):
 
 def test_who_is_seated_at_once_and_who_asks_whether_they_are_sees_where_to_sign_in(sandbox, seatctl):
     page = "https://app.example.com/start"
-    add_subscription(ledger_path(sandbox), "app", seats=1, policy=json.dumps({"sign_in_url": page}))
+    add_subscription(ledger_place(sandbox), "app", seats=1, policy=json.dumps({"sign_in_url": page}))
     approve_automatically(sandbox)
     seatctl("users", "add", ANN, BOB)
     asked = seatctl("requests", "create", ANN, "-s", "app", "-o", "json").json

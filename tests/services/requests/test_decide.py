@@ -7,7 +7,7 @@ import shlex
 
 import pytest
 
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 BOB, CYD, DOT = (f"{name}@example.com" for name in ("bob", "cyd", "dot"))
 
@@ -15,7 +15,7 @@ BOB, CYD, DOT = (f"{name}@example.com" for name in ("bob", "cyd", "dot"))
 @pytest.fixture
 def subscriptions(sandbox):
     """`a` has two free seats, `b` five, `c` one with the feature reports; bob is in the group ops."""
-    ledger = ledger_path(sandbox)
+    ledger = ledger_place(sandbox)
     add_subscription(ledger, "a", seats=2)
     add_subscription(ledger, "b", seats=5)
     add_subscription(ledger, "c", seats=1, policy=json.dumps({"features": ["reports"]}))
@@ -39,9 +39,9 @@ def test_a_request_for_any_goes_where_a_rule_lets_it(subscriptions):
         "config", "auto-approve", "b", "on", "--yes"
     )  # these were not bought: Stripe does not have them
     rules = json.dumps({"enabled": True, "groups": ["ops"]})
-    query(ledger_path(subscriptions), "UPDATE subscriptions SET auto_approval = ? WHERE name = 'a'", rules)
+    query(ledger_place(subscriptions), "UPDATE subscriptions SET auto_approval = ? WHERE name = 'a'", rules)
     query(
-        ledger_path(subscriptions),
+        ledger_place(subscriptions),
         "UPDATE subscriptions SET auto_approval = ? WHERE name = 'b'",
         '{"enabled": false}',
     )
@@ -91,7 +91,7 @@ def test_rules_that_stripe_could_not_keep_are_refused(sandbox, team):
 @pytest.mark.parametrize(("column", "value"), [("status", "canceled"), ("home_ledger", "led_another")])
 def test_a_try_says_no_where_asking_would_be_refused(sandbox, team, column, value):
     sandbox("users", "add", BOB)
-    query(ledger_path(sandbox), f"UPDATE subscriptions SET {column} = ?", value)
+    query(ledger_place(sandbox), f"UPDATE subscriptions SET {column} = ?", value)
     tried = sandbox("config", "auto-approve", team, "on", "--test", BOB, "-o", "json").json
     assert (tried["outcome"], tried["rule"]) == ("refused", "subscription")
     refused = sandbox("requests", "create", BOB, "-s", team, "-o", "json")
@@ -177,7 +177,7 @@ def test_a_bad_line_is_told_and_nothing_is_decided(subscriptions):
 
 
 def test_an_owner_approves_all_of_theirs_and_no_others(subscriptions):
-    query(ledger_path(subscriptions), "UPDATE subscriptions SET owner_id = 3 WHERE name = 'b'")
+    query(ledger_place(subscriptions), "UPDATE subscriptions SET owner_id = 3 WHERE name = 'b'")
     subscriptions("requests", "create", BOB, "-s", "a")
     subscriptions("requests", "create", BOB, "-s", "b")
     done = subscriptions("requests", "approve", "--all", "--as", DOT, "-o", "json")
@@ -202,7 +202,7 @@ def test_who_is_unknown_or_suspended_is_refused_with_the_way_out(subscriptions):
 
 
 def test_twenty_processes_ask_for_seven_seats(sandbox):
-    add_subscription(ledger_path(sandbox), seats=7, auto_approval='{"enabled": true}')
+    add_subscription(ledger_place(sandbox), seats=7, auto_approval='{"enabled": true}')
     people = [f"p{number:02}@example.com" for number in range(20)]
     sandbox("users", "add", *people)
     processes = [sandbox.process("requests", "create", email, "-s", "design") for email in people]

@@ -13,7 +13,7 @@ from tests.support.both_sides import assert_agree, charges, fail, objects, sandb
 from tests.support.change_stories import STORIES
 from tests.support.office import done, refused
 from tests.support.state import assert_sound, differences, state
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 ORDER = (
     "subs buy --plan pro --seats 3 --name lab --billing-email pay@example.com --payment-method pm_card_visa"
@@ -110,7 +110,7 @@ def test_a_paid_addition_that_stripe_will_not_carry_out_is_given_up(proofs, monk
     assert told.code == 0, told.err
     assert "it cannot be finished (Stripe says: This price is not for sale)" in told.json["summary"]
     assert "(paid, 25.00 USD)" in told.json["summary"]
-    assert query(ledger_path(seatctl), "SELECT state FROM runs WHERE number = ?", number) == [("failed",)]
+    assert query(ledger_place(seatctl), "SELECT state FROM runs WHERE number = ?", number) == [("failed",)]
     assert seatctl("sync").code == 0
     assert seatctl("subs", "rename", "acme", "other").code == 0
     assert_sound(seatctl)
@@ -123,7 +123,7 @@ def test_what_an_older_version_took_for_an_answer_is_asked_for_again(proofs):
     fail(seatctl, "lost", times=4, path="/v1/subscriptions/", method="POST")
     assert seatctl(*proof.argv).code == 75
     recorded = "UPDATE steps SET answer = '{\"object\":{}}' WHERE answer IS NULL"
-    query(ledger_path(seatctl), recorded)
+    query(ledger_place(seatctl), recorded)
     assert seatctl("sync").code == 0
     assert differences(proof.after, state(seatctl)) == []
     assert charges(seatctl) == [*charges(proof.start), *proof.story.charged]
@@ -148,7 +148,7 @@ def test_nothing_is_left_of_what_never_reached_stripe(proofs, kind, command, pat
     fail(seatctl, "timeout", times=1000, path=path, method="POST")
     number = interrupted(seatctl, command)
     calm(seatctl)
-    query(ledger_path(seatctl), "UPDATE steps SET sent_at = '2020-01-01T00:00:00Z'")
+    query(ledger_place(seatctl), "UPDATE steps SET sent_at = '2020-01-01T00:00:00Z'")
     shown = done(seatctl, f"runs undo {number}")
     assert (shown["kind"], shown["result"]) == (kind, "abandoned")
     assert differences(before, state(seatctl)) == []

@@ -8,12 +8,14 @@ import shlex
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
 from seatctl.rules.batches import NotALine, split
+from tests.support import ledgers
 from tests.support.both_sides import charges, objects
-from tests.support.subscriptions import ledger_path
+from tests.support.subscriptions import ledger_place
 from tests.support.warm import python
 
 PEOPLE = [f"p{n}@example.com" for n in range(1, 6)]
@@ -206,9 +208,10 @@ def test_two_cannot_do_the_same_batch(sandbox, team, file):
     run = done.json["run"]
     path = sandbox("ledger", "path").out.strip()
     script = (
-        "import sys, pathlib; from seatctl.ledger.record import batches\n"
+        "import sys; from seatctl.ledger.record import batches\n"
+        "from seatctl.config.settings import ledger_place\n"
         "from seatctl.ledger.ledger import open_ledger\n"
-        f"with batches.lock(open_ledger(pathlib.Path({path!r})).engine, {run}):\n"
+        f"with batches.lock(open_ledger(ledger_place({path!r})).engine, {run}):\n"
         "    print('held', flush=True); sys.stdin.read()"
     )
     holder = python(script, stdin=subprocess.PIPE, stderr=None)
@@ -219,15 +222,8 @@ def test_two_cannot_do_the_same_batch(sandbox, team, file):
     finally:
         holder.communicate("")
     assert sandbox("runs", "resume", run).code == 0
-    with open_ledger_closed(open_ledger, path) as ledger, ledger.reading() as reader:
+    with closing(open_ledger(ledger_place(sandbox))) as ledger, ledger.reading() as reader:
         assert batches.tally(reader, run).waiting == 0
-
-
-def open_ledger_closed(open_ledger, path):
-    from contextlib import closing
-    from pathlib import Path
-
-    return closing(open_ledger(Path(path)))
 
 
 def test_a_file_that_names_nobody_is_not_taken_for_nothing_to_do(sandbox, team, tmp_path):
@@ -274,10 +270,10 @@ def test_a_dry_run_says_of_every_line_what_the_run_then_does(sandbox, team, file
         "roles grant c4@example.com admin",
         "users edit c5@example.com --email c6@example.com",
     )
-    before = ledger_path(sandbox).read_bytes()
+    before = ledgers.stored(sandbox.home)
     told = sandbox("batch", path, "--dry-run", "-o", "json")
     assert (told.json["dry_run"], told.json["run"], told.json["undo"]) == (True, None, None)
-    assert ledger_path(sandbox).read_bytes() == before
+    assert ledgers.stored(sandbox.home) == before
     assert users(sandbox) == ["ann@example.com"]
     done = sandbox("batch", path, "-o", "json")
     assert (told.code, as_told(told)) == (done.code, as_told(done))

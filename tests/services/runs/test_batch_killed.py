@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 
+from tests.support import ledgers
 from tests.support.killing import Killing
 
 
@@ -45,9 +46,8 @@ def batch_run(seatctl) -> int | None:
 
 
 def copy_of(seatctl, target):
-    import shutil
 
-    shutil.copytree(seatctl.home, target)
+    ledgers.copy(seatctl.home, target)
     return type(seatctl)(target)
 
 
@@ -66,6 +66,7 @@ def test_a_batch_that_is_killed_and_resumed_ends_as_an_undisturbed_one(sandbox, 
         time.sleep(lasted * chance.uniform(0.2, 0.95))
         os.kill(process.pid, signal.SIGKILL)
         killed += process.wait() == -signal.SIGKILL
+        ledgers.expire_leases(twin.home)
         number = batch_run(twin)
         if number is None:  # killed before it had written its lines down
             assert twin("batch", path).code in {0, 6}
@@ -88,6 +89,7 @@ def test_a_purchase_of_a_killed_batch_is_not_made_twice(sandbox, team, file):
             os.kill(process.pid, signal.SIGKILL)
             break
     process.wait()
+    ledgers.expire_leases(sandbox.home)
     number = batch_run(sandbox)
     assert number is not None
     assert sandbox("runs", "resume", number).code in {0, 4}

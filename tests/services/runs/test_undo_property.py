@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import Seatctl
 from tests.support.scenes import initialised, made_once
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 KNOWN = [f"p{n}@example.com" for n in range(5)]
 PEOPLE = [*KNOWN, "new1@example.com", "new2@example.com"]
@@ -98,7 +98,7 @@ def staffed(seatctl: Seatctl) -> None:
     # An hour passes before each undo: for a day the waitlist leaves alone what is given back.
     assert seatctl("config", "set", "undo_window", "1440").code == 0
     for name, seats in SUBSCRIPTIONS.items():
-        add_subscription(ledger_path(seatctl), name, seats=seats)
+        add_subscription(ledger_place(seatctl), name, seats=seats)
     people = "".join(f"{email},Person,staff,2026-01-01\n" for email in KNOWN)
     assert seatctl("users", "import", "-", stdin=f"email,name,group,last_active\n{people}").code == 0
     assert seatctl("users", "edit", KNOWN[0], "--exempt").code == 0
@@ -118,7 +118,7 @@ def organisation() -> Iterator[Seatctl]:
 
 def facts(seatctl: Seatctl) -> dict[tuple[str, object], tuple]:
     """Every column of every user and request, and of every seat that somebody has."""
-    ledger = ledger_path(seatctl)
+    ledger = ledger_place(seatctl)
     found = {("user", row[0]): row[1:] for row in query(ledger, "SELECT * FROM users")}
     found |= {("request", row[0]): row[1:] for row in query(ledger, "SELECT * FROM requests")}
     # The seat that an undo gives back is a new one, since a revoked one is never reopened.

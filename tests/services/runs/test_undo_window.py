@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.office import freeze
 from tests.support.postbox import Postbox, use
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 ANN, BOB, CYD, DOT, EVE = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dot", "eve"))
 NOON, LATER = "2030-03-01T12:00:00Z", "2030-03-01T12:10:00Z"
@@ -18,7 +18,7 @@ NOON, LATER = "2030-03-01T12:00:00Z", "2030-03-01T12:10:00Z"
 def design(sandbox):
     """Three seats, held by bob, cyd and dot; eve waits for one."""
     freeze(sandbox, NOON)
-    add_subscription(ledger_path(sandbox), seats=3)
+    add_subscription(ledger_place(sandbox), seats=3)
     done(sandbox, "users", "add", BOB, CYD, DOT, EVE)
     done(sandbox, "seats", "assign", "design", BOB, CYD, DOT)
     wait(sandbox, EVE)
@@ -125,7 +125,7 @@ def test_every_report_says_that_the_waitlist_waits(sandbox, design, tmp_path, re
 
 
 def test_a_move_says_so_too(sandbox, design):
-    add_subscription(ledger_path(sandbox), "video", seats=2)
+    add_subscription(ledger_place(sandbox), "video", seats=2)
     moved = done(sandbox, "seats", "move", "design", "video", BOB, CYD)
     assert moved["summary"] == f"moved 2 people from design to video; the waitlist moves up after {LATER}"
 
@@ -158,7 +158,7 @@ def test_somebody_may_be_assigned_a_held_seat_and_that_one_is_held_no_more(sandb
 
 def test_automatic_approval_takes_no_held_seat(sandbox, design):
     rules = {"enabled": True}
-    query(ledger_path(sandbox), "UPDATE subscriptions SET auto_approval = ?", json.dumps(rules))
+    query(ledger_place(sandbox), "UPDATE subscriptions SET auto_approval = ?", json.dumps(rules))
     done(sandbox, "seats", "revoke", "design", BOB, CYD)
     done(sandbox, "users", "add", "fay@example.com")
     asked = done(sandbox, "requests", "create", "fay@example.com", "--subscription", "design")
@@ -196,7 +196,7 @@ def postbox(sandbox, design):
 
 def revoked_mails(seatctl) -> list[str]:
     """The states of the messages about seats that were given back."""
-    rows = query(ledger_path(seatctl), "SELECT state FROM outbox WHERE template = 'seat_revoked'")
+    rows = query(ledger_place(seatctl), "SELECT state FROM outbox WHERE template = 'seat_revoked'")
     return [state for (state,) in rows]
 
 

@@ -4,7 +4,8 @@ import stat
 
 import pytest
 
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support import ledgers
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 ANN, BOB, CYD, DAN = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dan"))
 
@@ -12,7 +13,7 @@ ANN, BOB, CYD, DAN = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "d
 @pytest.fixture
 def design(seatctl, sandbox):
     """Four seats, of which ann and bob have two; cyd is a user."""
-    add_subscription(ledger_path(sandbox), seats=4)
+    add_subscription(ledger_place(sandbox), seats=4)
     assert seatctl("users", "add", ANN, BOB, CYD).code == 0
     assert seatctl("seats", "assign", "design", ANN, BOB).code == 0
     return "design"
@@ -47,7 +48,7 @@ def test_a_second_run_has_nothing_to_do(seatctl, design):
 
 
 def test_without_prune_nobody_loses_a_seat_and_with_it_only_in_subscriptions_of_the_file(seatctl, design):
-    add_subscription(ledger_path(seatctl), "other", seats=2)
+    add_subscription(ledger_place(seatctl), "other", seats=2)
     seatctl("seats", "assign", "other", BOB)
     assert apply(seatctl, f"{CYD},design\n").code == 0
     assert seated(seatctl) == [ANN, BOB, CYD]
@@ -80,11 +81,11 @@ def test_a_limit_that_is_none_is_a_wrong_usage(seatctl, design, typed):
 
 
 def test_check_writes_nothing_and_says_by_its_exit_whether_anything_differs(seatctl, design):
-    before = ledger_path(seatctl).read_bytes()
+    before = ledgers.stored(seatctl.home)
     differs = apply(seatctl, STATE, "--prune", "--check")
     assert (differs.code, differs.json["differs"], len(differs.rows)) == (7, True, 2)
     assert apply(seatctl, f"{ANN},design\n", "--check").code == 0
-    assert ledger_path(seatctl).read_bytes() == before
+    assert ledgers.stored(seatctl.home) == before
 
 
 def test_check_needs_neither_a_role_nor_a_file_it_may_write(seatctl, design, tmp_path):
@@ -167,7 +168,7 @@ def test_a_file_without_rows_does_not_say_that_there_is_nothing_to_do(seatctl, d
 
 
 def test_a_subscription_whose_last_person_left_the_file_is_missed(seatctl, design):
-    add_subscription(ledger_path(seatctl), "two words", seats=2)
+    add_subscription(ledger_place(seatctl), "two words", seats=2)
     assert apply(seatctl, f"{STATE}{BOB},two words\n").code == 0
     for words in ((), ("--check",), ("--dry-run",)):
         missed = apply(seatctl, f"{STATE}{BOB},design\n", "--prune", *words)
@@ -190,7 +191,7 @@ def test_a_subscription_whose_last_person_left_the_file_is_missed(seatctl, desig
 
 
 def test_a_subscription_that_no_file_has_named_is_left_alone_and_told(seatctl, design, tmp_path):
-    add_subscription(ledger_path(seatctl), "other", seats=2)
+    add_subscription(ledger_place(seatctl), "other", seats=2)
     seatctl("seats", "assign", "other", BOB)
     file = tmp_path / "s.csv"
     file.write_text(f"email,subscription\n{ANN},design\n{BOB},design\n")
@@ -200,7 +201,7 @@ def test_a_subscription_that_no_file_has_named_is_left_alone_and_told(seatctl, d
 
 
 def test_a_plan_of_what_was_named_is_carried_out(seatctl, design, tmp_path):
-    add_subscription(ledger_path(seatctl), "other", seats=2)
+    add_subscription(ledger_place(seatctl), "other", seats=2)
     assert apply(seatctl, f"{ANN},other\n").code == 0
     words = ("--prune", "-s", "design", "--save", tmp_path / "p.jsonl", "--max-revoke", "100%")
     assert apply(seatctl, STATE, *words).code == 0
@@ -328,7 +329,7 @@ def test_a_saved_plan_is_carried_out_once(seatctl, plan):
     ],
 )
 def test_a_plan_is_stale_once_the_ledger_the_price_or_the_renewal_date_moved_on(seatctl, plan, moved, why):
-    query(ledger_path(seatctl), moved)
+    query(ledger_place(seatctl), moved)
     if why is None:
         assert seatctl("users", "add", DAN).code == 0
     refused = seatctl("seats", "apply", "--saved", plan, "-o", "json")
@@ -338,7 +339,7 @@ def test_a_plan_is_stale_once_the_ledger_the_price_or_the_renewal_date_moved_on(
 
 
 def test_a_name_is_no_markup_in_the_comment(seatctl, sandbox):
-    name = add_subscription(ledger_path(sandbox), "a|b *c* <i>")
+    name = add_subscription(ledger_place(sandbox), "a|b *c* <i>")
     words = ("seats", "apply", "-", "-s", name, "--create-users", "--check", "-o", "markdown")
     comment = seatctl(*words, stdin="email\nann@example.com\n").out
     assert comment.startswith("**Differences:** would have seated 1 in a\\|b \\*c\\* &lt;i&gt;")

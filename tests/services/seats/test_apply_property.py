@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import Seatctl
 from tests.support.scenes import initialised, made_once
-from tests.support.subscriptions import add_subscription, ledger_path
+from tests.support.subscriptions import add_subscription, ledger_place
 
 PEOPLE = [f"p{n}@example.com" for n in range(6)]
 SUBSCRIPTIONS = {"design": 6, "video": 3}
@@ -33,7 +33,7 @@ states = st.dictionaries(pairs, st.sampled_from(ENDS), max_size=9).filter(
 @made_once
 def staffed(seatctl):
     for name, seats in SUBSCRIPTIONS.items():
-        add_subscription(ledger_path(seatctl), name, seats=seats)
+        add_subscription(ledger_place(seatctl), name, seats=seats)
     assert seatctl("users", "add", *PEOPLE).code == 0
 
 

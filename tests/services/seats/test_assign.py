@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support import ledgers
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 ANN, BOB, CYD = (f"{name}@example.com" for name in ("ann", "bob", "cyd"))
 
@@ -10,7 +11,7 @@ ANN, BOB, CYD = (f"{name}@example.com" for name in ("ann", "bob", "cyd"))
 @pytest.fixture
 def design(seatctl, sandbox):
     """Two seats; ann, bob and cyd are users."""
-    add_subscription(ledger_path(sandbox), seats=2)
+    add_subscription(ledger_place(sandbox), seats=2)
     people = f"email,name\n{ANN},Ann Archer\n{BOB},Bob\n{CYD},Cyd\n"
     assert seatctl("users", "import", "-", stdin=people).code == 0
     return "design"
@@ -108,14 +109,14 @@ def test_suspended_and_removed_people_get_no_seat_but_the_way_out(seatctl, desig
 
 @pytest.mark.parametrize("status", ["canceled", "unpaid", "incomplete", "paused"])
 def test_a_subscription_that_does_not_run_seats_nobody(seatctl, design, sandbox, status):
-    query(ledger_path(sandbox), "UPDATE subscriptions SET status = ?", status)
+    query(ledger_place(sandbox), "UPDATE subscriptions SET status = ?", status)
     refused = seatctl("seats", "assign", design, ANN, "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "subscription_not_active")
 
 
 @pytest.mark.parametrize("home", ["led_another", None])
 def test_the_seats_of_another_ledger_are_not_touched(seatctl, sandbox, design, home):
-    query(ledger_path(sandbox), "UPDATE subscriptions SET home_ledger = ?", home)
+    query(ledger_place(sandbox), "UPDATE subscriptions SET home_ledger = ?", home)
     for verb in ("assign", "revoke"):
         refused = seatctl("seats", verb, design, ANN, "-o", "json")
         assert (refused.code, refused.error["code"]) == (8, "foreign_ledger")
@@ -162,7 +163,7 @@ def test_a_seat_with_an_end_is_over_when_its_time_has_come_before_any_change(sea
     assert seatctl("seats", "assign", design, "--from", "-", stdin=people).code == 0
     assert seatctl.rows("seats", "list")[0]["until"] == "2030-01-31T23:59:59Z"
     query(
-        ledger_path(sandbox),
+        ledger_place(sandbox),
         "UPDATE seats SET until = '2026-02-01T00:00:00Z', assigned_at = '2026-01-01T00:00:00Z'",
     )
     assert seated(seatctl) == []
@@ -193,8 +194,9 @@ def test_after_all_of_it_the_ledger_checks_clean(seatctl, design):
 
 def test_a_wrong_count_is_found_by_the_check(seatctl, sandbox, design):
     seatctl("seats", "assign", design, ANN)
-    query(ledger_path(sandbox), "DROP TRIGGER assigned_is_kept_by_seats")
-    query(ledger_path(sandbox), "UPDATE subscriptions SET assigned = 0")
+    of = " ON subscriptions" if ledgers.on_server() else ""
+    query(ledger_place(sandbox), f"DROP TRIGGER assigned_is_kept_by_seats{of}")
+    query(ledger_place(sandbox), "UPDATE subscriptions SET assigned = 0")
     found = seatctl("ledger", "check", "-o", "json")
     assert found.code == 7
     wrong = [(row["check"], row["detail"]) for row in found.json if not row["ok"]]

@@ -9,7 +9,7 @@ import pytest
 from seatctl.models.call import format_time, parse_time
 from tests.sandbox.seed import send
 from tests.support.both_sides import contents, objects, twin
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 ZOE = "zoe@example.com"
 
@@ -36,7 +36,7 @@ def moment(seatctl, days: float) -> str:
 def turn(seatctl, **columns) -> None:
     """Change the mirror of `design`, as if Stripe had changed."""
     for column, value in columns.items():
-        query(ledger_path(seatctl), f"UPDATE subscriptions SET {column} = ?", value)
+        query(ledger_place(seatctl), f"UPDATE subscriptions SET {column} = ?", value)
 
 
 def test_a_seat_entitles(zoe):
@@ -179,9 +179,9 @@ def test_a_subscription_without_any_paid_seats_entitles_nobody(zoe):
 
 
 def test_the_best_seat_counts(zoe):
-    add_subscription(ledger_path(zoe), "spare")
+    add_subscription(ledger_place(zoe), "spare")
     assert zoe("seats", "assign", "spare", ZOE).code == 0
-    query(ledger_path(zoe), "UPDATE subscriptions SET status = 'canceled' WHERE name = 'design'")
+    query(ledger_place(zoe), "UPDATE subscriptions SET status = 'canceled' WHERE name = 'design'")
     assert check(zoe, ZOE)[2]["subscription"] == "spare"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 ANN, BOB, CYD, DAN = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "dan"))
 
@@ -10,8 +10,8 @@ ANN, BOB, CYD, DAN = (f"{name}@example.com" for name in ("ann", "bob", "cyd", "d
 @pytest.fixture
 def subscriptions(seatctl, sandbox):
     """design has two seats, of ann and bob; video has two free seats. cyd and dan are users."""
-    add_subscription(ledger_path(sandbox), "design", seats=2)
-    add_subscription(ledger_path(sandbox), "video", seats=2)
+    add_subscription(ledger_place(sandbox), "design", seats=2)
+    add_subscription(ledger_place(sandbox), "video", seats=2)
     seatctl("users", "add", ANN, BOB, CYD, DAN)
     seatctl("seats", "assign", "design", ANN, BOB)
 
@@ -72,7 +72,7 @@ def test_people_move_together_and_keep_their_end(seatctl, subscriptions):
     again = seatctl("seats", "move", "design", "video", ANN, BOB, "-o", "json")
     assert (again.code, again.json["summary"], again.json["run"]) == (0, "nothing to do", None)
     assert query(
-        ledger_path(seatctl), "SELECT count(DISTINCT revoked_entry) FROM seats WHERE revoked_at"
+        ledger_place(seatctl), "SELECT count(DISTINCT revoked_entry) FROM seats WHERE revoked_at IS NOT NULL"
     ) == [(1,)]
 
 
@@ -152,7 +152,7 @@ def test_with_a_grace_people_are_warned_first_and_who_came_back_stays(seatctl, s
         active(seatctl, email, "2020-01-01")
     assert set(reclaimed(seatctl, *words).values()) == {("inactive", "warned")}
     warned = query(
-        ledger_path(seatctl), "SELECT template, ids FROM outbox WHERE template = 'reclaim_warning'"
+        ledger_place(seatctl), "SELECT template, ids FROM outbox WHERE template = 'reclaim_warning'"
     )
     assert warned == [("reclaim_warning", '{"from_change":1,"to_change":2}')]
     assert set(reclaimed(seatctl, *words).values()) == {("inactive", "waiting")}

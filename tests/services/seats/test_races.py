@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 from tests.support.warm import python
 
 ROUNDS = 50
@@ -51,7 +51,7 @@ def run_at_once(processes, commands):
 
 
 def test_two_processes_race_for_the_last_seat_and_one_wins_every_time(seatctl, sandbox, workers):
-    ledger = ledger_path(sandbox)
+    ledger = ledger_place(sandbox)
     for number in range(ROUNDS):
         add_subscription(ledger, f"design{number}", seats=1)
     assert seatctl("users", "import", "-", stdin="email\na@example.com\nb@example.com\n").code == 0
@@ -69,7 +69,7 @@ def test_two_processes_race_for_the_last_seat_and_one_wins_every_time(seatctl, s
 def test_of_many_who_ask_at_once_as_many_are_seated_as_fit_and_the_rest_wait_in_order(
     seatctl, sandbox, workers
 ):
-    ledger = ledger_path(sandbox)
+    ledger = ledger_place(sandbox)
     add_subscription(ledger, "design", seats=3, auto_approval='{"enabled": true}')
     people = [f"p{number}@example.com" for number in range(8)]
     seatctl("users", "import", "-", stdin="\n".join(["email", *people]))
@@ -88,7 +88,7 @@ def test_a_bulk_assignment_killed_at_any_time_seats_everybody_or_nobody(seatctl,
     people = tmp_path / "people.csv"
     people.write_text("email\n" + "".join(f"p{number}@example.com\n" for number in range(8000)))
     assert seatctl("users", "import", people).code == 0
-    ledger = ledger_path(sandbox)
+    ledger = ledger_place(sandbox)
     add_subscription(ledger, "design", seats=8000)
     bulk = seatctl.process("seats", "assign", "design", "--from", people)
     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -10,7 +10,7 @@ from seatctl.sandbox.api import control
 from tests.services.purchases.test_declines import change
 from tests.support.both_sides import advance, assert_agree, charges, fail, objects, twin
 from tests.support.office import change_card
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 DECLINED = [
     ("pm_card_chargeDeclined", False),
@@ -83,7 +83,7 @@ def test_email_name_address_and_tax_id_are_changed(sandbox, team):
     assert shown(sandbox)["address"] == ["Main St 1", "Bonn", "53111", "DE"]
     assert charges(sandbox) == [6000]
     assert_agree(sandbox)
-    recorded = query(ledger_path(sandbox), "SELECT after FROM changes WHERE entity = 'customer'")
+    recorded = query(ledger_place(sandbox), "SELECT after FROM changes WHERE entity = 'customer'")
     assert "billing@example.com" in recorded[0][0]
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.sandbox.seed import send
 from tests.support.both_sides import charges, contents, live_subscriptions, objects, sandbox_path, twin
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 BUY = "subs buy --plan {} --seats 10 --name acme --billing-email pay@example.com --yes"
 CARD = ("--payment-method", "pm_card_visa")
@@ -169,7 +169,7 @@ def test_seats_at_full_price_are_not_credited_twice(sandbox):
     number = objects(sandbox, "invoice")[-1]["number"]
     error = refused(sandbox, "classic_billing", "subs cancel acme --now --refund")
     assert number in error["message"]
-    assert query(ledger_path(sandbox), "SELECT run FROM operations WHERE state <> 'done'") == []
+    assert query(ledger_place(sandbox), "SELECT run FROM operations WHERE state <> 'done'") == []
 
 
 def test_flexible_billing_credits_what_was_billed_whatever_waits(sandbox, team):

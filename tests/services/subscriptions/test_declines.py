@@ -11,7 +11,7 @@ from tests.sandbox.seed import send
 from tests.services.purchases.test_declines import change
 from tests.support.both_sides import advance, assert_agree, charges, objects, twin
 from tests.support.office import is_sound
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 HEADERS = {"Authorization": "Bearer sk_test_x"}
 FLEXIBLE, TERM = "flexible", "term"
@@ -170,7 +170,7 @@ def test_what_waits_when_the_subscription_ends_is_not_asked_for_any_more(design,
     assert design("subs", "add-seats", "design", "5", "--yes").code == 10
     if answer == "lost":
         lost = "UPDATE steps SET answer = NULL, answered_at = NULL WHERE name = 'charge-to-authenticate'"
-        query(ledger_path(design), lost)
+        query(ledger_place(design), lost)
     ENDS[end](design)
     advance(design, hours)
     assert design("sync").code == 0

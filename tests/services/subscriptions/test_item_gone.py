@@ -9,7 +9,7 @@ from tests.services.operations.test_recovery import IN_WINDOW, of_subscription, 
 from tests.services.sync.test_foreign_objects import product
 from tests.support.both_sides import charges, fail, objects, sandbox_path, twin
 from tests.support.office import open_contract, until
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 HEADERS = {"Authorization": "Bearer sk_test_x"}
 ASKS_THE_BANK = ("subs", "billing", "design", "--payment-method", "pm_card_threeDSecure2Required", "--yes")
@@ -46,7 +46,7 @@ def settled(seatctl, name="design", seats=0):
     first = seatctl("sync", "-o", "json")
     assert first.code == 0, first.out + first.err
     assert (
-        query(ledger_path(seatctl), "SELECT run FROM operations WHERE state IN ('pending', 'waiting')") == []
+        query(ledger_place(seatctl), "SELECT run FROM operations WHERE state IN ('pending', 'waiting')") == []
     )
     assert {row["name"]: row["seats"] for row in seatctl.rows("subs", "list")}[name] == seats
     assert seatctl("reconcile", "--check").code == 0
@@ -167,7 +167,7 @@ def test_every_change_says_what_happened_and_the_way_out(shared, words):
 def test_an_item_that_is_replaced_by_one_just_like_it_is_followed(team, sandbox):
     """Nothing else of the subscription changes then: the sync learned of it, and forgot it again."""
     columns = "SELECT stripe_item, stripe_subscription, price_id FROM subscriptions WHERE name = 'design'"
-    ((item, subscription, price),) = query(ledger_path(sandbox), columns)
+    ((item, subscription, price),) = query(ledger_place(sandbox), columns)
     with twin(sandbox) as stripe:
         other = {"subscription": subscription, "price": product(stripe, "Rooms"), "quantity": 1}
         send(stripe, "subscription_items", other)
@@ -179,7 +179,7 @@ def test_an_item_that_is_replaced_by_one_just_like_it_is_followed(team, sandbox)
             like = {"subscription": subscription, "price": price, "quantity": 5}
             made = send(stripe, "subscription_items", like)["id"]
         assert sandbox("sync").code == 0
-        ((item, _, _),) = query(ledger_path(sandbox), columns)
+        ((item, _, _),) = query(ledger_place(sandbox), columns)
         assert item == made
     assert sandbox("subs", "add-seats", "design", "1", "--yes").code == 0
     assert sandbox("ledger", "check").code == 0

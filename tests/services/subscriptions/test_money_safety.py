@@ -19,7 +19,7 @@ from tests.support.office import (
     subs_row,
     until,
 )
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 HANDLE = Twin.handle
 IN_WINDOW = "2041-12-10T00:00:00Z"
@@ -99,7 +99,7 @@ def test_an_invoice_that_is_done_with_already_ends_the_run_that_did_it(office, v
     assert office(*command).code == 75
     calm(office)
     assert office(*command).code == 0
-    assert query(ledger_path(office), "SELECT run FROM operations WHERE state = 'pending'") == []
+    assert query(ledger_place(office), "SELECT run FROM operations WHERE state = 'pending'") == []
     assert office.rows("invoices", "list", "lab")[0]["status"] == {"pay": "paid", "void": "void"}[verb]
 
 
@@ -194,7 +194,7 @@ def test_seats_paid_for_when_the_contract_had_ended_are_given_back(contract, mon
     assert "is refunded in full" in synced.rows[0]["summary"]
     assert [one["amount"] for one in objects(contract, "refund")] == [3000]
     assert contract("sync").code == 0
-    assert query(ledger_path(contract), "SELECT state FROM operations WHERE kind = 'addon'") == [("failed",)]
+    assert query(ledger_place(contract), "SELECT state FROM operations WHERE kind = 'addon'") == [("failed",)]
     is_sound(contract)
 
 
@@ -229,7 +229,7 @@ def test_what_was_paid_outside_stripe_for_a_contract_that_had_ended_is_credited(
         assert stripe.handle("DELETE", f"/v1/subscriptions/{stripe_id}", headers, None).status == 200
     synced = contract("sync", "-o", "json")
     assert (synced.code, "credited to the customer's balance" in synced.rows[0]["summary"]) == (0, True)
-    assert query(ledger_path(contract), "SELECT state FROM operations WHERE kind = 'addon'") == [("failed",)]
+    assert query(ledger_place(contract), "SELECT state FROM operations WHERE kind = 'addon'") == [("failed",)]
     assert [one["balance"] for one in objects(contract, "customer")] == [-3000]
     assert contract("sync").code == 0
     is_sound(contract)
@@ -258,7 +258,7 @@ def test_a_charge_that_was_cut_off_ends_when_its_customer_has_been_deleted(contr
         assert stripe.handle("DELETE", f"/v1/customers/{customer}", headers, None).status == 200
     assert contract("sandbox", "advance", "2d").code == 0
     assert contract("sync").code == 0
-    assert query(ledger_path(contract), "SELECT state FROM operations WHERE kind = 'addon'") == [("failed",)]
+    assert query(ledger_place(contract), "SELECT state FROM operations WHERE kind = 'addon'") == [("failed",)]
     assert (charges(contract), subs_row(contract, "acme")["status"]) == ([12000], "canceled")
     assert not [one for one in objects(contract, "invoice") if one["status"] == "draft"]
     is_sound(contract)

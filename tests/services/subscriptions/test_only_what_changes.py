@@ -8,7 +8,7 @@ import pytest
 
 from tests.sandbox.seed import send
 from tests.support.both_sides import assert_agree, live_subscriptions, objects, twin
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 
 def archive_old_price(seatctl, plan: str) -> None:
@@ -22,7 +22,7 @@ def archive_old_price(seatctl, plan: str) -> None:
 
 def sent(seatctl, path: str) -> list[dict]:
     """The forms that were sent to a path, oldest first, without metadata."""
-    rows = query(ledger_path(seatctl), "SELECT form FROM steps ORDER BY rowid")
+    rows = query(ledger_place(seatctl), "SELECT form FROM steps ORDER BY operation_id, number")
     calls = [json.loads(form) for (form,) in rows]
     return [
         {name: value for name, value in call["form"].items() if name != "metadata"}

@@ -108,4 +108,4 @@ def test_a_restored_backup_of_names_comes_from_stripe(sandbox, team, second):
     assert sandbox("subs", "rename", team, "studio").code == 0
     synced = second("sync", "-o", "json")
     assert "name design → studio" in synced.rows[0]["summary"]
-    assert query(second.path, "SELECT name FROM subscriptions") == [("studio",)]
+    assert query(second.place, "SELECT name FROM subscriptions") == [("studio",)]

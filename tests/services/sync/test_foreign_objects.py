@@ -6,7 +6,7 @@ import pytest
 
 from tests.sandbox.seed import send
 from tests.support.both_sides import twin
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 CURRENCIES = ("usd", "eur", "jpy", "gbp", "chf", "isk", "kwd", "ugx")
 NAMES = ("Acme Inc.", "Acme GmbH", "Müller & Söhne", "Ben", "東京", None)
@@ -77,7 +77,7 @@ def test_forty_foreign_subscriptions_come_in_with_good_names(foreign):
     assert "calls" not in plans
     assert plans["pro-jpy"]["unit_amount"] == 1000
     unclaimed = "SELECT count(*) FROM invoices WHERE subscription_id IS NULL"
-    assert query(ledger_path(foreign), unclaimed) == [(1,)]
+    assert query(ledger_place(foreign), unclaimed) == [(1,)]
     assert len(foreign.rows("invoices", "list", "globex/webinars")) == 1
     assert foreign("audit", "verify").code == foreign("ledger", "check").code == 0
     again = foreign("sync", "-o", "json")
@@ -126,7 +126,7 @@ def test_an_item_that_is_replaced_or_taken_off_in_the_dashboard(foreign):
     assert foreign("sync").code == 0
     with twin(foreign) as stripe:
         columns = "SELECT name, stripe_item, stripe_subscription FROM subscriptions"
-        subscriptions = query(ledger_path(foreign), columns)
+        subscriptions = query(ledger_place(foreign), columns)
         items = {name: item for name, item, _ in subscriptions}
         subscription = next(sub for name, _, sub in subscriptions if name == "globex/webinars")
         headers = {"Authorization": "Bearer sk_test_x"}

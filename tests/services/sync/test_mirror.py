@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import random
-import shutil
+import re
 import tempfile
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,9 @@ from hypothesis import strategies as st
 from seatctl.sandbox.api import control
 from tests.conftest import Seatctl
 from tests.services.sync.test_foreign_objects import customer, product
+from tests.support import ledgers
 from tests.support.both_sides import twin
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 HEADERS = {"Authorization": "Bearer sk_test_x", "Stripe-Version": "2026-10-28.endive"}
 CHANGES = ("customer", "rename", "remove", "product", "reprice", "archive", "subscribe", "quantity", "switch")
@@ -165,6 +167,19 @@ def shuffle_events(stripe, dice) -> None:
             db.execute(statement, (f"{name}x", created, again))
 
 
+def in_seconds(rows: list[tuple]) -> list[tuple]:
+    """The rows with their times as Stripe has them."""
+    return [
+        tuple(
+            int(datetime.fromisoformat(value).timestamp())
+            if isinstance(value, str) and re.fullmatch(r"[0-9-]{10}T[0-9:]{8}Z", value)
+            else value
+            for value in row
+        )
+        for row in rows
+    ]
+
+
 def assert_mirrored(seatctl, ledger) -> None:
     """Field by field what the ledger keeps of Stripe's lists."""
     with twin(seatctl) as stripe:
@@ -177,8 +192,8 @@ def assert_mirrored(seatctl, ledger) -> None:
     columns = (
         "stripe_id, number, status, currency, subtotal, total, amount_due, amount_paid, amount_remaining,"
     )
-    columns += " billing_reason, unixepoch(due_date), unixepoch(paid_at), stripe_subscription"
-    assert query(ledger, f"SELECT {columns} FROM invoices ORDER BY 1") == sorted(
+    columns += " billing_reason, due_date, paid_at, stripe_subscription"
+    assert in_seconds(query(ledger, f"SELECT {columns} FROM invoices ORDER BY 1")) == sorted(
         (
             *(one[name] for name in ("id", "number", "status", "currency", "subtotal", "total")),
             *(
@@ -190,20 +205,19 @@ def assert_mirrored(seatctl, ledger) -> None:
         )
         for one in invoices
     )
-    lines = (
-        "SELECT i.stripe_id, l.stripe_id, l.amount, l.quantity, unixepoch(l.period_end) FROM invoice_lines l"
-    )
-    assert sorted(query(ledger, f"{lines} JOIN invoices i ON i.id = l.invoice_id")) == sorted(
+    lines = "SELECT i.stripe_id, l.stripe_id, l.amount, l.quantity, l.period_end FROM invoice_lines l"
+    found = in_seconds(query(ledger, f"{lines} JOIN invoices i ON i.id = l.invoice_id"))
+    assert sorted(found) == sorted(
         (one["id"], line["id"], line["amount"], line["quantity"], line["period"]["end"])
         for one in invoices
         for line in one["lines"]["data"]
     )
     statement = "SELECT s.stripe_subscription, s.stripe_item, s.status, s.capacity, s.currency, s.price_id,"
-    statement += " s.unit_amount, unixepoch(s.term_end), unixepoch(s.cancel_at), c.stripe_id, p.product_id"
+    statement += " s.unit_amount, s.term_end, s.cancel_at, c.stripe_id, p.product_id"
     statement += " FROM subscriptions s"
     statement += " JOIN customers c ON c.id = s.customer_id JOIN plans p ON p.id = s.plan_id"
     items = {item["id"]: (one, item) for one in subscriptions for item in one["items"]["data"]}
-    found = {row[1]: row for row in query(ledger, statement)}
+    found = {row[1]: row for row in in_seconds(query(ledger, statement))}
     gone = set(found) - set(items)
     assert {found[item][3] for item in gone} <= {0}  # taken off its subscription: nothing is paid for
     assert {item: row for item, row in found.items() if item not in gone} == {
@@ -258,7 +272,7 @@ def quiet(sandbox):
 )
 def test_after_a_hundred_changes_one_sync_makes_the_mirror_what_stripe_lists(quiet, tmp_path, changes, seed):
     home = Path(tempfile.mkdtemp(dir=tmp_path)) / "seatctl"
-    shutil.copytree(quiet.home, home)
+    ledgers.copy(quiet.home, home)
     quiet = Seatctl(home)
     with twin(quiet) as stripe:
         for change, n in changes:
@@ -266,5 +280,5 @@ def test_after_a_hundred_changes_one_sync_makes_the_mirror_what_stripe_lists(qui
         shuffle_events(stripe, random.Random(seed))
     synced = quiet("sync", "-o", "json")
     assert synced.code == 0, synced.err
-    assert_mirrored(quiet, ledger_path(quiet))
+    assert_mirrored(quiet, ledger_place(quiet))
     assert quiet("audit", "verify").code == quiet("ledger", "check").code == 0

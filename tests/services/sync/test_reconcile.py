@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.sandbox.seed import send
 from tests.services.sync.test_foreign_objects import customer, product, subscribe
 from tests.support.both_sides import fail, live_subscriptions, objects, sandbox_path, twin
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 
 def drifts(seatctl, *words):
@@ -47,7 +47,7 @@ def test_an_over_assigned_subscription_names_who_was_assigned_last(sandbox, team
 
 
 def test_a_ledger_written_by_hand_is_found(sandbox, team):
-    ledger = sandbox.home / "default" / "ledger.db"
+    ledger = ledger_place(sandbox)
     assert sandbox("sync").code == 0
     query(ledger, "UPDATE subscriptions SET capacity = 50")
     code, found, whole = drifts(sandbox)
@@ -162,7 +162,7 @@ def test_what_a_failed_purchase_left_running_is_billed_and_taken_over(sandbox, p
     fail(sandbox, "lost", times=1000, method="POST", path="/v1/subscriptions")
     assert sandbox(*BUY.split()).code == 75
     query(sandbox_path(sandbox), "DELETE FROM faults")
-    query(ledger_path(sandbox), "UPDATE operations SET state = 'failed', finished_at = created_at")
+    query(ledger_place(sandbox), "UPDATE operations SET state = 'failed', finished_at = created_at")
     (made,) = live_subscriptions(sandbox)
     assert drifts(sandbox)[1] == {made["id"]: "unknown"}
     assert drifts(sandbox, "--fix", "--check")[:2] == (0, {})

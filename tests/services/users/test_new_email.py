@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.both_sides import objects
 from tests.support.office import clear_faults
-from tests.support.subscriptions import add_subscription, ledger_path
+from tests.support.subscriptions import add_subscription, ledger_place
 
 ANN, OLD, NEW = "ann@example.com", "olga@example.com", "olga.new@example.com"
 
@@ -67,7 +67,7 @@ def test_an_undone_edit_gives_nothing_away_either(owned):
 
 
 def test_roles_follow_and_an_undo_takes_them_back(sandbox):
-    add_subscription(ledger_path(sandbox))
+    add_subscription(ledger_place(sandbox))
     sandbox("users", "add", "bob@example.com")
     sandbox("roles", "grant", "bob@example.com", "assignor", "-s", "design")
     sandbox("roles", "grant", "bob@example.com", "viewer")
@@ -103,7 +103,7 @@ def test_who_grants_no_roles_moves_none_by_an_email(sandbox):
 
 
 def test_who_holds_a_role_is_not_removed_and_the_last_admin_never(sandbox):
-    add_subscription(ledger_path(sandbox), "my design")
+    add_subscription(ledger_place(sandbox), "my design")
     sandbox("users", "add", ANN, "bob@example.com")
     sandbox("roles", "grant", "bob@example.com", "assignor", "-s", "my design")
     refused = sandbox("users", "remove", "bob@example.com", "-o", "json")

@@ -4,7 +4,7 @@ import pytest
 
 from seatctl.models.role import Action, Role
 from seatctl.rules.permissions import MATRIX, actor_key, is_self, permits
-from tests.support.subscriptions import add_subscription, ledger_path, query
+from tests.support.subscriptions import add_subscription, ledger_place, query
 
 MAY = {
     Role.ADMIN: set(Action),
@@ -39,7 +39,7 @@ def test_an_actor_is_known_however_the_address_is_written():
 @pytest.fixture
 def staffed(seatctl, sandbox):
     """dot owns design, nobody owns sales; ann is the admin; others have global roles or roles of one."""
-    ledger = ledger_path(sandbox)
+    ledger = ledger_place(sandbox)
     seatctl("users", "import", "-", stdin="email\nzoe@example.com\ndot@example.com\n")
     add_subscription(ledger, "design", owner_id=2)
     add_subscription(ledger, "sales")
