@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_invoice
+from seatctl.billing.objects import read_invoice, read_subscription
 from seatctl.billing.port import MissingInStripe, Write
 from seatctl.errors import Code, JsonValue, StripeRefused, refuse
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
 from seatctl.rules.purchases import cards_only
+from seatctl.rules.subscription_changes import NotRunning
 from seatctl.services.charging.pay_invoice import (
     PAYABLE,
     current_invoice,
@@ -58,8 +59,10 @@ class OwnInvoice:
 def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice) -> str:
     """Make and charge the invoice; return its id once it is paid, or sent if on account.
 
-    Raises WaitingForCardholder, and NothingLeftInStripe with CardDeclined or `max_spend_exceeded`.
+    Raises WaitingForCardholder, and NothingLeftInStripe with CardDeclined or `max_spend_exceeded`, or with
+    NotRunning if the subscription has ended since an earlier run.
     """
+    is_repeated = running.was_sent("invoice")
     draft = str(
         running.step_or_fail(
             "invoice",
@@ -71,6 +74,8 @@ def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice)
     def discard() -> None:
         _discard(running, draft)
 
+    if is_repeated:
+        _require_subscription(running, own_invoice, draft)
     has_lines = running.when(endpoints.invoice(draft), lambda raw: bool(read_invoice(raw).lines))
     running.step_or_fail("invoice-item", _item(own_invoice, draft), has_lines, undo=discard)
     _check_total(running, own_invoice, draft)
@@ -83,6 +88,27 @@ def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice)
     if own_invoice.due_days is None:
         pay_invoice(running, draft, None, discard)
     return draft
+
+
+def _require_subscription(running: OperationRun[Payload], own_invoice: OwnInvoice, invoice: str) -> None:
+    """Discard an unpaid invoice of a subscription that has ended since: nobody pays for what is no more.
+
+    An invoice that is paid, or was sent on account, stays: what it paid for is given or refunded.
+    """
+    try:
+        status = current_invoice(running, invoice).status
+    except MissingInStripe:
+        return  # the draft was deleted
+    sent = own_invoice.due_days is not None and status is not InvoiceStatus.DRAFT
+    if sent or status is InvoiceStatus.PAID or not _has_ended(running, own_invoice):
+        return
+    if not _discard(running, invoice):
+        raise NothingLeftInStripe(NotRunning("the subscription has ended in Stripe; nothing was charged"))
+
+
+def _has_ended(running: OperationRun[Payload], own_invoice: OwnInvoice) -> bool:
+    found = endpoints.subscription(own_invoice.stripe_subscription)
+    return running.is_missing(found) or read_subscription(running.billing.read(found)).status.is_over
 
 
 def _draft(running: OperationRun[Payload], own_invoice: OwnInvoice) -> Write:

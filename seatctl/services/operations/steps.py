@@ -231,8 +231,15 @@ class OperationRun(Generic[P_co]):
         return find
 
     def gone_from(self, listing: Read, identifier: str) -> Callable[[], bool]:
-        """Return what tells whether a list no longer has an object."""
-        return lambda: all(raw.get("id") != identifier for raw in self.billing.every(listing))
+        """Return what tells whether a list no longer has an object; a deleted customer has no list."""
+
+        def gone() -> bool:
+            try:
+                return all(raw.get("id") != identifier for raw in self.billing.every(listing))
+            except MissingInStripe:
+                return True
+
+        return gone
 
     def is_missing(self, read: Read) -> bool:
         """Whether Stripe does not have an object, or has deleted it."""

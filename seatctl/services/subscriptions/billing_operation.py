@@ -12,6 +12,8 @@ its own, and finds it again by its metadata.
 from __future__ import annotations
 
 import secrets
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from seatctl.billing import endpoints
@@ -23,8 +25,8 @@ from seatctl.billing.objects import (
     read_subscription,
     read_url,
 )
-from seatctl.billing.port import Billing, MissingInStripe, StripeJson
-from seatctl.errors import JsonValue
+from seatctl.billing.port import Billing, MissingInStripe, Read, StripeJson, Write
+from seatctl.errors import JsonValue, StripeRefused
 from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import customers
@@ -301,7 +303,7 @@ def _add_tax_ids(running: OperationRun[BillingPayload]) -> None:
     for number, tax_id in enumerate(running.payload.tax_ids, 1):
 
         def find(tax_id: TaxId = tax_id) -> StripeJson | None:
-            listed = running.billing.every(endpoints.tax_ids(customer))
+            listed = _listed(running, endpoints.tax_ids(customer))
             same = (
                 raw for raw in listed if (raw.get("type"), raw.get("value")) == (tax_id.type, tax_id.value)
             )
@@ -316,11 +318,17 @@ def _attach(running: OperationRun[BillingPayload], card: str) -> str:
     customer, method = running.payload.customer, saved_method(running, card, lambda: _take_back(running))
 
     def find() -> StripeJson | None:
-        listed = running.billing.every(endpoints.payment_methods(customer))
+        listed = _listed(running, endpoints.payment_methods(customer))
         return next((raw for raw in listed if _is_attached(running.payload, raw.get("id"), method)), None)
 
     write = endpoints.attach_payment_method(method, customer)
     return str(running.step_or_fail("attach", write, find, lambda: _take_back(running))["id"])
+
+
+def _listed(running: OperationRun[BillingPayload], listing: Read) -> Iterator[StripeJson]:
+    """Yield what a list has of the customer: nothing if it was deleted in Stripe meanwhile."""
+    with suppress(MissingInStripe):
+        yield from running.billing.every(listing)
 
 
 def _is_attached(payload: BillingPayload, saved: JsonValue, method: str) -> bool:
@@ -339,15 +347,24 @@ def _make_default(running: OperationRun[BillingPayload], card: str) -> None:
         )
         if payload.pay is None:
             running.step_or_fail("default", write, lambda: None, lambda: _take_back(running))
-        else:  # the card has paid, so it must become the default
-            running.step_must_succeed("default", write, lambda: None)
+        else:  # the card has paid, so it must become the default, unless the customer was deleted
+            customer = endpoints.customer(payload.customer)
+            _unless(running, "default", write, lambda: running.is_missing(customer))
     if payload.own_card and card != of_subscription:
         write = endpoints.update_subscription(payload.stripe_id, {"default_payment_method": card})
         # Stripe refuses a card to a subscription that has ended, which needs none.
-        if_over = running.when(
-            endpoints.subscription(payload.stripe_id), lambda raw: read_subscription(raw).status.is_over
-        )
-        running.step_must_succeed("subscription-default", write, if_over)
+        _unless(running, "subscription-default", write, lambda: running.subscription().status.is_over)
+
+
+def _unless(
+    running: OperationRun[BillingPayload], step: str, write: Write, needless: Callable[[], bool]
+) -> None:
+    """Make a write that must succeed, unless it is refused and is not needed any more."""
+    try:
+        running.step_must_succeed(step, write, lambda: None)
+    except StripeRefused:
+        if not needless():
+            raise
 
 
 def _mirror(running: OperationRun[BillingPayload]) -> After:
@@ -369,8 +386,10 @@ def _mirror(running: OperationRun[BillingPayload]) -> After:
 
 
 def _take_back(running: OperationRun[BillingPayload]) -> None:
-    """Undo what was done before the refusal, last step first."""
+    """Undo what was done before the refusal, last step first. A deleted customer has nothing of it left."""
     payload = running.payload
+    if running.is_missing(endpoints.customer(payload.customer)):
+        return
     attached = running.answered("attach")
     if attached is not None and not payload.was_attached:
         card = str(attached["id"])

@@ -436,14 +436,15 @@ def _set_next(running: OperationRun[ChangePayload]) -> None:
 
 
 def _unless_gone(running: OperationRun[ChangePayload], step: str, write: Write, find: Find) -> None:
-    """Make a write that must succeed because money has moved, unless the item was removed in Stripe.
+    """Make a write that must succeed because money has moved, unless the subscription or its item is gone.
 
-    A removed item can never be updated: left pending, the operation would fail at every sync.
+    What is gone can never be updated: left pending, the operation would fail at every sync.
     """
     try:
         running.step_must_succeed(step, write, find)
     except StripeRefused:
-        if has_item(running.subscription(), running.payload.item):
+        mirror = running.subscription()
+        if not mirror.status.is_over and has_item(mirror, running.payload.item):
             raise
 
 

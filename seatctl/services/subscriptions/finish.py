@@ -75,6 +75,9 @@ def final_transaction(
     if item_lost:
         outcome = "nothing is paid for any more" if item is None else "another item has replaced it"
         text = f"{text}; but then its item was removed in Stripe: {outcome}"
+    ended = stripe_id is None and term is not None and mirror.status.is_over
+    if ended:
+        text = f"{text}; but then the subscription ended in Stripe: nothing is paid for any more"
     ids = dict.fromkeys(invoice for invoice in (*invoice_ids, mirror.latest_invoice) if invoice)
     latest = {mirror.latest_invoice} - {invoice_before} if include_latest else set[str | None]()
     invoices = [read_invoice(running.billing.read(endpoints.invoice(invoice))) for invoice in ids]
@@ -112,7 +115,7 @@ def final_transaction(
             text + "".join(map(due_sentence, due)),
             (row,),
             columns,
-            ExitCode.PARTIAL if partly or item_lost else ExitCode.DONE,
+            ExitCode.PARTIAL if partly or item_lost or ended else ExitCode.DONE,
             charged=_total_due(invoices, own | latest),
         )
 

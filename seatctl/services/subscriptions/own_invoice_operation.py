@@ -387,9 +387,15 @@ def _extend(running: OperationRun[RenewPayload], invoice: str) -> str:
 def _begin_new_subscription(running: OperationRun[RenewPayload], invoice: str) -> str:
     """Start the next term as a new subscription, and return its id.
 
-    The old one ended before its paid renewal was recorded.
+    The old one ended before its paid renewal was recorded. If the customer was deleted, it is refunded.
     """
     payload, own_invoice = running.payload, running.payload.own_invoice
+    began_anew = running.mine(endpoints.subscriptions_of(own_invoice.customer))
+    if running.is_missing(endpoints.customer(own_invoice.customer)):
+        if (begun := began_anew()) is not None:
+            return str(begun["id"])
+        outcome = refund_invoice(running, invoice)
+        raise NothingLeftInStripe(NotRunning(f"the customer was deleted in Stripe; {outcome}"))
     content: dict[str, JsonValue] = {"price": payload.next.price_id, "quantity": payload.next.seats}
     form: dict[str, JsonValue] = {
         "customer": own_invoice.customer,
@@ -404,11 +410,7 @@ def _begin_new_subscription(running: OperationRun[RenewPayload], invoice: str) -
         form["default_payment_method"] = own_invoice.payment_method
     if own_invoice.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
-    made = running.step_must_succeed(
-        "begin-anew",
-        endpoints.create_subscription(form),
-        running.mine(endpoints.subscriptions_of(own_invoice.customer)),
-    )
+    made = running.step_must_succeed("begin-anew", endpoints.create_subscription(form), began_anew)
     return str(made["id"])
 
 
