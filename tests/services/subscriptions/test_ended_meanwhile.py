@@ -7,7 +7,7 @@ import pytest
 from tests.support.both_sides import ENDED, advance, charges, objects, twin
 from tests.support.change_stories import STORIES, WAITING, Proof
 from tests.support.state import assert_sound
-from tests.support.subscriptions import ledger_path, query
+from tests.support.subscriptions import ledger_place, query
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +30,7 @@ def end(seatctl, what: str) -> None:
 
 
 def still_open(seatctl) -> list[tuple]:
-    return query(ledger_path(seatctl), "SELECT kind FROM operations WHERE state IN ('pending', 'waiting')")
+    return query(ledger_place(seatctl), "SELECT kind FROM operations WHERE state IN ('pending', 'waiting')")
 
 
 ALL = {**STORIES, **{f"{name} that waits for the bank": story for name, story in WAITING.items()}}
