@@ -53,6 +53,18 @@ def flexible(seatctl: Seatctl) -> None:
     until(seatctl, TEN_DAYS_LEFT)
 
 
+@made_once
+def invoiced(seatctl: Seatctl) -> None:
+    """`design`: five seats of 12.00 a month, on account; ten days of June are left."""
+    freeze(seatctl, START)
+    done(seatctl, "plans add pro --price 12 --currency usd --policy flexible")
+    done(
+        seatctl,
+        f"{BUY.format('pro', 5, 'design').removesuffix('--payment-method pm_card_visa')} --on-account",
+    )
+    until(seatctl, TEN_DAYS_LEFT)
+
+
 @cache
 def after(command: str, scene: Scene) -> Scene:
     """A scene in which something was done already."""
@@ -257,6 +269,7 @@ STORIES = {
     "billing by another card": Story(
         "billing", flexible, f"subs billing design --payment-method pm_card_mastercard{ONCE}"
     ),
+    "increase on account": Story("change", invoiced, f"subs add-seats design 2{ONCE}"),
 }  # fmt: skip
 
 WAITING = {

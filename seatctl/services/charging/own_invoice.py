@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_subscription
-from seatctl.billing.port import MissingInStripe, Write
+from seatctl.billing.port import MissingInStripe, StripeJson, Write
 from seatctl.errors import Code, JsonValue, StripeRefused, refuse
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
@@ -62,7 +62,8 @@ def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice)
     Raises WaitingForCardholder, and NothingLeftInStripe with CardDeclined or `max_spend_exceeded`, or with
     NotRunning if the subscription has ended since an earlier run.
     """
-    is_repeated = running.was_sent("invoice")
+    if not running.fresh:
+        _require_subscription(running, own_invoice)
     draft = str(
         running.step_or_fail(
             "invoice",
@@ -74,8 +75,6 @@ def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice)
     def discard() -> None:
         _discard(running, draft)
 
-    if is_repeated:
-        _require_subscription(running, own_invoice, draft)
     has_lines = running.when(endpoints.invoice(draft), lambda raw: bool(read_invoice(raw).lines))
     running.step_or_fail("invoice-item", _item(own_invoice, draft), has_lines, undo=discard)
     _check_total(running, own_invoice, draft)
@@ -90,20 +89,28 @@ def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice)
     return draft
 
 
-def _require_subscription(running: OperationRun[Payload], own_invoice: OwnInvoice, invoice: str) -> None:
+def _require_subscription(running: OperationRun[Payload], own_invoice: OwnInvoice) -> None:
     """Discard an unpaid invoice of a subscription that has ended since: nobody pays for what is no more.
 
     An invoice that is paid, or was sent on account, stays: what it paid for is given or refunded.
     """
-    try:
-        status = current_invoice(running, invoice).status
-    except MissingInStripe:
-        return  # the draft was deleted
-    sent = own_invoice.due_days is not None and status is not InvoiceStatus.DRAFT
-    if sent or status is InvoiceStatus.PAID or not _has_ended(running, own_invoice):
+    if not _has_ended(running, own_invoice):
         return
-    if not _discard(running, invoice):
-        raise NothingLeftInStripe(NotRunning("the subscription has ended in Stripe; nothing was charged"))
+    raw = _made_invoice(running, own_invoice)
+    if raw is not None and not running.is_missing(endpoints.invoice(str(raw["id"]))):
+        invoice = str(raw["id"])
+        status = current_invoice(running, invoice).status
+        sent = own_invoice.due_days is not None and status is not InvoiceStatus.DRAFT
+        if sent or status is InvoiceStatus.PAID or _discard(running, invoice):
+            return
+    raise NothingLeftInStripe(NotRunning("the subscription has ended in Stripe; nothing was charged"))
+
+
+def _made_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice) -> StripeJson | None:
+    """Return the invoice as it was made, None if none was."""
+    return running.answered("invoice") or running.find_in(
+        endpoints.invoices_of_customer(own_invoice.customer)
+    )
 
 
 def _has_ended(running: OperationRun[Payload], own_invoice: OwnInvoice) -> bool:
@@ -269,7 +276,7 @@ def _is_accepted(running: OperationRun[Payload], form: dict[str, JsonValue]) -> 
 
 def undo_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice) -> str | None:
     """Take back the invoice of an operation that is too old; None if it is paid and must be finished."""
-    raw = running.answered("invoice") or running.find_in(endpoints.invoices_of_customer(own_invoice.customer))
+    raw = _made_invoice(running, own_invoice)
     if raw is None:
         return "nothing had reached Stripe"
     invoice = str(raw["id"])

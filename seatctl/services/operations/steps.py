@@ -129,6 +129,8 @@ class OperationRun(Generic[P_co]):
     operation: Operation
     payload: P_co
     """What was decided when the operation began."""
+    fresh: bool = False
+    """Whether it has just begun, so that Stripe is as it was when it was decided."""
 
     @property
     def reference(self) -> str:

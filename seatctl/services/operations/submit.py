@@ -256,9 +256,9 @@ def perform(
     authentication. After any other error it stays pending, for `sync` to finish or undo. A `fresh` operation
     is given up if Stripe asks to slow down before any money has moved.
     """
-    running = handlers.start(ledger, billing, call, operation)
+    running = replace(handlers.start(ledger, billing, call, operation), fresh=fresh)
     with _hint_at_open_operation(operation):
-        with _ends_failed_operations(running, fresh=fresh):
+        with _ends_failed_operations(running):
             apply = handlers.perform(running)
         return _apply(running, apply)
 
@@ -285,7 +285,7 @@ def _then_sync(operation: Operation, first: str | None) -> str:
 
 
 @contextmanager
-def _ends_failed_operations(running: OperationRun[Payload], *, fresh: bool) -> Iterator[None]:
+def _ends_failed_operations(running: OperationRun[Payload]) -> Iterator[None]:
     operation = running.operation
     try:
         yield
@@ -295,7 +295,7 @@ def _ends_failed_operations(running: OperationRun[Payload], *, fresh: bool) -> I
         raise
     except (TryAgain, StripeRefused, NotAllowed) as error:
         error.data.setdefault("run", operation.run)
-        if fresh and isinstance(error, RateLimited) and _is_given_up(running, error):
+        if running.fresh and isinstance(error, RateLimited) and _is_given_up(running, error):
             raise
         # It may have charged already, so `sync` must finish or undo it.
         error.hint = _then_sync(operation, None if isinstance(error, TryAgain) else error.hint)

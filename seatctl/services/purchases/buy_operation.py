@@ -172,7 +172,14 @@ def _on_account(running: OperationRun[BuyPayload], customer: str, due_days: int)
     way: dict[str, JsonValue] = {"collection_method": "send_invoice", "days_until_due": due_days}
     subscription = read_subscription(_create(running, customer, "subscription", way))
     if subscription.latest_invoice is not None:
-        send_if_draft(running, subscription.latest_invoice)
+        try:
+            send_if_draft(running, subscription.latest_invoice)
+        except StripeRefused as refusal:  # no invoice is sent to a customer who was deleted meanwhile
+            now = read_subscription(running.billing.read(endpoints.subscription(subscription.id)))
+            if not now.status.is_over:
+                raise
+            _cancel(running, now, customer)
+            raise NothingLeftInStripe(refusal) from refusal
     return read_subscription(running.billing.read(endpoints.subscription(subscription.id)))
 
 

@@ -8,12 +8,13 @@ Seats at full price are added by `own_invoice_operation.py`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from shlex import quote
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_price, read_subscription
-from seatctl.billing.port import AuthenticationRequired, StripeJson, Write
+from seatctl.billing.port import AuthenticationRequired, StripeJson
 from seatctl.errors import JsonValue, StripeRefused
 from seatctl.ledger import plans
 from seatctl.ledger.departures import ending_between
@@ -276,7 +277,7 @@ def _run(running: OperationRun[ChangePayload]) -> Apply:
     payload = running.payload
     invoice = _bill(running) if payload.is_billed else None
     if invoice is not None and payload.on_account:
-        send_if_draft(running, invoice)
+        _unless_gone(running, lambda: send_if_draft(running, invoice))
     if payload.now != payload.next or not payload.is_billed:
         _set_next(running)
     after = apply_departures(payload, at_once=payload.is_billed)
@@ -319,7 +320,8 @@ def _bill(running: OperationRun[ChangePayload]) -> str | None:
         )
         invoice = _authenticated(running)
         # A pending update takes no metadata.
-        _unless_gone(running, "mark", payload.update({}, running.marks, metadata), running.changed())
+        mark = payload.update({}, running.marks, metadata)
+        _unless_gone(running, lambda: running.step_must_succeed("mark", mark, running.changed()))
         return invoice
     latest = read_subscription(answer).latest_invoice
     return latest if latest != payload.latest_invoice else None
@@ -430,18 +432,18 @@ def _set_next(running: OperationRun[ChangePayload]) -> None:
     write = payload.update(form, marks, metadata)
     if payload.is_billed:
         # The money has moved: a refusal here must stay pending.
-        _unless_gone(running, "next", write, _next_changed(running))
+        _unless_gone(running, lambda: running.step_must_succeed("next", write, _next_changed(running)))
     else:
         running.step_or_fail("next", write, _next_changed(running))
 
 
-def _unless_gone(running: OperationRun[ChangePayload], step: str, write: Write, find: Find) -> None:
+def _unless_gone(running: OperationRun[ChangePayload], write: Callable[[], object]) -> None:
     """Make a write that must succeed because money has moved, unless the subscription or its item is gone.
 
     What is gone can never be updated: left pending, the operation would fail at every sync.
     """
     try:
-        running.step_must_succeed(step, write, find)
+        write()
     except StripeRefused:
         mirror = running.subscription()
         if not mirror.status.is_over and has_item(mirror, running.payload.item):
