@@ -1,4 +1,4 @@
-"""The query behind `check`: a user's status and active seats, by index, in one statement."""
+"""The query behind `check`, by index, in one statement: a user's status, active seats and open request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from seatctl.ledger.engines.port import Row, SqlValue
 from seatctl.ledger.row_values import mapper
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, optional_text, optional_time
-from seatctl.models.entitlement import Holding
+from seatctl.models.entitlement import Holding, OpenRequest
 from seatctl.rules.emails import email_key
 
 if TYPE_CHECKING:
@@ -19,27 +19,40 @@ if TYPE_CHECKING:
 
 # Owed invoices are read only if they can matter: most subscriptions are paid. Only the needed fields of the
 # policy are read: parsing all of it would import more modules at start-up.
-_HOLDING = f"""s.name AS subscription, p.slug AS plan, s.status, t.until, s.cancel_at, s.unpaid_since,
+_PAYMENTS = f"""s.status, s.unpaid_since, s.pause_collection AS pause,
     coalesce(json_extract(s.policy, '$.grace_days'), '0') AS grace_days,
-    coalesce(json_extract(s.policy, '$.features'), '[]') AS features,
-    json_extract(s.policy, '$.sign_in_url') AS sign_in_url, s.capacity, s.pause_collection AS pause,
     CASE WHEN s.status <> 'active' OR s.unpaid_since IS NOT NULL THEN {OWED} END AS owed"""
 
-_QUESTION = f"""SELECT u.id AS user_id, u.status AS user_status, w.id AS wanted_id, w.name AS wanted_name,
-    x.id AS wanted_plan, (SELECT value FROM sync_state WHERE key = 'last_success') AS last_sync,
-    s.id AS subscription_id, s.plan_id, {_HOLDING}
+# The statuses are written out: the modules that have them would be imported for nothing else.
+IS_RUNNING = "status IN ('trialing', 'active', 'past_due')"
+HAS_ENDED = "status IN ('incomplete_expired', 'canceled')"
+IS_OPEN = "status IN ('pending', 'waitlisted')"
+
+_FIRST_OPEN = f"""(SELECT o.number FROM requests o LEFT JOIN subscriptions s ON s.id = o.subscription_id
+    WHERE o.user_id = u.id AND o.{IS_OPEN} AND (o.expires_at IS NULL OR o.expires_at > :now)
+    AND (s.id IS NULL OR NOT s.{HAS_ENDED})
+    AND (w.id IS NULL OR o.subscription_id IS NULL OR o.subscription_id = w.id) ORDER BY o.number LIMIT 1)"""
+
+# What only a no needs is asked together with the rest: to a server, another question is another round trip.
+_QUESTION = f"""SELECT u.id AS user_id, u.status AS user_status, x.id AS wanted_plan,
+    w.id AS wanted_id, w.name AS wanted_name, w.status AS wanted_status,
+    w.unpaid_since AS wanted_unpaid_since, w.pause AS wanted_pause, w.grace_days AS wanted_grace_days,
+    w.owed AS wanted_owed, r.number AS request, r.status AS request_status, q.name AS requested,
+    (SELECT CASE WHEN count(*) = 1 THEN min(two.name) END FROM
+        (SELECT name FROM subscriptions WHERE {IS_RUNNING} LIMIT 2) AS two) AS only_running,
+    (SELECT value FROM sync_state WHERE key = 'last_success') AS last_sync,
+    s.id AS subscription_id, s.plan_id, s.name AS subscription, p.slug AS plan, t.until, s.cancel_at,
+    s.capacity, coalesce(json_extract(s.policy, '$.features'), '[]') AS features,
+    json_extract(s.policy, '$.sign_in_url') AS sign_in_url, {_PAYMENTS}
     FROM (SELECT 1 AS one) AS question LEFT JOIN users u ON u.email_key = :email
-    LEFT JOIN (SELECT s.id, s.name FROM subscriptions s WHERE {{named}} ORDER BY s.id LIMIT 1) AS w ON TRUE
+    LEFT JOIN (SELECT s.id, s.name, {_PAYMENTS} FROM subscriptions s WHERE {{named}}
+        ORDER BY s.id LIMIT 1) AS w ON TRUE
     LEFT JOIN (SELECT id FROM plans WHERE slug = :plan OR product_id = :plan OR price_id = :plan
         ORDER BY id LIMIT 1) AS x ON TRUE
+    LEFT JOIN requests r ON r.number = {_FIRST_OPEN} LEFT JOIN subscriptions q ON q.id = r.subscription_id
     LEFT JOIN seats t ON t.user_id = u.id AND t.revoked_at IS NULL AND (t.until IS NULL OR t.until > :now)
     LEFT JOIN subscriptions s ON s.id = t.subscription_id LEFT JOIN plans p ON p.id = s.plan_id
     ORDER BY s.name_key"""
-
-# A requester may not read all that a Subscription has.
-_PAYMENTS = f"""SELECT s.name, s.status, s.unpaid_since, s.pause_collection AS pause,
-    coalesce(json_extract(s.policy, '$.grace_days'), '0') AS grace_days, {OWED} AS owed
-    FROM subscriptions s WHERE s.id = :id"""
 
 _holding = mapper(Holding, pause=read_pause, owed=read_owed, grace_days=int)
 
@@ -57,6 +70,14 @@ class EntitlementFacts(NamedTuple):
     """The id and the name of the subscription that the question names."""
     last_sync: str | None
     """When the ledger last agreed with Stripe, in the written form."""
+    payments: Payments | None
+    """What decides whether that subscription is paid; None if it is active."""
+    request: OpenRequest | None
+    """The first open request for that subscription or for any, without its place on a waitlist."""
+    request_waits: bool
+    """Whether that request is on a waitlist."""
+    only_running: str | None
+    """The name of the only running subscription; None if there are several, or none."""
 
 
 def facts(
@@ -100,6 +121,10 @@ def facts(
         first["wanted_id"],
         first["wanted_name"],
         optional_text(optional_time(first["last_sync"])),
+        None if first["wanted_status"] in {None, "active"} else _payments(first),
+        None if first["request"] is None else OpenRequest(first["request"], None, first["requested"]),
+        first["request_status"] == "waitlisted",
+        first["only_running"],
     )
 
 
@@ -115,16 +140,19 @@ def _not_oneself(email: str) -> SeatctlError:
     )
 
 
-def payments(reader: Reader, subscription_id: int) -> Payments:
-    """Return what decides whether a subscription is paid."""
-    row = reader.row(_PAYMENTS, {"id": subscription_id})
-    if row is None:
-        raise LookupError(f"there is no subscription with the id {subscription_id}")
-    # Imported here: a yes needs none of it.
+def _payments(row: Row) -> Payments:
+    """Return what decides whether the subscription that the question names is paid."""
+    # Imported here: an active subscription needs none of it.
     from seatctl.rules.payment_states import Payments
 
-    read = mapper(Payments, pause=read_pause, owed=read_owed, grace_days=int)
-    return read(row)
+    return Payments(
+        row["wanted_name"],
+        row["wanted_status"],
+        read_pause(row["wanted_pause"]),
+        read_owed(row["wanted_owed"]),
+        optional_time(row["wanted_unpaid_since"]),
+        int(row["wanted_grace_days"]),
+    )
 
 
 def _named(subscription: str | None) -> tuple[str, dict[str, SqlValue]]:

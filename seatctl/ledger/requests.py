@@ -9,7 +9,6 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
 
 from seatctl.errors import Code, JsonValue, NotFound
 from seatctl.ledger import change_rows
@@ -179,31 +178,6 @@ def are_for_any(reader: Reader, numbers: Sequence[int]) -> bool:
 def anybody_waits(reader: Reader) -> bool:
     """Return whether any request is waitlisted."""
     return reader.exists(WAITS)
-
-
-class Undecided(NamedTuple):
-    """A request that waits for a decision, or for a seat."""
-
-    number: int
-    subscription_id: int | None
-    subscription: str | None
-    is_waiting: bool
-    """Whether it is on a waitlist."""
-
-
-def undecided_of_user(reader: Reader, user_id: int, now: datetime) -> Iterator[Undecided]:
-    """Yield what `check` says about the requests of a user at `now` (UTC). It reads nothing else of them."""
-    rows = reader.rows(
-        f"SELECT r.number, r.subscription_id, s.name AS subscription, {_STATUS} AS status FROM requests r"
-        f" LEFT JOIN subscriptions s ON s.id = r.subscription_id WHERE r.user_id = :user AND r.{IS_OPEN}"
-        " ORDER BY r.number",
-        {"user": user_id, "now": format_time(now)},
-    )
-    for row in rows:
-        status = RequestStatus(row["status"])
-        if status.is_open:
-            waits = status is RequestStatus.WAITLISTED
-            yield Undecided(row["number"], row["subscription_id"], row["subscription"], waits)
 
 
 def place(reader: Reader, number: int, now: datetime) -> int | None:

@@ -63,11 +63,6 @@ def unknown_error(reader: Reader, handle: str) -> UnknownSubscription:
     )
 
 
-def running_names(reader: Reader) -> list[str]:
-    """Return the names of running subscriptions: those that seats can be requested for."""
-    return reader.column(f"SELECT name FROM subscriptions WHERE {IS_RUNNING} ORDER BY name_key")
-
-
 def names(reader: Reader) -> list[str]:
     """Return the names of all subscriptions, in order."""
     return reader.column("SELECT name FROM subscriptions ORDER BY name_key")

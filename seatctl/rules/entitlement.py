@@ -120,12 +120,12 @@ def ways_out(
     *,
     subscription: str | None,
     plan: str | None,
-    known: Sequence[str],
+    only_running: str | None = None,
     open_request: OpenRequest | None = None,
 ) -> list[str]:
     """Return the commands that would turn a no into a yes, or keep a yes from becoming a no.
 
-    `known`: names of subscriptions in which the person could request a seat.
+    `only_running`: the name of the only subscription in which the person could request a seat.
     """
     if answer.entitled or answer.ways_out:
         return [*answer.ways_out]
@@ -140,7 +140,7 @@ def ways_out(
         more = [f"seatctl subs add-seats {_quoted(name)} {open_request.place}"] if name else []
         return [*more, _buy(plan)]
     add = [f"seatctl users add {email}"] if answer.reason == "unknown_user" else []
-    wanted = subscription or (known[0] if len(known) == 1 else None)
+    wanted = subscription or only_running
     request = f"seatctl requests create {email}"
     return [*add, request + (f" --subscription {_quoted(wanted)}" if wanted else ""), _buy(plan)]
 

@@ -305,10 +305,10 @@ def round_trips(monkeypatch):
 
     monkeypatch.setattr(Link, "exchange", counting)
 
-    def run(machine, *argv) -> int:
+    def run(machine, *argv, code: int = 0) -> int:
         counted.clear()
         done = machine(*argv)
-        assert done.code == 0, done.err
+        assert done.code == code, done.err
         return len(counted)
 
     return run
@@ -332,6 +332,9 @@ def test_answers_take_few_round_trips(two_secrets, round_trips):
     assert round_trips(two_secrets, "check", "zoe@example.com") == 1
     assert round_trips(two_secrets, "check", "zoe@example.com", "-s", "design", "-o", "json") == 1
     assert round_trips(two_secrets, "users", "add", "bob@example.com") <= 8
+    for person in ("bob@example.com", "nobody@example.com"):
+        assert round_trips(two_secrets, "check", person, code=7) == 1
+        assert round_trips(two_secrets, "check", person, "-s", "design", code=7) == 1
     assert round_trips(two_secrets, "seats", "assign", "design", "bob@example.com") <= 6
     assert round_trips(two_secrets, "seats", "revoke", "design", "bob@example.com") <= 6
 

@@ -57,7 +57,7 @@ def test_a_seat_in_a_running_subscription_entitles(status):
 def test_a_seat_where_none_is_paid_does_not(status):
     found = answer(holding(status=status, capacity=0))
     assert (found.entitled, found.reason) == (False, "no_seats_paid")
-    hints = ways_out(found, WHO, subscription=None, plan=None, known=[])
+    hints = ways_out(found, WHO, subscription=None, plan=None)
     assert hints[0] == "seatctl subs set-seats design N"
     assert answer(holding(capacity=0), holding(subscription="lab")).entitled
 
@@ -122,7 +122,7 @@ def test_the_best_of_several_seats_counts():
 
 def test_the_ways_out_of_a_no():
     def out(found, **asked):
-        return ways_out(found, WHO, **{"subscription": None, "plan": None, "known": ["design"], **asked})
+        return ways_out(found, WHO, **{"subscription": None, "plan": None, "only_running": "design", **asked})
 
     assert out(answer(holding())) == []
     assert out(answer(status="suspended")) == [f"seatctl users reactivate {WHO}"]
@@ -130,7 +130,7 @@ def test_the_ways_out_of_a_no():
         f"seatctl requests create {WHO} --subscription design",
         "seatctl subs buy --plan PLAN --seats N --name NAME",
     ]
-    assert out(answer(), subscription="sales eu", plan="pro", known=["a", "b"]) == [
+    assert out(answer(), subscription="sales eu", plan="pro", only_running=None) == [
         f"seatctl requests create {WHO} --subscription 'sales eu'",
         "seatctl subs buy --plan pro --seats N --name NAME",
     ]

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from seatctl.ledger import entitlements, locks, subscription_handles
 from seatctl.models.call import format_time, parse_time
 from tests.sandbox.seed import send
 from tests.support.both_sides import contents, objects, twin
@@ -221,3 +222,10 @@ def test_as_of_is_the_last_sync(zoe):
 def test_what_is_no_address_is_not_to_be_added(sandbox, team):
     code, reason, told = check(sandbox, "notamail")
     assert (code, reason, told["ways_out"]) == (7, "unknown_user", ["seatctl users list"])
+
+
+def test_the_conditions_of_the_question_are_those_of_the_rest():
+    """They are written out, so that `check` loads no module for them."""
+    assert f"status IN {locks.OPEN}" == entitlements.IS_OPEN
+    assert entitlements.IS_RUNNING == subscription_handles.IS_RUNNING
+    assert entitlements.HAS_ENDED == subscription_handles.HAS_ENDED
