@@ -11,10 +11,11 @@
               invoices of one, unpaid ones     ≤ 1.5 × those among a tenth of the invoices (SQL alone)
     backfill  a first sync 200 ms from Stripe      ≤ 1/6 of auto-paging, memory ≤ 1.2 × a quarter
     memory    1,000,000 rows against 100,000       ≤ 1.2 ×
+    shared    100 clients of a server, 2 ms away   ≤ 1/3 of one lock for the ledger, 50 subscriptions
 
 Without --whole, search looks among 200,000 users, questions asks a tenth of a ledger of 1,000,000 users,
 200,000 invoices and 1.2 million changes, and memory compares 200,000 rows with 20,000;
-with it, batch does 10,000 lines.
+with it, batch does 10,000 lines, and each load of shared lasts a minute, not ten seconds.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from bench.bulk import apply_state, assign_seats, import_users
 from bench.measure import Figure, WrongResult
 from bench.memory import memory
 from bench.questions import questions
+from bench.shared import shared
 from bench.startup import search, start_up
 
 Bench = Callable[[Path, bool], list[Figure]]
@@ -45,6 +47,7 @@ BENCHES: dict[str, Bench] = {
     "questions": lambda work, whole: questions(work, 1_000_000 if whole else 100_000, 15),
     "backfill": lambda work, whole: backfill(work, 5000 if whole else 1500),
     "memory": lambda work, whole: memory(work, *((100_000, 1_000_000) if whole else (20_000, 200_000))),
+    "shared": lambda work, whole: shared(work, 100, 50, 60 if whole else 10),
 }
 
 

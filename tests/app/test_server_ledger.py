@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -13,6 +14,7 @@ from seatctl.sandbox.api.server import SandboxServer
 from tests.conftest import Seatctl
 from tests.support.front import KEY, Front
 from tests.support.postgres import server
+from tests.support.relay import relayed
 
 PASSWORD = "hunter2-of-the-server"
 
@@ -76,9 +78,9 @@ def two_secrets(seatctl, database, tmp_path) -> Iterator[Machine]:
     front.close()
 
 
-def with_subscription(machine: Machine) -> None:
-    """`design`: five free seats of `pro`."""
-    words = "subs buy --plan pro --seats 5 --name design --owner ann@example.com"
+def with_subscription(machine: Machine, seats: int = 5) -> None:
+    """`design`: free seats of `pro`."""
+    words = f"subs buy --plan pro --seats {seats} --name design --owner ann@example.com"
     paid = "--billing-email pay@example.com --payment-method pm_card_visa --yes"
     for command in ("plans add pro --price 12.00 --currency usd", f"{words} {paid}"):
         done = machine(*command.split())
@@ -297,13 +299,18 @@ def round_trips(monkeypatch):
     from seatctl.ledger.engines.postgres_link import Link
 
     counted = []
-    exchange = Link.exchange
+    exchange, copy = Link.exchange, Link.copy
 
     def counting(link, texts):
         counted.append(texts)
         return exchange(link, texts)
 
+    def copying(link, statement, rows):
+        counted.extend([statement] * 2)  # the server answers that it is ready, and that it has read them
+        return copy(link, statement, rows)
+
     monkeypatch.setattr(Link, "exchange", counting)
+    monkeypatch.setattr(Link, "copy", copying)
 
     def run(machine, *argv, code: int = 0) -> int:
         counted.clear()
@@ -337,6 +344,38 @@ def test_answers_take_few_round_trips(two_secrets, round_trips):
         assert round_trips(two_secrets, "check", person, "-s", "design", code=7) == 1
     assert round_trips(two_secrets, "seats", "assign", "design", "bob@example.com") <= 6
     assert round_trips(two_secrets, "seats", "revoke", "design", "bob@example.com") <= 6
+
+
+@pytest.mark.parametrize("creates", [False, True])
+def test_many_seats_take_few_round_trips(two_secrets, round_trips, whole, tmp_path, creates):
+    people, count = tmp_path / "people.csv", 100_000 if whole else 1200
+    rows = (f"u{n}@example.com,First Last{n},group{n % 20}\n" for n in range(count))
+    people.write_text("email,name,group\n" + "".join(rows))
+    with_subscription(two_secrets, seats=count)
+    if not creates:
+        assert two_secrets("users", "import", people).code == 0
+    words = ("seats", "assign", "design", "--from", people, *(["--create-users"] if creates else []))
+    assert round_trips(two_secrets, *words) <= 20
+    assert two_secrets("subs", "show", "design", "-o", "json").json["assigned"] == count
+
+
+def test_a_runner_far_away_assigns_in_half_a_second(two_secrets, database):
+    """Beyond its start-up: this process has loaded everything. What the machine does besides only adds."""
+    with_subscription(two_secrets)
+    people = [f"u{n}@example.com" for n in range(5)]
+    seconds = []
+    for person in people:
+        assert two_secrets("users", "add", person).code == 0
+    with relayed(server().port, delay=0.03) as relay:
+        far = {"SEATCTL_LEDGER": server().tcp_url(database, port=relay.port)}
+        for person in people:
+            relay.answers = 0
+            started = time.perf_counter()
+            seated = two_secrets("seats", "assign", "design", person, env=far)
+            seconds.append(time.perf_counter() - started)
+            assert seated.code == 0, seated.err
+            assert relay.answers <= 8  # two of them belong to connecting
+    assert 0.2 < min(seconds) < 0.5
 
 
 def conflict(monkeypatch, times: int, error=None):

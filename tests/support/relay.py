@@ -27,6 +27,8 @@ class Relay:
     def __init__(self, target: int, *, delay: float = 0.0) -> None:
         self.delay = delay
         """How long an answer takes on its way: the time of a round trip."""
+        self.answers = 0
+        """The parts of answers that were passed on; a short answer is one part."""
         self.lose_answer_to: bytes | None = None
         """A part of a message: once it is passed on, its answer is lost, and the connection with it."""
         self.hold_back: bytes | None = None
@@ -73,6 +75,7 @@ class Relay:
                 if pair.loses_answers:
                     _close(pair.client)
                     continue
+                self.answers += 1
                 if self.delay:
                     time.sleep(self.delay)
                 pair.client.sendall(answer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import time
@@ -18,6 +19,7 @@ from seatctl.ledger.engines import postgres_leases, postgres_session
 from seatctl.ledger.engines.port import EntryValues, Scope
 from seatctl.ledger.engines.postgres import PostgresEngine, connect
 from seatctl.ledger.failures import LedgerBusy, LedgerConflict, LedgerLost, LedgerUnreachable, NoLedger
+from seatctl.ledger.schema.staged import INCOMING
 from seatctl.models.ledger_url import ServerUrl
 from tests.support import postgres
 from tests.support.engines import (
@@ -611,3 +613,19 @@ def test_errors_are_refusals_of_the_catalogue_or_bugs(engine):
     assert issubclass(LedgerConflict, SeatctlError)
     assert issubclass(NoLedger, SeatctlError)
     assert kept(engine) == []
+
+
+def test_the_planner_expects_what_is_set_after_the_rows_were_analysed(engine):
+    """If it believed that no row is of a known user, it would read all of them again for each seat."""
+    engine.begin_staging()
+    engine.stage(INCOMING)
+    rows = ((n, f"u{n}@example.com", f"u{n}@example.com", "unknown") for n in range(2000))
+    engine.load("incoming", ("line", "email", "email_key", "verdict"), rows)
+    engine.index_staged(INCOMING)
+    engine.commit()
+    engine.begin_writing(Scope.SHARED)
+    engine.execute("UPDATE incoming SET user_id = line, verdict = 'known'")
+    known = "SELECT user_id FROM incoming WHERE user_id IS NOT NULL AND verdict <> 'bad'"
+    (text,) = next(engine.rows(f"EXPLAIN (FORMAT JSON) {known}"))
+    engine.rollback()
+    assert (text if isinstance(text, list) else json.loads(text))[0]["Plan"]["Plan Rows"] > 500
