@@ -374,7 +374,8 @@ def test_a_runner_far_away_assigns_in_half_a_second(two_secrets, database):
             seated = two_secrets("seats", "assign", "design", person, env=far)
             seconds.append(time.perf_counter() - started)
             assert seated.code == 0, seated.err
-            assert relay.answers <= 8  # two of them belong to connecting
+            # Two belong to connecting; the last one follows the result: staged rows are deleted.
+            assert relay.answers <= 9
     assert 0.2 < min(seconds) < 0.5
 
 
