@@ -119,7 +119,7 @@ class PostgresEngine(PostgresSession):
             return len(first)
         self._send()
         stored = f"staged_{table}" if table in self._staged else table
-        return self.link.copy(f"COPY {stored} ({names}) FROM STDIN", chain(first, remaining))
+        return self._copy(f"COPY {stored} ({names}) FROM STDIN", chain(first, remaining))
 
     def stage(self, table: StagedTable) -> None:
         """Begin to use a staged table; empty it if it was used before."""

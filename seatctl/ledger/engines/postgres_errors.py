@@ -69,14 +69,18 @@ def not_connected(error: Error, place: str) -> Exception:
     return LedgerUnreachable(f"the server of {place} cannot be reached: {text}", hint=AGAIN)
 
 
-def translated(error: Error, place: str, *, opening: bool = False) -> Exception:
+def translated(error: Error, place: str, *, opening: bool = False, committed: bool = False) -> Exception:
     """Return the refusal for an error of a statement; one that can only be a bug is returned as it is.
 
-    `opening`: nothing has been read from the ledger yet.
+    `opening`: nothing has been read from the ledger yet. `committed`: something has been changed already.
     """
     state, text = error.sqlstate or "", _text(error)
+    unchanged = "the rest was not done" if committed else "nothing was changed"
     if is_lost(error):
-        return LedgerLost(f"the connection to {place} was lost: {text}; nothing was changed", hint=AGAIN)
+        return LedgerLost(f"the connection to {place} was lost: {text}; {unchanged}", hint=AGAIN)
+    if state == "53100":
+        full = f"the disk of {place} is full; {unchanged}"
+        return refuse(Code.DISK_FULL, full, hint="free some disk space")
     if opening and state in _NO_SCHEMA:
         return no_ledger(place)
     return _others_write(state, place, text) or _not_possible(error, place, text) or error
@@ -105,10 +109,6 @@ def _not_possible(error: Error, place: str, text: str) -> Exception | None:
             Code.LEDGER_READ_ONLY,
             f"{place} cannot be written: {text}",
             hint="connect to the primary server: add target_session_attrs=read-write to the URL",
-        )
-    if state == "53100":
-        return refuse(
-            Code.DISK_FULL, f"the disk of {place} is full; nothing was changed", hint="free some disk space"
         )
     if state.startswith(("53", "57", "58")):
         return LedgerUnreachable(f"the server of {place} could not do it: {text}", hint=AGAIN)

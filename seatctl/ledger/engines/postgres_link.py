@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from seatctl.ledger.engines.port import Params, SqlValue
-from seatctl.ledger.engines.postgres_errors import is_passing, not_connected, translated
+from seatctl.ledger.engines.postgres_errors import is_passing, not_connected
 from seatctl.ledger.engines.postgres_text import PostgresRow, adapt, row_type, written
 
 if TYPE_CHECKING:
@@ -131,7 +131,10 @@ class Link:
             connection.wait(fetch_many(connection.pgconn))
 
     def copy(self, statement: str, rows: Iterable[Sequence[SqlValue]]) -> int:
-        """Run COPY … FROM STDIN with these rows, read one at a time, and return how many."""
+        """Run COPY … FROM STDIN with these rows, read one at a time, and return how many.
+
+        Raises psycopg's errors, and ValueError for a text with a NUL.
+        """
         import psycopg
 
         count = 0
@@ -145,8 +148,6 @@ class Link:
                     count += 1
         except psycopg.DataError as error:
             raise ValueError(str(error)) from error
-        except psycopg.Error as error:
-            raise translated(error, self._place) from error
         return count
 
     def close(self) -> None:

@@ -12,20 +12,27 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from seatctl.errors import SeatctlError
-from seatctl.ledger.engines.port import Params, Rights, Row
-from seatctl.ledger.engines.postgres_errors import is_lost, translated
+from seatctl.ledger.engines.port import Params, Rights, Row, SqlValue
+from seatctl.ledger.engines.postgres_errors import AGAIN, is_lost, translated
 from seatctl.ledger.engines.postgres_link import Link, Result, Statement
 from seatctl.ledger.engines.postgres_rights import rights_of
-from seatctl.ledger.failures import LedgerUnreachable
+from seatctl.ledger.failures import LedgerLost, LedgerUnreachable
+
+if TYPE_CHECKING:
+    from psycopg import Error
 
 WAIT_SECONDS = 30.0
 """How long a statement waits for a lock. An import of a million rows holds the ledger for about that long."""
 
 _PATIENCE_SECONDS = 30.0
 """How long a lost connection is opened again: a standby may have to be promoted first."""
+
+_IDLE_SECONDS = 300.0
+"""After how long without a statement the server ends a transaction. A machine that has vanished would hold
+its locks until TCP notices it: for two hours."""
 
 _MOST_QUEUED = 500
 """Statements in the queue; then it is sent, so that memory does not grow."""
@@ -73,7 +80,8 @@ _FACTS = """SELECT extract(epoch FROM clock_timestamp()) AS now, session_user AS
     extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp()) AS replay_delay"""
 
 _SETTINGS = """SELECT set_config('search_path', :path, true), set_config('lock_timeout', :wait, true),
-    set_config('seatctl.load', :load, true), set_config('jit', 'off', true)"""
+    set_config('seatctl.load', :load, true), set_config('jit', 'off', true),
+    set_config('idle_in_transaction_session_timeout', :idle, true)"""
 
 
 class PostgresSession:
@@ -94,10 +102,15 @@ class PostgresSession:
         """Whether the server knows about the open transaction."""
         self._ended = False
         """Whether the server has still a snapshot that was closed here."""
+        self._is_lost = False
+        """Whether the open transaction was lost with its connection. Else who goes on after the error would
+        commit the rest of it."""
         self._appended = False
         """Whether the open transaction has an audit entry."""
         self._load: int | None = None
         """The number under which the staged rows of this client are stored."""
+        self._load_is_stored = False
+        """Whether a transaction with that number has been committed."""
         self._being_staged: set[str] = set()
         """The staged tables of the open transaction."""
         self._pending: list[_Pending] = []
@@ -226,6 +239,7 @@ class PostgresSession:
         """
         import psycopg
 
+        self._require_not_lost()
         repeatable = not self._begun
         while True:
             token = os.urandom(16).hex()
@@ -244,13 +258,33 @@ class PostgresSession:
                 if commit and (lost or self.link.is_idle) and self._is_committed(token):
                     return [], []
                 if not (lost and repeatable):
-                    raise translated(error, self.place, opening=self._meta is None) from error
+                    self._is_lost = lost and self._kind is not None
+                    raise self._refusal(error) from error
                 repeatable = False
                 self.link.open(_PATIENCE_SECONDS)
             except BaseException:
                 # Interrupted: how far the server is, is not known. It rolls back what is not committed.
                 self._forget_connection()
                 raise
+
+    def _require_not_lost(self) -> None:
+        if self._is_lost:
+            raise LedgerLost(f"the connection to {self.place} was lost within this change", hint=AGAIN)
+
+    def _copy(self, statement: str, rows: Iterable[Sequence[SqlValue]]) -> int:
+        """Run COPY … FROM STDIN and return the number of rows. Raises ValueError for a text with a NUL."""
+        import psycopg
+
+        try:
+            return self.link.copy(statement, rows)
+        except psycopg.Error as error:
+            if is_lost(error):
+                self._forget_connection()
+                self._is_lost = self._kind is not None
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: Error) -> Exception:
+        return translated(error, self.place, opening=self._meta is None, committed=self.committed)
 
     def _prefix(self) -> list[Statement]:
         """Return the statements that come before the queue: BEGIN, the settings, and the first questions."""
@@ -259,21 +293,26 @@ class PostgresSession:
             first.append(Statement.of("ROLLBACK"))
         if not self._begun:
             self.link.open()
-            settings = {
-                "path": f'"{self.link.schema}", pg_temp',
-                "wait": f"{self._wait * 1000:.0f}",
-                "load": str(self._load or ""),
-            }
             first += [Statement.of(self._kind.value)] if self._kind else []
-            first.append(Statement.of(_SETTINGS, settings))
+            first.append(Statement.of(_SETTINGS, self._settings()))
         if self._meta is None:
             # With the schema's name: a user who may not use the schema is told so.
             meta = f'SELECT key, value FROM "{self.link.schema}".meta'
             first.append(Statement.of(meta, (), self._opened))
             first.append(Statement.of(_FACTS, (), self._measured))
+        if not self._begun and self._kind is not None and self._load_is_stored:
+            first.append(Statement.of("SELECT require_load(:load)", {"load": self._load}))
         if not self._begun and self._kind in _THAT_STAGE:
             first += [statement for pending in self._pending for statement in pending.statements]
         return first
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "path": f'"{self.link.schema}", pg_temp',
+            "wait": f"{self._wait * 1000:.0f}",
+            "idle": f"{_IDLE_SECONDS * 1000:.0f}",
+            "load": str(self._load or ""),
+        }
 
     def _ending(self, token: str) -> Iterator[Statement]:
         """Yield the statements of a COMMIT that can be resolved if it gets no answer."""
@@ -291,10 +330,9 @@ class PostgresSession:
         import psycopg
 
         again = "INSERT INTO commits (token) VALUES (?) ON CONFLICT DO NOTHING"
-        path = {"path": f'"{self.link.schema}", pg_temp', "wait": f"{self._wait * 1000:.0f}", "load": ""}
         try:
             self.link.open(_PATIENCE_SECONDS)
-            texts = [self.link.written(_SETTINGS, path), self.link.written(again, (token,))]
+            texts = [self.link.written(_SETTINGS, self._settings()), self.link.written(again, (token,))]
             return self.link.exchange(texts)[-1].number == 0
         except (psycopg.Error, SeatctlError) as error:
             self._forget_connection()
@@ -322,7 +360,7 @@ class PostgresSession:
             self.link.exchange([b"BEGIN", path.encode(), *texts, b"COMMIT"])
         except psycopg.Error as error:
             self._forget_connection()
-            raise translated(error, self.place) from error
+            raise self._refusal(error) from error
 
     def ask_server(self, sql: str, params: Params) -> Row:
         """Return the only row of a query that needs no ledger."""
@@ -352,7 +390,7 @@ class PostgresSession:
         if self._kind is not None:
             raise RuntimeError("a transaction of this ledger is already open")
         self._kind = kind
-        self._appended = False
+        self._appended = self._is_lost = False
         self._being_staged = set()
 
     def begin_reading(self) -> None:
@@ -373,6 +411,7 @@ class PostgresSession:
         """Send the queue and COMMIT in one round trip. If it gets no answer, find out what happened."""
         if self._kind is None:
             raise RuntimeError("no transaction is open")
+        self._require_not_lost()
         is_staging = self._kind is Kind.STAGING
         if is_staging and not self._begun:
             # Few rows, since none were sent: the next transaction sends them, without a round trip of theirs.
@@ -381,6 +420,7 @@ class PostgresSession:
             self._queue = []
         elif self._begun or self._queue:
             self._send(commit=True)
+            self._load_is_stored = self._load_is_stored or bool(self._being_staged or self._pending)
             self._pending = []
             self.committed = self.committed or not is_staging
         self._kind, self._begun = None, False
@@ -393,7 +433,7 @@ class PostgresSession:
         if self._kind is None:
             return
         was_begun = self._begun and self.link.is_open
-        self._kind, self._begun, self._queue = None, False, []
+        self._kind, self._begun, self._is_lost, self._queue = None, False, False, []
         if was_begun and at_once:
             self._post(b"ROLLBACK")
         elif was_begun:

@@ -19,7 +19,7 @@ from seatctl.ledger.engines import postgres_leases, postgres_session
 from seatctl.ledger.engines.port import EntryValues, Scope
 from seatctl.ledger.engines.postgres import PostgresEngine, connect
 from seatctl.ledger.failures import LedgerBusy, LedgerConflict, LedgerLost, LedgerUnreachable, NoLedger
-from seatctl.ledger.schema.staged import INCOMING
+from seatctl.ledger.schema.staged import DESIRED_SUBSCRIPTIONS, INCOMING
 from seatctl.models.ledger_url import ServerUrl
 from tests.support import postgres
 from tests.support.engines import (
@@ -234,6 +234,47 @@ def test_a_connection_lost_within_a_change_changes_nothing(engine, shell):
     assert kept(engine) == ["c"]
 
 
+def test_nobody_goes_on_with_the_rest_of_a_change_that_was_lost(engine, shell):
+    """Who catches the error of a statement must not commit what comes after it."""
+    engine.begin_writing()
+    assert engine.changed(KEEP, ("a", "x", T)) == 1
+    terminate(shell)
+    with pytest.raises(LedgerLost):
+        engine.changed(KEEP, ("b", "x", T))
+    with pytest.raises(LedgerLost):
+        engine.changed(KEEP, ("c", "x", T))
+    with pytest.raises(LedgerLost):
+        engine.commit()
+    engine.rollback()
+    assert kept(engine) == []
+    committed(engine, (KEEP, ("d", "x", T)))
+    assert kept(engine) == ["d"]
+
+
+def test_what_is_said_of_a_lost_connection_is_true(engine, shell):
+    for said in ("nothing was changed", "the rest was not done"):
+        engine.begin_writing()
+        assert engine.changed(KEEP, (said, "x", T)) == 1
+        terminate(shell)
+        with pytest.raises(LedgerLost, match=said):
+            engine.changed(KEEP, ("b", "x", T))
+        engine.rollback()
+        committed(engine, (KEEP, (f"{said} now", "x", T)))
+
+
+def test_a_client_that_has_vanished_does_not_hold_its_locks_for_long(engine, ledger, monkeypatch):
+    """Its connection is still there for the server: no packet says that it has ended."""
+    monkeypatch.setattr(postgres_session, "_IDLE_SECONDS", 0.3)
+    engine.begin_writing()
+    assert engine.changed(KEEP, ("a", "x", T)) == 1
+    with closing(connect(ledger, wait=20)) as other:
+        committed(other, (KEEP, ("b", "x", T)))
+    with pytest.raises(LedgerLost):
+        engine.commit()
+    engine.rollback()
+    assert kept(engine) == ["b"]
+
+
 @pytest.fixture
 def relay(server):
     with relayed(server.port) as opened:
@@ -313,6 +354,34 @@ def test_a_restart_of_the_server_loses_nothing_that_was_committed(how, monkeypat
             engine.rollback()
             own.start()
             assert kept(engine) == ["a"]
+    finally:
+        own.close()
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
+def test_nobody_goes_on_without_the_staged_rows_that_a_crash_has_taken(how):
+    """They were in unlogged tables. An import of nobody would succeed, a list of nobody remove everybody."""
+    own = postgres.Server()
+    try:
+        url = ServerUrl(own.url("postgres"))
+        create_ledger(url, mode="sandbox", stripe_account=None, now=NOW).close()
+        with closing(connect(url, wait=5)) as engine:
+            engine.begin_staging()
+            engine.stage(DESIRED_SUBSCRIPTIONS)
+            handles = ((n, f"s{n}") for n in range(300))
+            assert engine.load("desired_subscriptions", ("n", "handle"), handles) == 300
+            engine.commit()
+            own.stop(how)
+            own.start()
+            for begin in (engine.begin_reading, engine.begin_writing):
+                begin()
+                if how is signal.SIGINT:
+                    (counted,) = engine.rows("SELECT count(*) FROM desired_subscriptions")
+                    assert counted[0] == 300
+                else:
+                    with pytest.raises(LedgerLost, match="the rows that this command had sent are gone"):
+                        next(engine.rows("SELECT count(*) FROM desired_subscriptions"))
+                engine.rollback()
     finally:
         own.close()
 

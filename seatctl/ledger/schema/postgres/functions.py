@@ -202,7 +202,7 @@ LOCKS = (
     # Registers the number under which a client stores its staged rows, and returns it.
     f"""CREATE FUNCTION begin_load(own bigint) RETURNS bigint LANGUAGE plpgsql {_OWNER} AS $$
     DECLARE
-        number bigint := own;
+        number bigint := coalesce(own, nullif(current_setting('seatctl.load', true), '')::bigint);
     BEGIN
         IF number IS NULL THEN
             INSERT INTO staged_loads DEFAULT VALUES RETURNING load INTO number;
@@ -211,6 +211,14 @@ LOCKS = (
         END IF;
         PERFORM set_config('seatctl.load', number::text, true);
         RETURN number;
+    END $$""",
+    # Staged rows are gone after a crash of the server. To go on with none of them could remove everybody.
+    f"""CREATE FUNCTION require_load(own bigint) RETURNS void LANGUAGE plpgsql {_OWNER} AS $$
+    BEGIN
+        IF NOT EXISTS (SELECT 1 FROM staged_loads WHERE load = own) THEN
+            RAISE EXCEPTION 'the rows that this command had sent are gone: the server has crashed meanwhile'
+                USING ERRCODE = 'crash_shutdown';
+        END IF;
     END $$""",
     # Rows of a client that was killed are a day old at most when the next one forgets its own.
     f"""CREATE FUNCTION forget_loads(own bigint) RETURNS void LANGUAGE plpgsql {_OWNER} AS $$

@@ -154,7 +154,7 @@ def _of_writers() -> Iterator[str]:
     yield "GRANT USAGE ON SEQUENCE audit_seq_seq, runs_number_seq"
     yield from _functions(
         *("permitted(text, bigint)", "lock_ledger(boolean)", "lock_users()", "index_staged(text)"),
-        *("begin_load(bigint)", "forget_loads(bigint)"),
+        *("begin_load(bigint)", "require_load(bigint)", "forget_loads(bigint)"),
     )
 
 

@@ -65,8 +65,9 @@ _SERVER_TABLES = (
     )""",
     f"INSERT INTO chain (place, hash) VALUES (0, '{'0' * 64}')",
     "CREATE INDEX audit_unlinked ON audit (seq) WHERE place IS NULL",
-    # The numbers are random: whoever could guess another client's number could change its staged rows.
-    """CREATE TABLE staged_loads (
+    # The numbers are random: whoever could guess another client's number could change its staged rows. It is
+    # unlogged like those rows: a server that has crashed, or a standby that was promoted, has neither.
+    """CREATE UNLOGGED TABLE staged_loads (
         load BIGINT PRIMARY KEY DEFAULT ('x' || left(encode(sha256(convert_to(
             gen_random_uuid()::text, 'UTF8')), 'hex'), 16))::bit(64)::bigint,
         at TIMESTAMPTZ NOT NULL DEFAULT now()
