@@ -6,9 +6,11 @@ it was. Statements go through `db.execute`; `executescript` would commit in betw
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from seatctl.errors import Code, refuse
+from seatctl import __version__
+from seatctl.errors import Code, SeatctlError, refuse
 from seatctl.ledger.engines.port import SCHEMA_VERSION
 from seatctl.ledger.engines.sqlite import SqliteEngine
 from seatctl.ledger.failures import LedgerCorrupt, LedgerDamaged, no_ledger, restore_hint
@@ -53,6 +55,9 @@ _SEARCH = (
 )
 
 
+_MIN_CLIENT = "SELECT value FROM meta WHERE key = 'min_client'"
+
+
 def is_current(engine: SqliteEngine) -> bool:
     """Return whether the file needs no migration.
 
@@ -61,12 +66,7 @@ def is_current(engine: SqliteEngine) -> bool:
     """
     version = engine.version
     if version > SCHEMA_VERSION:
-        raise refuse(
-            Code.LEDGER_NEWER,
-            f"{engine.place} was written by a later seatctl: its schema is {version}, the latest known here"
-            f" is {SCHEMA_VERSION}",
-            hint="upgrade, in an up-to-date clone of this program: python3 -m pip install .",
-        )
+        raise _newer(engine, version)
     if engine.application_id != APPLICATION_ID and (version or not engine.is_empty):
         raise LedgerCorrupt(
             f"{engine.place} is an SQLite file, but not a ledger", hint="use another: seatctl --ledger PATH"
@@ -78,6 +78,21 @@ def is_current(engine: SqliteEngine) -> bool:
             hint=restore_hint(engine.place),
         )
     return version == SCHEMA_VERSION
+
+
+def _newer(engine: SqliteEngine, version: int) -> SeatctlError:
+    """Return the refusal for a file that a later program has migrated; the file says which one it needs."""
+    needed = None
+    with suppress(SeatctlError):  # a later schema may have no such table
+        needed = next((str(row[0]) for row in engine.rows(_MIN_CLIENT)), None)
+    program = f"; it needs seatctl {needed} or later, and this is {__version__}" if needed else ""
+    return refuse(
+        Code.LEDGER_NEWER,
+        f"{engine.place} was written by a later seatctl: its schema is {version}, the latest known here"
+        f" is {SCHEMA_VERSION}{program}",
+        hint="upgrade, in an up-to-date clone of this program: python3 -m pip install .",
+        data={"needed": needed, "version": __version__},
+    )
 
 
 def create(engine: SqliteEngine, meta: dict[str, str]) -> None:

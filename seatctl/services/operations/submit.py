@@ -25,6 +25,7 @@ from seatctl.errors import (
     refuse,
 )
 from seatctl.ledger import operations, subscriptions
+from seatctl.ledger.failures import LedgerBusy, LedgerUnreachable
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call
@@ -268,10 +269,10 @@ def _hint_at_open_operation(operation: Operation) -> Iterator[None]:
     """After an error of the ledger, say that `sync` must finish the operation: the card may be charged."""
     try:
         yield
-    except LedgerError as error:
-        cause = error.message.removesuffix("; nothing was changed")
+    except (LedgerError, LedgerBusy, LedgerUnreachable) as error:
+        cause = error.message.removesuffix("; nothing was changed").removesuffix("; the rest was not done")
         error.message = f"{cause}; run {operation.run} stays unfinished, and Stripe may have done its part"
-        error.hint = _then_sync(operation, error.hint)
+        error.hint = _then_sync(operation, error.hint if isinstance(error, LedgerError) else None)
         error.data.setdefault("run", operation.run)
         raise
 

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+import json
+import subprocess
+import sys
+import tarfile
 from contextlib import closing
 from pathlib import Path
 
@@ -15,7 +20,8 @@ from seatctl.ledger.schema.postgres import create
 from seatctl.models.ledger_url import ServerUrl
 from tests.support.engines import ENGINES
 from tests.support.places import At, database
-from tests.support.subscriptions import ledger_place
+from tests.support.subscriptions import ledger_place, query
+from tests.support.warm import ROOT
 
 LATER = SCHEMA_VERSION + 1
 
@@ -71,9 +77,66 @@ def test_a_program_that_the_ledger_needs_works(at):
 
 def test_the_earlier_program_refuses_a_file_that_was_migrated(sandbox, monkeypatch):
     monkeypatch.setattr(migrate, "SCHEMA_VERSION", SCHEMA_VERSION - 1)
+    for needed in ("0.1.0", "0.2.0"):
+        query(ledger_place(sandbox), "UPDATE meta SET value = ? WHERE key = 'min_client'", needed)
+        refused = sandbox("seats", "list", "-o", "json")
+        assert (refused.code, refused.error["code"]) == (74, "ledger_newer")
+        assert f"its schema is {SCHEMA_VERSION}" in refused.error["message"]
+        assert f"it needs seatctl {needed} or later" in refused.error["message"]
+        assert (refused.error["needed"], refused.error["version"]) == (needed, __version__)
+    query(ledger_place(sandbox), "DELETE FROM meta WHERE key = 'min_client'")
     refused = sandbox("seats", "list", "-o", "json")
     assert (refused.code, refused.error["code"]) == (74, "ledger_newer")
-    assert f"its schema is {SCHEMA_VERSION}" in refused.error["message"]
+
+
+@pytest.fixture(scope="module")
+def earlier_program(tmp_path_factory) -> Path:
+    """The program as it was before the schema of today: a folder for PYTHONPATH."""
+    shared = "seatctl/ledger/schema/shared_ledger.py"
+
+    def git(*words: str) -> bytes:
+        return subprocess.run(["git", "-C", ROOT, *words], check=True, capture_output=True).stdout
+
+    try:
+        added = git("log", "--diff-filter=A", "--format=%H", "--", shared).decode().split()[-1]
+        archive = git("archive", f"{added}^", "seatctl")
+    except (OSError, IndexError, subprocess.CalledProcessError):
+        pytest.skip("HISTORY MISSING: the earlier program comes from a clone of git with its history")
+    folder = tmp_path_factory.mktemp("earlier")
+    with tarfile.open(fileobj=io.BytesIO(archive)) as files:
+        files.extractall(folder, filter="data")
+    return folder
+
+
+def test_the_program_of_the_schema_before_refuses_a_file_that_this_one_migrated(seatctl, earlier_program):
+    """The real one, from the history. Its file is migrated by the first command of this program."""
+
+    def earlier(*words: str) -> subprocess.CompletedProcess[str]:
+        environment = seatctl.environment({"PYTHONPATH": str(earlier_program)})
+        return subprocess.run(
+            [sys.executable, "-m", "seatctl", *words],
+            cwd=earlier_program,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    made = earlier("init", "--no-input", "--actor", "ann@example.com")
+    assert made.returncode == 0, made.stderr
+    added = earlier("users", "add", "zoe@example.com")
+    assert added.returncode == 0, added.stderr
+    assert [user["email"] for user in seatctl.rows("users", "list")] == ["zoe@example.com"]
+    assert seatctl("users", "add", "bob@example.com").code == 0
+    for words in ("users list", "users add eve@example.com", "check zoe@example.com", "sync"):
+        refused = earlier(*words.split(), "-o", "json")
+        assert refused.returncode == 74, (words, refused.stderr)
+        error = json.loads(refused.stderr)["error"]
+        assert error["code"] == "ledger_newer"
+        assert f"its schema is {SCHEMA_VERSION}" in error["message"]
+        assert "upgrade" in error["hint"]
+    assert len(seatctl.rows("users", "list")) == 2
+    assert seatctl("audit", "verify").code == 0
 
 
 def test_a_ledger_of_this_version_is_not_migrated(at):
