@@ -279,11 +279,7 @@ def unused(world: World, books: Books, name: str) -> Unused | None:
         for s in books.stripe["invoice"]
         if ((s.get("parent") or {}).get("subscription_details") or {}).get("subscription") == one["id"]
     ]
-    paid = sum(
-        max(0, s["total"] - s["pre_payment_credit_notes_amount"] - s["post_payment_credit_notes_amount"])
-        for s in mine
-        if s["status"] == "paid"
-    )
+    paid = sum(_left(s) for s in mine if s["status"] == "paid")
     owed = sum(s["amount_remaining"] for s in mine if s["status"] == "open")
     drafted = sum(s["amount_due"] for s in mine if s["status"] == "draft")
     running = [
@@ -295,22 +291,30 @@ def unused(world: World, books: Books, name: str) -> Unused | None:
     balance = next((c["balance"] for c in books.stripe["customer"] if c["id"] == one["customer"]), 0)
     debt = min(debts, max(0, balance))
     lines = preview["lines"].get("total_count") or len(preview["lines"]["data"])
-    by_hand = _refunded_by_hand(books, {s["id"] for s in running})
+    by_hand = _refunded_by_hand(books, {s["id"]: _left(s) for s in running})
     return Unused(-preview["total"], lines, paid, owed, debt, drafted, by_hand, bool(own))
 
 
-def _refunded_by_hand(books: Books, invoices: set[str]) -> int:
-    """What refunds that no credit note tells of have given back of these invoices."""
+def _left(invoice: Obj) -> int:
+    """What credit notes have not taken off an invoice."""
+    noted = invoice["pre_payment_credit_notes_amount"] + invoice["post_payment_credit_notes_amount"]
+    return max(0, invoice["total"] - noted)
+
+
+def _refunded_by_hand(books: Books, left: dict[str, int]) -> int:
+    """What refunds that no credit note tells of have given back of these invoices.
+
+    The dashboard may refund a charge whose invoice it has credited, too: more than it was paid. That is not
+    to be made good by other invoices, so of each invoice no more counts than credit notes have `left`.
+    """
     noted = {one["refund"] for note in books.stripe["credit_note"] for one in note["refunds"]}
-    return sum(
-        one["amount"]
-        for one in books.stripe["refund"]
-        if one["id"] not in noted
-        and one["status"] != "failed"
-        and (charge := books.charges.get(one["charge"])) is not None
-        and (invoice := books.invoice_of(charge)) is not None
-        and invoice["id"] in invoices
-    )
+    refunded = dict.fromkeys(left, 0)
+    for one in books.stripe["refund"]:
+        charge = books.charges.get(one["charge"])
+        invoice = None if charge is None else books.invoice_of(charge)
+        if invoice is not None and invoice["id"] in left and one["id"] not in noted:
+            refunded[invoice["id"]] += 0 if one["status"] == "failed" else one["amount"]
+    return sum(min(amount, left[name]) for name, amount in refunded.items())
 
 
 def note_end(step: Step, result: Result, after: Books, accounts: Accounts) -> None:
