@@ -10,6 +10,7 @@ from seatctl.ledger.schema.postgres.case_folding import folded_letters
 from seatctl.ledger.schema.staged import STAGED
 
 _PURE = "IMMUTABLE PARALLEL SAFE"
+_HASHES = "STABLE PARALLEL SAFE"
 
 JSON = (
     f"""CREATE FUNCTION json_steps(path text) RETURNS text[] LANGUAGE sql {_PURE}
@@ -95,15 +96,15 @@ HASHES = (
             END, '' ORDER BY n), '') || '"'
             FROM (SELECT letter, ascii(letter) AS code, n
                 FROM string_to_table(content, NULL) WITH ORDINALITY AS letters (letter, n)) AS codes) END""",
-    f"""CREATE FUNCTION hash_of(content text) RETURNS text LANGUAGE sql {_PURE} STRICT
+    # Not immutable, because `convert_to` is not: with another promise, no call of it is inlined.
+    f"""CREATE FUNCTION hash_of(content text) RETURNS text LANGUAGE sql {_HASHES} STRICT
     RETURN encode(sha256(convert_to(content, 'UTF8')), 'hex')""",
-    # Numbers are cast: joining one to a text is not immutable, and then no call of the function is inlined
     f"""CREATE FUNCTION hash_of_change(entity text, entity_id bigint, before text, after text, salt text)
-    RETURNS text LANGUAGE sql {_PURE}
+    RETURNS text LANGUAGE sql {_HASHES}
     RETURN hash_of(entity || chr(10) || entity_id::text || chr(10) || coalesce('+' || before, '') || chr(10)
         || coalesce('+' || after, '') || chr(10) || salt)""",
     # A salt for each change row of a statement, from one secret: asking for random bytes takes longer.
-    f"""CREATE FUNCTION salt_of_change(secret text, n bigint) RETURNS text LANGUAGE sql {_PURE}
+    f"""CREATE FUNCTION salt_of_change(secret text, n bigint) RETURNS text LANGUAGE sql {_HASHES}
     RETURN left(hash_of(secret || n::text), 32)""",
     """CREATE FUNCTION digest_of_entry(number bigint) RETURNS text LANGUAGE sql STABLE
     RETURN (SELECT hash_of(coalesce(string_agg(hash, '' ORDER BY n), ''))
@@ -111,7 +112,7 @@ HASHES = (
     f"""CREATE FUNCTION hash_of_entry(
         seq bigint, run bigint, at text, actor text, os_user text, command_hash text, digest text,
         previous text, origin text
-    ) RETURNS text LANGUAGE sql {_PURE}
+    ) RETURNS text LANGUAGE sql {_HASHES}
     RETURN hash_of('[' || seq::text || ',' || run::text || ',' || ascii_json(at) || ','
         || ascii_json(actor) || ',' || ascii_json(os_user) || ',' || ascii_json(command_hash) || ','
         || ascii_json(digest) || ',' || ascii_json(previous)
