@@ -8,10 +8,13 @@ import sys
 
 import pytest
 
+from seatctl.cli.role_table import ONESELF, READS
+from tests.services.users.test_roles import CALLS, OF_WHAT, office  # noqa: F401 - a fixture
+
 HEAVY = {
     *("stripe", "rich", "sqlite_utils", "pydantic", "babel", "keyring", "platformdirs", "typer.rich_utils"),
     *("asyncio", "http.client", "logging", "tomli_w", "tomlkit", "email", "requests"),
-    *("psycopg", "seatctl.models.ledger_url"),
+    *("psycopg", "seatctl.models.ledger_url", "ssl", "socket"),
 }
 PROBE = """
 import json, sys
@@ -57,6 +60,34 @@ def test_importing_the_command_line_loads_nothing_heavy(seatctl, module):
 def test_a_command_that_only_reads_loads_nothing_heavy(sandbox, argv):
     body = f"from seatctl.__main__ import main\nassert main({argv!r}) == 0"
     assert not loaded(sandbox, body) & HEAVY
+
+
+EACH_COMMAND = """
+import contextlib, io, os, shutil
+from seatctl.__main__ import main
+for n, argv in enumerate({commands!r}):
+    shutil.copytree({home!r}, home := {folder!r} + f"/{{n}}")
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main([*argv, "--yes"], {{**os.environ, "SEATCTL_CONFIG": home}})
+    assert code not in (1, 2, 8), (argv, code, err.getvalue())
+    shutil.rmtree(home)
+"""
+
+
+def test_no_command_on_a_file_loads_what_only_a_server_needs(office, tmp_path):  # noqa: F811 - a fixture
+    made, words = office
+    words = {**words, "folder": tmp_path, "home": made.home}
+    calls = [CALLS[command] for command in sorted({*CALLS} | ONESELF) if not command.startswith("ledger ")]
+    # It writes the SQL for a server, wherever the ledger is.
+    calls += [f"{command} {OF_WHAT.get(command, '')}" for command in sorted(READS - {"ledger grants"})]
+    commands = [call.format(**words).split() for call in calls]
+    assert len(commands) > 70
+    body = EACH_COMMAND.format(commands=commands, home=str(made.home), folder=str(tmp_path))
+    modules = loaded(made, body)
+    assert "seatctl.ledger.engines.sqlite" in modules
+    servers = ("psycopg", "seatctl.ledger.engines.postgres", "seatctl.ledger.schema.postgres")
+    assert not {name for name in modules if name.startswith(servers)}
 
 
 ONE_ROW = [["check", "zoe@example.com", "-o", "json"], ["seats", "list", "design", "-o", "json"]]
