@@ -482,6 +482,8 @@ class Context:
         total: Callable[[], int] | None = None,
     ) -> None:
         """Print a list, streamed; `total` counts all records if a table shows only the first 50."""
+        if "ledger" in self.__dict__:
+            self.ledger.engine.wants_page = self.style.shows_page
         output.emit_list(self.style, records, columns, handle=handle, total=total)
 
     def emit_one(self, record: Record, columns: Sequence[Column], *, handle: str) -> None:

@@ -177,6 +177,11 @@ class Style(NamedTuple):
     color: bool
     now: Callable[[], datetime]
 
+    @property
+    def shows_page(self) -> bool:
+        """Whether only the first page of a list is printed."""
+        return self.format is Format.TABLE and not self.quiet
+
 
 def use_color(
     flag: str | None, setting: Callable[[], str | None], environment: Mapping[str, str], terminal: bool

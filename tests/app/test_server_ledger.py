@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 
 from seatctl.app.context import Context
+from seatctl.ledger.engines.postgres_link import Link
 from seatctl.sandbox.api.server import SandboxServer
 from tests.conftest import Seatctl
 from tests.support.front import KEY, Front
@@ -111,6 +112,28 @@ def test_a_machine_needs_nothing_but_the_url(runner):
     assert [user["email"] for user in runner.rows("users", "list")] == ["zoe@example.com"]
     assert not (runner.seatctl.home / "config.toml").exists()
     assert runner("status", "-o", "json").json["mode"] == "sandbox"
+
+
+def test_a_terminal_gets_a_page_and_not_the_whole_list(shared, tmp_path, monkeypatch):
+    people = tmp_path / "people.csv"
+    people.write_text("email\n" + "".join(f"p{n:03}@example.com\n" for n in range(400)))
+    assert shared("users", "import", people).code == 0
+    sent: list[int] = []
+    exchange = Link.exchange
+
+    def counted(link: Link, texts):
+        results = exchange(link, texts)
+        sent.extend(len(result.rows) for result in results)
+        return results
+
+    monkeypatch.setattr(Link, "exchange", counted)
+    shown = shared("users", "list", tty=True)
+    assert "p049@example.com" in shown.out
+    assert "p050@example.com" not in shown.out
+    assert "the first 50 of 400" in shown.out + shown.err
+    assert max(sent) == 100
+    assert [user["email"][:4] for user in shared.rows("users", "list")] == [f"p{n:03}" for n in range(400)]
+    assert max(sent) == 400
 
 
 def test_the_mode_of_the_environment_must_be_the_ledgers(runner):

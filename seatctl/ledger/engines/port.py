@@ -128,6 +128,8 @@ class Engine(Protocol):
     """The errors that damaged rows can cause; a bug in the program can cause them too."""
     committed: bool
     """Whether this connection has committed anything."""
+    wants_page: bool
+    """Whether the first page is probably all that is read of a stream. A file has it at once anyway."""
 
     @property
     def rights(self) -> Rights:

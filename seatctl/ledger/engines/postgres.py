@@ -26,6 +26,9 @@ own."""
 _AT_ONCE = 5000
 """Rows that a stream fetches in one round trip."""
 
+_PAGE = 100
+"""Rows that it fetches first if the rest may not be needed."""
+
 
 def connect(url: ServerUrl, *, wait: float = WAIT_SECONDS) -> PostgresEngine:
     """Return the engine of a ledger on a server. It connects later."""
@@ -50,6 +53,7 @@ class PostgresEngine(PostgresSession):
         self, place: str, parameters: Callable[[], Mapping[str, str]], *, wait: float = WAIT_SECONDS
     ) -> None:
         super().__init__(place, parameters, wait=wait)
+        self.wants_page = False
         self._parameters = parameters
         self._scope = Scope.WHOLE
         self._staged: set[str] = set()
@@ -78,14 +82,17 @@ class PostgresEngine(PostgresSession):
             return
         self._cursors += 1
         name = f"rows_{self._cursors}"
-        # Otherwise the plan is the best one for the first tenth of the rows; but all of them are read.
-        self.execute("SET LOCAL cursor_tuple_fraction = 1")
+        # By default the plan is the best one for the first tenth of the rows: too much for a page, which need
+        # not be sorted out of a million, and too little for all.
+        at_once, planned = (_PAGE, "0.0001") if self.wants_page else (_AT_ONCE, "1")
+        self.execute(f"SET LOCAL cursor_tuple_fraction = {planned}")
         self.execute(f"DECLARE {name} NO SCROLL CURSOR FOR {sql}", params)
         while True:
-            fetched = self._answer(f"FETCH {_AT_ONCE} FROM {name}", ()).rows
+            fetched = self._answer(f"FETCH {at_once} FROM {name}", ()).rows
             yield from fetched
-            if len(fetched) < _AT_ONCE:
+            if len(fetched) < at_once:
                 return
+            at_once = _AT_ONCE
 
     def columns(self, sql: str) -> list[str]:
         """Return the column names of a query without parameters."""

@@ -60,7 +60,7 @@ class SqliteEngine:
         require_sqlite()
         self.path = path
         self.place = str(path)
-        self.committed = False
+        self.committed = self.wants_page = False
         self._wait = wait
         self.may_write = may_write(path)
         self._frozen: tuple[int, ...] | None = None

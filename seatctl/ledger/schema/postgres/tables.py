@@ -65,6 +65,10 @@ _SERVER_TABLES = (
     )""",
     f"INSERT INTO chain (place, hash) VALUES (0, '{'0' * 64}')",
     "CREATE INDEX audit_unlinked ON audit (seq) WHERE place IS NULL",
+    # Lists of few among many; a file is read through for them, which takes no round trip and a tenth of a
+    # second for a million users.
+    "CREATE INDEX users_by_group ON users (group_key) WHERE group_key IS NOT NULL",
+    "CREATE INDEX users_not_active ON users (status) WHERE status <> 'active'",
     # The numbers are random: whoever could guess another client's number could change its staged rows. It is
     # unlogged like those rows: a server that has crashed, or a standby that was promoted, has neither.
     """CREATE UNLOGGED TABLE staged_loads (
