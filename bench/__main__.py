@@ -13,8 +13,17 @@
     memory    1,000,000 rows against 100,000       ≤ 1.2 ×
     shared    100 clients of a server, 2 ms away   ≤ 1/3 of one lock for the ledger, 50 subscriptions
 
-Without --whole, search looks among 200,000 users, questions asks a tenth of a ledger of 1,000,000 users,
-200,000 invoices and 1.2 million changes, and memory compares 200,000 rows with 20,000;
+The ledger on a server, which the bench starts; processor time of client and server together:
+
+    server-import  users import of 100,000         ≤ 2.5 × that into a file, without the search index
+                   with it                         ≤ 5 × the same
+    server-assign  seats assign --from of 100,000  ≤ 2 × that in a file
+    server-check   check                           ≤ 1.3 × a bare Typer command with the same driver
+    server-lists   search and lists of 1,000,000 users and 10,000 subscriptions
+                                                   ≤ 1.5 × those of a tenth of both
+
+Without --whole, search and server-lists look among 200,000 users, questions asks a tenth of a ledger of
+1,000,000 users, 200,000 invoices and 1.2 million changes, and memory compares 200,000 rows with 20,000;
 with it, batch does 10,000 lines, and each load of shared lasts a minute, not ten seconds.
 """
 
@@ -26,9 +35,11 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from bench import engines
 from bench.backfill import backfill
 from bench.batch import batch
 from bench.bulk import apply_state, assign_seats, import_users
+from bench.large_ledger import large_ledger
 from bench.measure import Figure, WrongResult
 from bench.memory import memory
 from bench.questions import questions
@@ -47,6 +58,10 @@ BENCHES: dict[str, Bench] = {
     "questions": lambda work, whole: questions(work, 1_000_000 if whole else 100_000, 15),
     "backfill": lambda work, whole: backfill(work, 5000 if whole else 1500),
     "memory": lambda work, whole: memory(work, *((100_000, 1_000_000) if whole else (20_000, 200_000))),
+    "server-import": lambda work, _: engines.import_users(work, 100_000, 3),
+    "server-assign": lambda work, _: engines.assign_seats(work, 100_000, 3),
+    "server-check": lambda work, _: engines.check(work, 100_000, 21),
+    "server-lists": lambda work, whole: large_ledger(work, 1_000_000 if whole else 200_000, 7),
     "shared": lambda work, whole: shared(work, 100, 50, 60 if whole else 10),
 }
 

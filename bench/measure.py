@@ -23,6 +23,8 @@ class Sample:
     output: str
     """Empty where only the lines were counted."""
     lines: int
+    cpu: float
+    """Seconds of processor time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +103,8 @@ def run(
     assert process.stderr is not None
     errors = process.stderr.read()
     process.stderr.close()
-    process.wait()
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
     seconds = time.perf_counter() - started
     if process.returncode != 0:
         raise WrongResult(
@@ -109,7 +112,8 @@ def run(
         )
     unit = 1 if sys.platform == "darwin" else 1024
     resident = int(errors.split()[-1]) * unit if memory else 0
-    return Sample(seconds, resident, b"".join(kept).decode(), lines)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Sample(seconds, resident, b"".join(kept).decode(), lines, cpu)
 
 
 def paired(
@@ -124,3 +128,12 @@ def paired(
         ours(), floor()
     pairs = [(ours().seconds, floor().seconds) for _ in range(rounds)]
     return min(pair[0] for pair in pairs), min(pair[1] for pair in pairs)
+
+
+def least_cpu(runs: Mapping[str, Callable[[], Sample]], rounds: int) -> dict[str, float]:
+    """Least processor time of each of these runs by name; they are run in turns."""
+    used: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(rounds):
+        for name, once in runs.items():
+            used[name].append(once().cpu)
+    return {name: min(seconds) for name, seconds in used.items()}

@@ -21,10 +21,10 @@ def start_up(work: Path, users: int, rounds: int) -> list[Figure]:
     ledger = str(stage.ledger)
 
     def ours(*arguments: str) -> Sample:
-        return _about_one(stage.seatctl(*arguments, "-o", "json", keep=True))
+        return about_one(stage.seatctl(*arguments, "-o", "json", keep=True))
 
     def bare(*arguments: str) -> Sample:
-        return _about_one(
+        return about_one(
             run(["-m", "bench.bare", arguments[0], ledger, *arguments[1:]], stage.env, keep=True)
         )
 
@@ -54,7 +54,7 @@ def search(work: Path, users: int, rounds: int) -> list[Figure]:
         return ours
 
     def one_row() -> Sample:
-        return _about_one(stage.seatctl("seats", "list", "design", "-o", "json", keep=True))
+        return about_one(stage.seatctl("seats", "list", "design", "-o", "json", keep=True))
 
     part = paired(searched(last, 1), one_row, rounds, warm=True)
     short = paired(searched(SHORT_NEEDLE, users // 5000), one_row, rounds, warm=True)
@@ -74,6 +74,7 @@ def populated(home: Path, users: int) -> Stage:
     return stage
 
 
-def _about_one(sample: Sample) -> Sample:
+def about_one(sample: Sample) -> Sample:
+    """Return what a run printed about the one person. Raises WrongResult if it printed something else."""
     expect(PERSON in sample.output and "design" in sample.output, True, "an answer about the one person")
     return sample

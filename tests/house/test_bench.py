@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import pytest
 
+from bench import engines
 from bench.batch import batch
 from bench.bulk import apply_state, assign_seats, import_users
+from bench.large_ledger import large_ledger
 from bench.measure import Figure
 from bench.memory import memory
 from bench.questions import questions
@@ -67,3 +69,25 @@ def test_what_concerns_few_rows_costs_the_same_among_many(tmp_path):
 def test_memory_does_not_grow_with_the_file(tmp_path):
     figures = memory(tmp_path, 3_000, 30_000)
     assert all(figure.kept for figure in figures), "\n".join(figure.line() for figure in figures)
+
+
+def test_on_a_server_an_import_costs_a_small_multiple_of_one_into_a_file(tmp_path):
+    figures = engines.import_users(tmp_path, 10_000, rounds=1)
+    assert all(map(within, figures)), "\n".join(figure.line() for figure in figures)
+
+
+def test_on_a_server_so_does_an_assignment(tmp_path):
+    figures = engines.assign_seats(tmp_path, 10_000, rounds=1)
+    assert all(map(within, figures)), "\n".join(figure.line() for figure in figures)
+
+
+def test_on_a_server_a_check_starts_as_fast_as_a_bare_script(tmp_path):
+    figures = engines.check(tmp_path, 1_000, rounds=7)
+    assert all(within(figure, START_SLACK) for figure in figures), "\n".join(
+        figure.line() for figure in figures
+    )
+
+
+def test_on_a_server_lists_of_few_rows_cost_the_same_among_many(tmp_path):
+    figures = large_ledger(tmp_path, 50_000, rounds=3)
+    assert all(map(within, figures)), "\n".join(figure.line() for figure in figures)
