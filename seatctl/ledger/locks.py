@@ -37,8 +37,11 @@ def _flags(condition: str) -> str:
 
 def lock_users(tx: Transaction) -> None:
     """Let no other change add or edit users until this one ends. Assignments of known users go on."""
-    if tx.is_shared:
-        tx.engine.lock_users()
+    if not tx.is_shared:
+        return
+    tx.engine.lock_users()
+    if not tx.has_changed:
+        tx.engine.reserve_entry()
 
 
 def lock_subscriptions(tx: Transaction, condition: str, params: Mapping[str, SqlValue]) -> None:

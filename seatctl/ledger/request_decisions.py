@@ -110,6 +110,9 @@ def _must_wait(outcomes: Sequence[tuple[Subscription, ApprovalOutcome]]) -> bool
 
 def apply_rules(reader: Reader, user: User, subscription: Subscription, now: datetime) -> ApprovalVerdict:
     """Return how the subscription's rules decide a request of this user at `now` (UTC)."""
+    if not subscription.auto_approval.enabled:  # nothing else is looked at then
+        requester = Requester(user.email, user.group, now, 0)
+        return decide_automatically(subscription.auto_approval, requester, 0)
     today = requests.approved_automatically(reader, subscription.id, now)
     free = max(0, subscription.free - held_seats.held(reader, subscription.id, format_time(now)))
     return decide_automatically(

@@ -61,7 +61,7 @@ class NewRequest:
 
 def add(tx: Transaction, new: NewRequest) -> SeatRequest:
     """Insert and record a pending request. The user must have no open request for the same subscription."""
-    number = tx.insert_row(
+    tx.engine.insert_later(
         "requests",
         {
             "user_id": new.user_id,
@@ -73,10 +73,17 @@ def add(tx: Transaction, new: NewRequest) -> SeatRequest:
             "created_at": tx.now,
             "expires_at": optional_text(new.expires_at),
         },
+        lambda _: None,
     )
     tx.may_have_open = True
-    tx.record("request", number, None, change_rows.of_request(tx, number))
-    return find(tx, number, tx.call.now)
+    # Found in the same round trip in which it is inserted.
+    request = open_of(tx, new.user_id, new.subscription_id, tx.call.now)
+    if request is None:
+        raise LookupError(f"the new request of user {new.user_id} is not open")
+    content = change_rows.request()
+    select = f"SELECT number AS entity_id, NULL AS before, {content} AS after FROM requests WHERE number = :n"
+    tx.record_row("request", select, {"n": request.number})
+    return request
 
 
 def find(reader: Reader, number: int, now: datetime) -> SeatRequest:
@@ -111,6 +118,17 @@ def open_of_user(reader: Reader, user_id: int, now: datetime) -> list[dict[str, 
     return [*map(record, rows)]
 
 
+_DECIDED = {
+    "decided_at": "CASE WHEN :by IS NULL THEN coalesce(decided_at, :now) ELSE :now END",
+    "decided_by": "coalesce(:by, decided_by)",
+    "reason": "coalesce(:reason, reason)",
+    "status": ":status",
+    "subscription_id": "coalesce(subscription_id, :subscription)",
+    "waitlisted_at": "CASE WHEN :waiting = 1 THEN coalesce(waitlisted_at, :since) ELSE waitlisted_at END",
+}
+"""The columns that a decision changes, with their new values."""
+
+
 def decide(
     tx: Transaction,
     number: int,
@@ -125,27 +143,23 @@ def decide(
     With `by` None the earlier decision keeps its actor and time: a seat that is assigned later from the
     waitlist is not a new decision.
     """
-    before = change_rows.of_request(tx, number)
     waiting = status is RequestStatus.WAITLISTED
     tx.may_wait = tx.may_wait or waiting
-    tx.execute(
-        "UPDATE requests SET status = :status, decided_by = coalesce(:by, decided_by),"
-        " decided_at = CASE WHEN :by IS NULL THEN coalesce(decided_at, :now) ELSE :now END,"
-        " reason = coalesce(:reason, reason), subscription_id = coalesce(subscription_id, :subscription),"
-        " waitlisted_at = CASE WHEN :waiting = 1 THEN coalesce(waitlisted_at, :since) ELSE waitlisted_at END"
-        " WHERE number = :number",
-        {
-            "status": status.value,
-            "by": by,
-            "now": tx.now,
-            "since": _end_of_waitlist(tx) if waiting else tx.now,
-            "reason": reason,
-            "subscription": subscription_id,
-            "waiting": int(waiting),
-            "number": number,
-        },
-    )
-    tx.record("request", number, before, change_rows.of_request(tx, number))
+    params: dict[str, SqlValue] = {
+        "status": status.value,
+        "by": by,
+        "now": tx.now,
+        "since": _end_of_waitlist(tx) if waiting else tx.now,
+        "reason": reason,
+        "subscription": subscription_id,
+        "waiting": int(waiting),
+        "number": number,
+    }
+    before, after = change_rows.request(), change_rows.request(**_DECIDED)
+    decided = f"SELECT number AS entity_id, {before} AS before, {after} AS after FROM requests"
+    tx.record_row("request", f"{decided} WHERE number = :number", params)
+    assignments = ", ".join(f"{column} = {value}" for column, value in _DECIDED.items())
+    tx.execute(f"UPDATE requests SET {assignments} WHERE number = :number", params)
 
 
 def _end_of_waitlist(tx: Transaction) -> str:

@@ -74,19 +74,18 @@ def assign(tx: Transaction, subscription_id: int, user_id: int, until: str | Non
             "assigned_entry": tx.entry,
         },
     )
-    _record_new(tx, "t.id = :seat", {"seat": seat})
+    tx.has_assigned = True
+    tx.record_row("seat", f"{_NEW} WHERE t.id = :seat", {"seat": seat})
     return seat
 
 
-def _record_new(tx: Transaction, where: str, params: Mapping[str, SqlValue] | None = None) -> None:
+_NEW = f"SELECT t.id AS entity_id, NULL AS before, {change_rows.seat('t')} AS after FROM seats t"
+
+
+def _record_new(tx: Transaction, where: str) -> None:
     """Record the seats `t` that this transaction has just assigned."""
     tx.has_assigned = True
-    tx.record_many(
-        "seat",
-        f"SELECT t.id AS entity_id, NULL AS before, {change_rows.seat('t')} AS after FROM seats t"
-        f" WHERE {where}",
-        {**(params or {}), "entry": tx.entry},
-    )
+    tx.record_many("seat", f"{_NEW} WHERE {where}", {"entry": tx.entry})
 
 
 # -- revoking -----------------------------------------------------------------------------------
@@ -222,6 +221,15 @@ def active_id(reader: Reader, subscription_id: int, user_id: int) -> int | None:
     return reader.number(
         "SELECT id FROM seats WHERE subscription_id = ? AND user_id = ? AND revoked_at IS NULL",
         (subscription_id, user_id),
+    )
+
+
+def ask_active(tx: Transaction, user_id: int, found: set[int]) -> None:
+    """Add the subscriptions in which the user has an active seat to `found`, with the next answer."""
+    tx.engine.ask_all(
+        "SELECT subscription_id FROM seats WHERE user_id = ? AND revoked_at IS NULL",
+        (user_id,),
+        lambda rows: found.update(row["subscription_id"] for row in rows),
     )
 
 

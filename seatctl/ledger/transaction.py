@@ -250,6 +250,15 @@ class Transaction(Journal):
         self.recorded += inserted
         return inserted
 
+    def record_row(self, entity: str, select: str, params: Mapping[str, SqlValue]) -> None:
+        """Record the change of the only row of `select`, which is as in `record_many`.
+
+        Unlike `record`, it costs no round trip to read the row.
+        """
+        self.open_run()
+        self.recorded += 1
+        self.engine.insert_change_of(self.recorded, entity, select, params)
+
     def open_run(self) -> None:
         """Insert the run with its command, unless it exists. Recording a change does this too."""
         if self._run is None:

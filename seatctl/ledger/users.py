@@ -152,7 +152,9 @@ def _create(tx: Transaction, email: str, name: str | None, group: str | None) ->
     )
     user = User(user_id, email, name, group, UserStatus.ACTIVE, None, parse_time(tx.now))
     tx.engine.users.insert("SELECT :id", {"id": user_id})
-    tx.record("user", user_id, None, change_rows.of_user(tx, user_id))
+    content = change_rows.user()
+    select = f"SELECT id AS entity_id, NULL AS before, {content} AS after FROM users WHERE id = :id"
+    tx.record_row("user", select, {"id": user_id})
     return user
 
 

@@ -345,6 +345,10 @@ class Engine(Protocol):
         """
         ...
 
+    def insert_change_of(self, n: int, entity: str, select: str, params: Mapping[str, SqlValue]) -> None:
+        """Insert change row `n` for the only (entity_id, before, after) of `select`; no answer is needed."""
+        ...
+
     def append_entry(self, values: EntryValues) -> None:
         """Append the audit entry of this transaction, after all its change rows."""
         ...

@@ -255,15 +255,13 @@ class PostgresEngine(PostgresSession):
 
     def insert_changes(self, last: int, entity: str, select: str, params: Mapping[str, SqlValue]) -> int:
         """Insert a change row for every (entity_id, before, after) of `select`; the server hashes them."""
-        return self.changed(
-            "INSERT INTO changes (entry, n, entity, entity_id, before, after, salt, hash)"
-            " SELECT :change_entry, n, :change_entity, entity_id, before, after, salt,"
-            " hash_of_change(:change_entity, entity_id, before, after, salt)"
-            " FROM (SELECT :change_last + row_number() OVER () AS n, entity_id, before, after,"
-            " salt_of_change((SELECT gen_random_uuid()::text || gen_random_uuid()::text), :change_last"
-            f" + row_number() OVER ()) AS salt FROM ({select}) AS chosen) AS salted",
-            {**params, "change_entry": self.entry, "change_last": last, "change_entity": entity},
-        )
+        values = {**params, "change_entry": self.entry, "change_last": last, "change_entity": entity}
+        return self.changed(_change_rows(select), values)
+
+    def insert_change_of(self, n: int, entity: str, select: str, params: Mapping[str, SqlValue]) -> None:
+        """Queue change row `n` for the only (entity_id, before, after) of `select`; the server hashes it."""
+        values = {**params, "change_entry": self.entry, "change_last": n - 1, "change_entity": entity}
+        self.execute(_change_rows(select), values)
 
     def append_entry(self, values: EntryValues) -> None:
         """Queue the audit entry; a trigger computes its hashes, and it is linked after the commit."""
@@ -353,6 +351,18 @@ _UNCONSTRAINED = (
     ("changes", "entry", "audit", "seq"),
     ("outbox", "entry_id", "audit", "seq"),
 )
+
+
+def _change_rows(select: str) -> str:
+    """Return the statement that inserts a change row for every (entity_id, before, after) of `select`."""
+    return (
+        "INSERT INTO changes (entry, n, entity, entity_id, before, after, salt, hash)"
+        " SELECT :change_entry, n, :change_entity, entity_id, before, after, salt,"
+        " hash_of_change(:change_entity, entity_id, before, after, salt)"
+        " FROM (SELECT :change_last + row_number() OVER () AS n, entity_id, before, after,"
+        " salt_of_change((SELECT gen_random_uuid()::text || gen_random_uuid()::text), :change_last"
+        f" + row_number() OVER ()) AS salt FROM ({select}) AS chosen) AS salted"
+    )
 
 
 def _insertion(table: str, values: Mapping[str, SqlValue]) -> str:

@@ -355,6 +355,10 @@ class SqliteEngine:
         """Insert a change row for every (entity_id, before, after) of `select`; return how many."""
         return self._in_progress.insert_changes(last, entity, select, params)
 
+    def insert_change_of(self, n: int, entity: str, select: str, params: Mapping[str, SqlValue]) -> None:
+        """Insert change row `n` for the only (entity_id, before, after) of `select`."""
+        self._in_progress.insert_changes(n - 1, entity, select, params)
+
     def append_entry(self, values: EntryValues) -> None:
         """Append the audit entry of this transaction to the chain."""
         self._in_progress.append(values)

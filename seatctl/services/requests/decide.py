@@ -120,11 +120,13 @@ def _request(
         if subscription is not None
         else [each for each in homes(tx, ledger) if fits(each, options.features)]
     )
-    for each in fitting:
-        if seats.active_id(tx, each.id, user.id) is not None:
-            return _already_seated(tx, user, each)
     subscription_id = None if subscription is None else subscription.id
+    seated: set[int] = set()
+    seats.ask_active(tx, user.id, seated)
     earlier = requests.open_of(tx, user.id, subscription_id, tx.call.now)
+    for each in fitting:
+        if each.id in seated:
+            return _already_seated(tx, user, each)
     if earlier is not None and earlier.status is RequestStatus.WAITLISTED:
         return described(tx, earlier, "already requested")
     # An earlier request that waits for approval is decided again: the rules may have changed since.
@@ -138,7 +140,8 @@ def _request(
         return described(tx, earlier, "already requested")
     if decision is None:
         mail_deciders(tx, request, subscription)
-    elif subscription is None and decision.subscription is not None:
+        return described(tx, request)
+    if subscription is None and decision.subscription is not None:
         asking = [each for each in fitting if each not in decision.offering]
         why = why_chosen(decision.subscription, decision.offering, options.features, left_out=asking)
     return described(tx, requests.find(tx, request.number, tx.call.now), why=why)
