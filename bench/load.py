@@ -62,6 +62,8 @@ class Done:
     """Refusals that no user may see."""
     repeated: int = 0
     """Commands that met another client and were repeated."""
+    processor: float = 0.0
+    """Seconds of processor time, without the server's."""
 
 
 class Load(NamedTuple):
@@ -95,6 +97,11 @@ class Load(NamedTuple):
         return statistics.quantiles(self._seconds(), n=100)[percent - 1]
 
     @property
+    def processor(self) -> float:
+        """Seconds of a client's processor time for each command."""
+        return sum(done.processor for done in self.each) / len(self._seconds())
+
+    @property
     def longest(self) -> float:
         """Seconds of the slowest command."""
         return max(self._seconds())
@@ -111,6 +118,7 @@ class Load(NamedTuple):
             f"{self.changes / self.elapsed:,.0f} changes/s,"
             f" p50 {p50:,.0f}, p99 {p99:,.0f}, max {longest:,.0f} ms,"
             f" {len(self._seconds())} commands, at least {self.least} of each client,"
+            f" {self.processor * 1000:,.1f} ms of a client's processor for each,"
             f" {self.repeated} repeated, looked at {self.samples} times"
         )
 
@@ -281,10 +289,11 @@ def _run(number: int, work: Work, opened: Callable[[], Ledger], barrier: object,
     client = _Client(number, ledger, work)
     known_id = ledger.id  # connects
     barrier.wait(_AT_MOST_SECONDS)  # type: ignore[attr-defined]
-    end = time.monotonic() + work.seconds
+    end, used = time.monotonic() + work.seconds, time.process_time()
     try:
         while time.monotonic() < end or len(client.done.seconds) < work.least:
             client.step()
+        client.done.processor = time.process_time() - used
         ledger.close()
     except Exception as error:  # noqa: BLE001 - a bug, which must be seen
         pipe.send(f"client {number} of {known_id}: {error!r}")
