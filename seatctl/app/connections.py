@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from seatctl.billing.pace import Turns
     from seatctl.billing.port import Billing
     from seatctl.ledger.ledger import Ledger
     from seatctl.models.ledger_url import ServerUrl
@@ -65,12 +66,14 @@ def to_stripe(
     read_only: bool,
     trace: Callable[[str], None],
     check: Callable[[Billing], None] | None = None,
+    turns: Turns | None = None,
 ) -> Billing:
     """Return Stripe with this key, at the pace of the profile or of its mode. Raises `bad_ca_bundle`.
 
-    `check` runs before the first call, and raises to stop it.
+    `check` runs before the first call, and raises to stop it. `turns` shares the pace with other machines.
     """
-    from seatctl.billing.stripe import connect, pace_of
+    from seatctl.billing.pace import pace_of
+    from seatctl.billing.stripe import connect
 
     base = profile.text("stripe.api_base", environment)
     rate = profile.text("sync.requests_per_second", environment)
@@ -81,7 +84,7 @@ def to_stripe(
         ca_bundle=trusted,
         read_only=read_only,
         sleep=time.sleep,
-        pace=pace_of(profile.mode.value, float(rate) if rate else None),
+        pace=pace_of(profile.mode.value, float(rate) if rate else None, turns),
         check=check,
         trace=trace,
     )

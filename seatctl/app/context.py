@@ -21,6 +21,7 @@ from seatctl.output.style import Column, Format, Style, use_color
 
 if TYPE_CHECKING:
     from seatctl.app.log import Log
+    from seatctl.billing.pace import Turns
     from seatctl.billing.port import Billing
     from seatctl.errors import TryAgain
     from seatctl.ledger.ledger import Ledger, Reader
@@ -288,8 +289,16 @@ class Context:
             place,
             mode=profile.mode,
             stripe_account=str(account) if account else None,
-            now=self._sandbox_now() if profile.mode is Mode.SANDBOX else self._machine_now(),
+            now=self._time_of_creation(profile),
         )
+
+    def _time_of_creation(self, profile: Profile) -> datetime:
+        """Return the time that a new ledger begins with. Its policy does not exist yet."""
+        if profile.mode is not Mode.SANDBOX:
+            return self._machine_now()
+        if isinstance(self.sandbox_place, Path):
+            return self._sandbox_now()
+        return connections.served_now(self.connect(profile, connections.SANDBOX_KEY))
 
     def change_settings(self, edit: Callable[[Settings], Settings]) -> None:
         """Change config.toml, unless this is a dry run."""
@@ -303,7 +312,12 @@ class Context:
         """Stripe, or the sandbox; refuses writes under `--dry-run`. Raises NoKey, `wrong_key`."""
         if self.profile.mode is Mode.SANDBOX:
             return self._sandbox
-        return self.connect(self.policy, self._key, check=self._require_account)
+        return self.connect(self.policy, self._key, check=self._require_account, turns=self._turns)
+
+    @property
+    def _turns(self) -> Turns | None:
+        """What shares the pace of requests with other machines, if the ledger is on a server."""
+        return None if isinstance(self.place, Path) else self.ledger.engine.take_turns
 
     @cached_property
     def _sandbox(self) -> Billing:
@@ -338,12 +352,16 @@ class Context:
             self.ledger.set_stripe_account(account)
 
     def connect(
-        self, profile: Profile, secret: str, check: Callable[[Billing], None] | None = None
+        self,
+        profile: Profile,
+        secret: str,
+        check: Callable[[Billing], None] | None = None,
+        turns: Turns | None = None,
     ) -> Billing:
         """Return Stripe with this key; without `check` for `init` and `doctor`, which try a key first."""
         dry = self.options.dry_run
         return connections.to_stripe(
-            profile, secret, self.environment, read_only=dry, trace=self.trace, check=check
+            profile, secret, self.environment, read_only=dry, trace=self.trace, check=check, turns=turns
         )
 
     @cached_property

@@ -39,11 +39,6 @@ _PAGE = 100
 _CONNECT_SECONDS = 10.0
 _READ_SECONDS = 60.0
 
-_TEST_MODE = 20.0
-_LIVE_MODE = 60.0
-_AN_ENDPOINT = 20.0
-"""Requests per second, well below Stripe's limits, so that others on the account are not slowed down."""
-
 _Text = TypeVar("_Text", str, bytes)
 
 
@@ -372,38 +367,6 @@ def _why_unreached(error: stripe.StripeError) -> str:
     if "timed out" in reason:
         return "it took too long"
     return reason.removesuffix(")") or text
-
-
-class Pace:
-    """Call it before each request; it returns when the request may be sent.
-
-    Calls are spaced evenly, in all and per endpoint, across threads. Spacing rather than a bucket: Stripe
-    would count a burst after a pause as too fast.
-    """
-
-    def __init__(self, per_second: float, per_endpoint: float) -> None:
-        self._gap = 1 / per_second
-        self._endpoint_gap = 1 / per_endpoint
-        self._lock = threading.Lock()
-        self._next: float = 0.0
-        self._next_of: dict[str, float] = {}
-
-    def __call__(self, path: str) -> None:
-        """Wait for this request's turn. `path` such as `/v1/invoices/in_1`."""
-        endpoint = "/".join(path.split("/")[:3])
-        with self._lock:
-            now = time.monotonic()
-            turn = max(now, self._next, self._next_of.get(endpoint, 0.0))
-            self._next = turn + self._gap
-            self._next_of[endpoint] = turn + self._endpoint_gap
-        if turn > now:
-            time.sleep(turn - now)
-
-
-def pace_of(mode: str, setting: float | None) -> Pace:
-    """Return the pace of a mode, or the one set by `sync.requests_per_second`."""
-    whole = setting or (_LIVE_MODE if mode == "live" else _TEST_MODE)
-    return Pace(whole, setting or min(whole, _AN_ENDPOINT))
 
 
 def connect(

@@ -7,7 +7,7 @@ tables. The statements are in the other modules of this package.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -336,12 +336,31 @@ class Ledger:
             finally:
                 self._money_depth = 0
 
-    def mail_lock(self, wait: float = 0) -> AbstractContextManager[bool]:
-        """Hold the lock for sending messages, so that two processes do not send the same message.
+    @property
+    def mail_shares(self) -> int:
+        """Into how many shares messages are divided by their numbers; each has a lock of its own."""
+        return self.engine.mail_shares
+
+    def mail_lock(self, share: int, wait: float = 0) -> AbstractContextManager[bool]:
+        """Hold the lock for sending the messages of a share, so that no two processes send the same one.
 
         Yields False if another process still holds the lock after `wait` seconds.
         """
-        return self.engine.hold("mail", wait)
+        return self.engine.hold(self._mail_lock_name(share), wait)
+
+    def require_mail_lock(self, share: int) -> None:
+        """Raise `busy` if another process may send the messages of a share by now: see `require_held`."""
+        self.engine.require_held(self._mail_lock_name(share))
+
+    def _mail_lock_name(self, share: int) -> str:
+        return "mail" if self.mail_shares == 1 else f"mail:{share}"
+
+    @contextmanager
+    def all_mail_locked(self, wait: float) -> Iterator[bool]:
+        """Let nobody send messages; yields False if somebody still does after `wait` seconds."""
+        with ExitStack() as stack:
+            locks = (self.mail_lock(share, wait) for share in range(self.mail_shares))
+            yield all(stack.enter_context(lock) for lock in locks)
 
     def set_stripe_account(self, account: str) -> None:
         """Store the Stripe account that the ledger's key belongs to."""

@@ -90,12 +90,18 @@ def has_unexpanded(reader: Reader, now: str) -> bool:
 # -- sending ------------------------------------------------------------------------------------
 
 
-def due(reader: Reader, now: str, most: int, first_entry: int = 0) -> list[int]:
-    """Return the ids of due messages to one; those of `first_entry` and later come first."""
+def due(
+    reader: Reader, now: str, most: int, first_entry: int = 0, share: tuple[int, int] = (0, 1)
+) -> list[int]:
+    """Return the ids of due messages to one; those of `first_entry` and later come first.
+
+    `share`: its number, and how many shares there are.
+    """
+    number, shares = share
     return reader.column(
-        f"SELECT o.id FROM outbox o WHERE {_IS_DUE} AND {_MANY} IS NULL"
+        f"SELECT o.id FROM outbox o WHERE {_IS_DUE} AND {_MANY} IS NULL AND o.id % :shares = :share"
         " ORDER BY o.entry_id >= :first DESC, o.id LIMIT :most",
-        {"now": now, "first": first_entry, "most": most},
+        {"now": now, "first": first_entry, "most": most, "share": number, "shares": shares},
     )
 
 

@@ -86,7 +86,7 @@ def move(source: Ledger, place: Place, call: Call, notify: Notify) -> Report:
 @contextmanager
 def _no_mail(source: Ledger) -> Iterator[None]:
     """Let nobody send messages: one that is sent from the old place would be sent from the new one again."""
-    with source.mail_lock(_WAIT_SECONDS) as held:
+    with source.all_mail_locked(_WAIT_SECONDS) as held:
         if not held:
             raise refuse(
                 Code.MAIL_BUSY,

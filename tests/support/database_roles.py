@@ -96,7 +96,7 @@ class Office(NamedTuple):
             tables = connection.execute(
                 "SELECT tablename FROM pg_tables WHERE schemaname = 'seatctl' ORDER BY 1"
             ).fetchall()
-            left_out = {"commits", "leases", "staged_loads"}
+            left_out = {"commits", "leases", "pace", "staged_loads"}
             return "\n".join(
                 f"{table}: {sorted(map(str, connection.execute(f'SELECT * FROM {table}').fetchall()))}"
                 for (table,) in tables

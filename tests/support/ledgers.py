@@ -29,7 +29,7 @@ KINDS = ("sqlite", "postgres", "pgbouncer")
 OWNER = "seatctl"
 """The login of the program: it owns the databases, and may do nothing else in the server."""
 
-_TRACES = {"commits", "leases", "staged_loads"}
+_TRACES = {"commits", "leases", "pace", "staged_loads"}
 
 _kind = KINDS[0]
 _templates: set[str] = set()

@@ -130,6 +130,8 @@ class Engine(Protocol):
     """Whether this connection has committed anything."""
     wants_page: bool
     """Whether the first page is probably all that is read of a stream. A file has it at once anyway."""
+    mail_shares: int
+    """Into how many shares the messages are divided, each of which one process sends at a time."""
 
     @property
     def rights(self) -> Rights:
@@ -172,7 +174,7 @@ class Engine(Protocol):
         ...
 
     def hold(self, name: str, wait: float) -> AbstractContextManager[bool]:
-        """Hold a lock across transactions: `money`, `mail`, `sync` or `batch:RUN`.
+        """Hold a lock across transactions: `money`, `mail`, `mail:SHARE`, `sync` or `batch:RUN`.
 
         It ends when the process dies. Yields False if another process still holds it after `wait` seconds.
         """
@@ -182,6 +184,14 @@ class Engine(Protocol):
         """Raise `busy` if a lock that `hold` took may belong to another process by now.
 
         A server gives it to others if this process was suspended or cut off for too long.
+        """
+        ...
+
+    def take_turns(self, endpoint: str, gap: float, endpoint_gap: float) -> float | None:
+        """Reserve the next requests to Stripe among all clients; return in how many seconds they begin.
+
+        `gap` and `endpoint_gap`: the seconds that they take up of all requests, and of those to `endpoint`.
+        Threads may call this at any time. None: nobody else is known, so this process keeps its own pace.
         """
         ...
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from seatctl.ledger.engines.port import EntryValues, Params, Row, Scope, SqlValue, StagedTable, key_of
 from seatctl.ledger.engines.postgres_leases import Leases
+from seatctl.ledger.engines.postgres_pace import SharedPace
 from seatctl.ledger.engines.postgres_session import WAIT_SECONDS, Kind, PostgresSession
 
 if TYPE_CHECKING:
@@ -48,6 +49,8 @@ class PostgresEngine(PostgresSession):
         StopIteration,
     )
     """A JSON text of another shape, for example. The server keeps types and constraints, whoever writes."""
+    mail_shares = 4
+    """Each is a lease, and a connection that renews it while a long list is sent."""
 
     def __init__(
         self, place: str, parameters: Callable[[], Mapping[str, str]], *, wait: float = WAIT_SECONDS
@@ -64,6 +67,7 @@ class PostgresEngine(PostgresSession):
         self._has_run = False
         """Whether the reserved number is that of a run."""
         self._leases = Leases(self)
+        self._pace = SharedPace(self)
 
     # -- statements ----------------------------------------------------------------------------
 
@@ -201,6 +205,10 @@ class PostgresEngine(PostgresSession):
     def require_held(self, name: str) -> None:
         """Raise `busy` if the lease of this name, which this process took, has expired."""
         self._leases.require(name)
+
+    def take_turns(self, endpoint: str, gap: float, endpoint_gap: float) -> float | None:
+        """Reserve the next requests to Stripe; return in how many seconds they begin, None if unknown."""
+        return self._pace.take(endpoint, gap, endpoint_gap)
 
     # -- audit ---------------------------------------------------------------------------------
 
@@ -343,6 +351,7 @@ class PostgresEngine(PostgresSession):
             with suppress(Exception):
                 self.post("SELECT forget_loads(:load)", {"load": self._load})
         self.link.close()
+        self._pace.close()
 
 
 _UNCONSTRAINED = (

@@ -55,6 +55,8 @@ class SqliteEngine:
     """A missing table, column, key or row, or an invalid value."""
     rights = EVERYTHING
     """Whoever can open the file can read and write all of it."""
+    mail_shares = 1
+    """A second process on the same machine would not send faster."""
 
     def __init__(self, path: Path, *, wait: float = WAIT_SECONDS) -> None:
         require_sqlite()
@@ -177,6 +179,10 @@ class SqliteEngine:
 
     def require_held(self, name: str) -> None:
         """Do nothing: the kernel takes no lock away from a process that lives."""
+
+    def take_turns(self, endpoint: str, gap: float, endpoint_gap: float) -> float | None:
+        """Return None: each process keeps its own pace."""
+        return None
 
     @property
     def in_transaction(self) -> bool:

@@ -36,7 +36,7 @@ TABLES: Final[Mapping[str, str]] = {
     META: "key",
 }
 """The key of each table. What a server has besides belongs to the server, not to the ledger: locks, leases,
-staged rows, tokens of commits, and what its logins may do."""
+the pace, staged rows, tokens of commits, and what its logins may do."""
 
 _OF_THE_SCHEMA = ("schema_version", "min_client")
 """Keys of `meta` that belong to the schema of a place."""

@@ -1,6 +1,7 @@
 """`notify send`, `test` and `show`, and the delivery of messages at the end of other commands.
 
-Messages are sent at least once, by one process at a time, without delaying a command.
+Messages are sent at least once, without delaying a command. With a ledger in a file, one process sends at a
+time. On a server several do: messages are divided into shares, each of which one process sends at a time.
 
 An attempt is recorded before it is made, and its result after it. If the process is killed in between, the
 message is sent again under the same Message-ID, with a new activation code; the earlier code stays valid.
@@ -11,8 +12,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Self
 
 from seatctl.errors import Code, ExitCode, JsonValue, SeatctlError, UsageError, refuse
 from seatctl.ledger import activation, message_facts, outbox, request_decisions, users
@@ -34,7 +37,8 @@ from seatctl.services.users.permissions import allow
 _PAGE = 100
 """Messages that are read from the outbox at a time."""
 _LOCK_SECONDS = 10.0
-"""How long `notify send` waits for another sender."""
+"""How long `notify send` waits for other senders."""
+_POLL_SECONDS = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,28 +73,97 @@ def send_due(
     If the server cannot be reached, or its password cannot be read in time, the result has an `error` and the
     messages wait for their next attempt.
     """
-    sent = Sent()
-    deadline = None if limit.seconds is None else time.monotonic() + limit.seconds
-    with ledger.mail_lock(_LOCK_SECONDS if limit.patient else 0) as locked:
-        if not locked and limit.patient:
-            raise refuse(Code.MAIL_BUSY, "another process is sending messages", hint="seatctl notify list")
-        waiting = _due(ledger, now, limit, 0) if locked else []
-        if not waiting or (not limit.patient and _is_down(ledger, now)):
-            return sent
+    with _Delivery(ledger, find_setup, now, limit) as delivery:
+        if ledger.mail_shares == 1:
+            delivery.send_alone()
+        else:
+            delivery.send_with_others()
+    return delivery.sent
+
+
+class _Delivery:
+    """One process that sends, over one connection to the mail server."""
+
+    def __init__(
+        self, ledger: Ledger, find_setup: Callable[[], MailSetup], now: datetime, limit: DeliveryLimit
+    ) -> None:
+        self.sent = Sent()
+        self._ledger, self._find_setup, self._now, self._limit = ledger, find_setup, now, limit
+        self._deadline = None if limit.seconds is None else time.monotonic() + limit.seconds
+        self._sender: _Sender | None = None
+        self._stack = ExitStack()
+        self._is_over = False
+        """Whether the time is over, or the mail server is down."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def send_alone(self) -> None:
+        """Send what is due while nobody else sends. Raises `mail_busy`."""
+        with self._ledger.mail_lock(0, _LOCK_SECONDS if self._limit.patient else 0) as locked:
+            if locked:
+                self._send_share(0)
+            elif self._limit.patient:
+                raise _mail_busy()
+
+    def send_with_others(self) -> None:
+        """Send what is due and no other process is sending. Raises `mail_busy` if others send all of it."""
+        until = time.monotonic() + (_LOCK_SECONDS if self._limit.patient else 0)
+        while not self._is_over and (waiting := self._due()):
+            before, others = len(self.sent.rows), False
+            for share in dict.fromkeys(number % self._ledger.mail_shares for number in waiting):
+                with self._ledger.mail_lock(share) as locked:
+                    if locked and not self._is_over:
+                        self._send_share(share)
+                    others = others or not locked
+            if others and len(self.sent.rows) == before:
+                if time.monotonic() >= until:
+                    if self._limit.patient and not self.sent.rows:
+                        raise _mail_busy()
+                    return
+                time.sleep(_POLL_SECONDS)
+
+    def _due(self, share: int | None = None) -> list[int]:
+        which = (0, 1) if share is None else (share, self._ledger.mail_shares)
+        return _due(self._ledger, self._now, self._limit, len(self.sent.rows), which)
+
+    def _send_share(self, share: int) -> None:
+        """Send the messages of a share, whose lock this process holds."""
+        waiting = self._due(share)
         try:
-            sender = _Sender(ledger, _setup(find_setup, deadline), now, deadline)
-            with sender.connection:
-                while waiting:
-                    for number in waiting:
-                        if deadline is not None and time.monotonic() >= deadline:
-                            return sent
-                        sent.rows.append(sender.send(number))
-                    waiting = _due(ledger, now, limit, len(sent.rows))
+            while waiting and not self._stops():
+                sender = self._sender or self._connect()
+                for number in waiting:
+                    if self._stops():
+                        return
+                    self._ledger.require_mail_lock(share)
+                    self.sent.rows.append(sender.send(number))
+                waiting = self._due(share)
         except NoConnection as error:
-            if not sent.rows:
-                _put_off(ledger, waiting, now, error)
-            sent.error = error
-    return sent
+            if not self.sent.rows:
+                _put_off(self._ledger, waiting, self._now, error)
+            self.sent.error, self._is_over = error, True
+
+    def _stops(self) -> bool:
+        """Return whether the time is over or, before the first message, whether the server is down."""
+        if self._sender is None:
+            self._is_over = not self._limit.patient and _is_down(self._ledger, self._now)
+        elif self._deadline is not None and time.monotonic() >= self._deadline:
+            self._is_over = True
+        return self._is_over
+
+    def _connect(self) -> _Sender:
+        setup = _setup(self._find_setup, self._deadline)
+        self._sender = _Sender(self._ledger, setup, self._now, self._deadline)
+        self._stack.enter_context(self._sender.connection)
+        return self._sender
+
+
+def _mail_busy() -> SeatctlError:
+    return refuse(Code.MAIL_BUSY, "another process is sending messages", hint="seatctl notify list")
 
 
 def _setup(find_setup: Callable[[], MailSetup], deadline: float | None) -> MailSetup:
@@ -122,7 +195,9 @@ def _put_off(ledger: Ledger, numbers: Sequence[int], now: datetime, error: NoCon
             )
 
 
-def _due(ledger: Ledger, now: datetime, limit: DeliveryLimit, tried: int) -> list[int]:
+def _due(
+    ledger: Ledger, now: datetime, limit: DeliveryLimit, tried: int, share: tuple[int, int]
+) -> list[int]:
     """Return the next messages to try. A message to many recipients is first expanded into one for each."""
     size = _PAGE if limit.messages is None else min(_PAGE, limit.messages - tried)
     if size <= 0:
@@ -133,7 +208,7 @@ def _due(ledger: Ledger, now: datetime, limit: DeliveryLimit, tried: int) -> lis
         with ledger.journal() as journal:
             outbox.expand(journal, format_time(now), size, limit.first_entry)
     with ledger.reading() as reader:
-        return outbox.due(reader, format_time(now), size, limit.first_entry)
+        return outbox.due(reader, format_time(now), size, limit.first_entry, share)
 
 
 def _is_down(ledger: Ledger, now: datetime) -> bool:
@@ -142,7 +217,7 @@ def _is_down(ledger: Ledger, now: datetime) -> bool:
 
 
 class _Sender:
-    """Sends messages over one connection. The caller holds the mail lock."""
+    """Sends messages over one connection. The caller holds the mail lock of their share."""
 
     def __init__(self, ledger: Ledger, setup: MailSetup, now: datetime, deadline: float | None) -> None:
         self._ledger, self._setup, self._now = ledger, setup, now

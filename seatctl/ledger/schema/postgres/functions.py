@@ -237,8 +237,30 @@ LOCKS = (
 )
 
 
+PACE = (
+    # Reserves turns for requests to Stripe, one behind the other among all clients, and returns the seconds
+    # until the first one. A turn is never more than a minute away, whatever a clock or a client has done.
+    f"""CREATE FUNCTION take_turns(endpoint text, gap double precision, endpoint_gap double precision)
+    RETURNS double precision LANGUAGE plpgsql {_OWNER} AS $$
+    DECLARE
+        second interval := interval '1 second';
+        latest timestamptz := clock_timestamp() + interval '1 minute';
+        turn timestamptz;
+    BEGIN
+        INSERT INTO pace (name, free_at) VALUES ('', clock_timestamp()), (endpoint, clock_timestamp())
+        ON CONFLICT (name) DO NOTHING;
+        PERFORM name FROM pace WHERE name = '' FOR UPDATE;
+        SELECT least(latest, greatest(max(free_at), clock_timestamp())) INTO turn
+        FROM pace WHERE name IN ('', endpoint);
+        UPDATE pace SET free_at = turn + CASE name WHEN '' THEN gap ELSE endpoint_gap END * second
+        WHERE name IN ('', endpoint);
+        RETURN greatest(0, extract(epoch FROM turn - clock_timestamp()));
+    END $$""",
+)
+
+
 def functions() -> list[str]:
     """Return the statements that create the functions and the search index, after the tables."""
     capitals, small = folded_letters()
     search = [SEARCH[0].format(capitals=capitals, small=small), *SEARCH[1:]]
-    return [*JSON, *search, *HASHES, TIME, *LOCKS]
+    return [*JSON, *search, *HASHES, TIME, *LOCKS, *PACE]

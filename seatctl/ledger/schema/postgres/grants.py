@@ -116,7 +116,9 @@ def _privileges(given: DatabaseGrant) -> Iterator[str]:
     if not role.writes:
         codes = [column for column in columns_of("activation_codes") if column != "code_hash"]
         yield f"GRANT SELECT ({', '.join(codes)}) ON activation_codes"
-    yield from _functions("link_audit(bigint, boolean)")
+    yield from _functions(
+        "link_audit(bigint, boolean)", "take_turns(text, double precision, double precision)"
+    )
     if role.writes:
         yield from _of_writers()
     if role is DatabaseRole.ADMIN or (role is DatabaseRole.ASSIGNOR and given.subscription_id is None):

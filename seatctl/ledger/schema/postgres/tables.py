@@ -76,6 +76,8 @@ _SERVER_TABLES = (
             gen_random_uuid()::text, 'UTF8')), 'hex'), 16))::bit(64)::bigint,
         at TIMESTAMPTZ NOT NULL DEFAULT now()
     )""",
+    # When the next request to Stripe may be sent, in all ('') and to an endpoint: `take_turns`.
+    'CREATE UNLOGGED TABLE pace (name TEXT COLLATE "C" PRIMARY KEY, free_at TIMESTAMPTZ NOT NULL)',
 )
 
 LOAD = "nullif(current_setting('seatctl.load', true), '')::bigint"
