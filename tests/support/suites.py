@@ -26,8 +26,11 @@ THROUGH_PGBOUNCER = (
 
 ON_BOTH_ALREADY = (
     "tests/app/test_database_roles.py",
+    "tests/app/test_server_away.py",
     "tests/app/test_server_ledger.py",
+    "tests/app/test_server_mail.py",
     "tests/app/test_shared_load.py",
+    "tests/app/test_tls.py",
     "tests/ledger/engines/",
     "tests/ledger/schema/test_postgres_functions.py",
     "tests/ledger/transfer/",

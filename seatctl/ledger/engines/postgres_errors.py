@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from seatctl.errors import Code, refuse
 from seatctl.ledger.failures import LedgerBusy, LedgerConflict, LedgerLost, LedgerUnreachable, no_ledger
+from seatctl.models.ledger_url import BadLedgerUrl
 
 if TYPE_CHECKING:
     from psycopg import Error
@@ -23,8 +24,24 @@ _NO_ENTRY = (
     "authentication failed",
     "pg_hba.conf",
     "is not permitted to log in",
+    "connection requires a valid client certificate",
 )
 """libpq gives no code for an error before the connection is made."""
+_TRIED = "connection to server"
+"""libpq says so of each place that it has tried to connect to."""
+_NO_TLS = "server does not support SSL"
+_OTHER_NAME = "does not match host name"
+_NO_TRUST = (
+    _NO_TLS,
+    _OTHER_NAME,
+    "certificate verify failed",
+    "root certificate file",
+    "alert unknown ca",
+    "alert certificate",
+    "could not read certificate file",
+    "private key file",
+)
+"""A problem of certificates is the same at the next try: of the server's, or of the client's own."""
 
 
 def is_lost(error: Error) -> bool:
@@ -40,7 +57,13 @@ def is_lost(error: Error) -> bool:
 def is_passing(error: Error) -> bool:
     """Return whether the same connection may succeed in a moment: the server starts or fails over."""
     text = _text(error)
-    return not (_is_missing_database(text) or _is_refusal(text))
+    final = (
+        _is_missing_database(text),
+        _is_refusal(text),
+        _is_untrusted(text),
+        _is_misconfigured(error, text),
+    )
+    return not any(final)
 
 
 def _text(error: Error) -> str:
@@ -55,9 +78,32 @@ def _is_refusal(text: str) -> bool:
     return ("role " in text and "does not exist" in text) or any(part in text for part in _NO_ENTRY)
 
 
+def _is_untrusted(text: str) -> bool:
+    return any(part in text for part in _NO_TRUST)
+
+
+def _is_misconfigured(error: Error, text: str) -> bool:
+    """Return whether no connection was tried, because its parameters make no sense."""
+    from psycopg import ProgrammingError
+
+    never_tried = text.startswith(("connection is bad: ", "could not match ")) and _TRIED not in text
+    return never_tried or isinstance(error, ProgrammingError)
+
+
 def not_connected(error: Error, place: str) -> Exception:
     """Return the refusal for a connection that could not be made."""
     text = _text(error)
+    if _is_misconfigured(error, text):
+        return BadLedgerUrl(
+            f"the connection to {place} is not described as libpq expects: {text}",
+            hint="correct the URL, the PG… variables, or the service file that PGSERVICEFILE names",
+        )
+    if _is_untrusted(text):
+        return refuse(
+            Code.SERVER_NOT_TRUSTED,
+            f"there is no trusted connection to the server of {place}: {text}",
+            hint=_way_to_trust(text),
+        )
     if _is_missing_database(text):
         return no_ledger(place)
     if _is_refusal(text):
@@ -67,6 +113,16 @@ def not_connected(error: Error, place: str) -> Exception:
             hint="check the user in the URL, and its password in PGPASSFILE or PGPASSWORD",
         )
     return LedgerUnreachable(f"the server of {place} cannot be reached: {text}", hint=AGAIN)
+
+
+def _way_to_trust(text: str) -> str:
+    if _NO_TLS in text:
+        return "turn on TLS in the server (ssl = on), or connect to localhost through an encrypted tunnel"
+    if _OTHER_NAME in text:
+        return "write the host in the URL as the server's certificate has it"
+    if "private key file" in text or "read certificate file" in text:
+        return "correct sslcert and sslkey; only you may read the key: chmod 600 FILE"
+    return "in sslrootcert, name the file of the CA that signed the certificate, or system for a public CA"
 
 
 def translated(error: Error, place: str, *, opening: bool = False, committed: bool = False) -> Exception:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from seatctl.errors import Code, refuse
 from seatctl.models.ledger_url import BadLedgerUrl, ServerUrl
@@ -17,6 +18,14 @@ _NOT_ENCRYPTED = frozenset(("disable", "allow", "prefer"))
 """The values of `sslmode` with which libpq may connect without TLS."""
 
 _LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1", re.IGNORECASE)
+
+SYSTEM_BUNDLES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Ubuntu, Arch, Alpine
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora, Red Hat
+    "/etc/ssl/ca-bundle.pem",  # SUSE
+    "/etc/ssl/cert.pem",
+)
+"""The files with the CAs that a system trusts."""
 
 _DEFAULTS = {
     "connect_timeout": "15",
@@ -53,11 +62,13 @@ def parameters(url: ServerUrl) -> dict[str, str]:
     try:
         given = {key: str(value) for key, value in conninfo_to_dict(url.secret).items()}
     except ProgrammingError as error:
-        raise BadLedgerUrl(f"the URL of the ledger is not well-formed: {error}") from error
+        why = str(error).replace(url.secret, url.shown)
+        raise BadLedgerUrl(f"the URL of the ledger is not well-formed: {why}") from error
     others = _defaults(given.get("service"))
     effective = {**others, **given}
     if not is_local(effective):
         given |= _encrypted(url, given, effective)
+    given |= _trusted(given, effective)
     return {**{key: value for key, value in _DEFAULTS.items() if key not in others}, **given}
 
 
@@ -85,6 +96,28 @@ def is_local(effective: Mapping[str, str]) -> bool:
     places = [address or host for host, address in zip(hosts, addresses, strict=False)]
     places += hosts[len(addresses) :] + addresses[len(hosts) :]
     return all(place[:1] in {"", "/", "@"} or _LOOPBACK.fullmatch(place) for place in places)
+
+
+def _trusted(given: Mapping[str, str], effective: Mapping[str, str]) -> dict[str, str]:
+    """Return the parameters by which psycopg's own OpenSSL, if it brings one, finds the system's CAs.
+
+    It looks for them in a folder of its build machine, unless SSL_CERT_FILE or SSL_CERT_DIR names a place.
+    """
+    from psycopg import pq
+
+    is_named = os.environ.get("SSL_CERT_FILE") or os.environ.get("SSL_CERT_DIR")
+    if effective.get("sslrootcert") != "system" or pq.__impl__ != "binary" or is_named:
+        return {}
+    bundle = next((path for path in SYSTEM_BUNDLES if Path(path).exists()), None)
+    mode = given.get("sslmode") or _chosen_mode(effective)
+    if bundle is None or mode not in {None, "verify-full"}:  # libpq refuses less than verify-full
+        return {}
+    return {"sslrootcert": bundle, "sslmode": "verify-full"}
+
+
+def _chosen_mode(effective: Mapping[str, str]) -> str | None:
+    mode = effective.get("sslmode")
+    return None if mode == "prefer" else mode
 
 
 def _encrypted(url: ServerUrl, given: Mapping[str, str], effective: Mapping[str, str]) -> dict[str, str]:
