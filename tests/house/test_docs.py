@@ -21,15 +21,18 @@ from tests.cli.test_help import COMMANDS
 from tests.services.sync.test_foreign_objects import customer, product, subscribe
 from tests.support.pages import (
     IN_A_CLONE,
+    ON_A_SERVER,
     PAGES,
     ROOT,
     Block,
     blocks,
+    blocks_of,
     page,
     parse,
     typed_commands,
     workflow_steps,
 )
+from tests.support.tls import NAME, TlsServer, tls_server
 
 PEOPLE = 3000
 STANDS_FOR = {"N": "1", "ROLE": "assignor"}
@@ -84,6 +87,12 @@ class Reader:
             check=False,
         )
         assert done.returncode == code, f"{script}\n{done.stderr}"
+        return done
+
+    def continues(self, block: Block) -> subprocess.CompletedProcess:
+        """Type a block in the shell of the earlier ones: what they exported is still set."""
+        done = self.types(block.text)
+        self.env |= dict(re.findall(r"^export (\w+)='(.+)'$", block.text, re.MULTILINE))
         return done
 
     def follows(self, name: str, **account: str) -> list[subprocess.CompletedProcess]:
@@ -234,6 +243,133 @@ def test_seats_as_code_work_as_they_are_written(reader):
     assert "not an e-mail address" in check.works(code=1).stderr
 
 
+# -- docs/shared-ledger.md, on a server with TLS ---------------------------------------------------
+
+SHARED = "docs/shared-ledger.md"
+OWNER = "password-of-the-owner"
+KEY = "SEATCTL_STRIPE_KEY"
+
+
+class Company:
+    """A server that is called db.example.com, and people with machines of their own."""
+
+    def __init__(self, folder: Path, programs: Path, server: TlsServer, account: dict[str, str]) -> None:
+        self.folder, self.programs, self.server = folder, programs, server
+        self.account = account
+        self.variables = {
+            **account,
+            "PGHOSTADDR": "127.0.0.1",
+            "PGPORT": str(server.port),
+            "PATH": f"{programs}:{server.programs}:{os.environ['PATH']}",
+        }
+        with server.connect() as connection:
+            connection.execute("ALTER ROLE postgres PASSWORD 'root'")
+
+    def person(self, name: str, **passwords: str) -> Reader:
+        """Somebody with a machine that knows the CA and these passwords."""
+        reader = Reader(self.folder / name, self.programs)
+        reader.env |= self.variables
+        ca = self.server.authority.certificate.read_text()
+        reader.write("db-ca.crt", ca)
+        (reader.home / ".postgresql").mkdir()
+        (reader.home / ".postgresql" / "root.crt").write_text(ca)
+        lines = (f"{NAME}:*:*:{login}:{password}\n" for login, password in passwords.items())
+        (reader.home / ".pgpass").write_text("".join(lines))
+        (reader.home / ".pgpass").chmod(0o600)
+        return reader
+
+    def runner(self) -> Reader:
+        """A fresh machine with a check-out of the repository."""
+        reader = Reader(self.folder / "runner", self.programs)
+        reader.env |= {name: value for name, value in self.variables.items() if name != KEY}
+        reader.write("db-ca.crt", self.server.authority.certificate.read_text())
+        return reader
+
+
+@pytest.fixture
+def company(tmp_path, programs):
+    folder = tmp_path / "authority"
+    folder.mkdir()
+    with tls_server(folder) as server, account_at_stripe(tmp_path / "stripe.db") as account:
+        yield Company(tmp_path, programs, server, account)
+
+
+def on_a_server(heading: str) -> list[Block]:
+    return [block for block in blocks_of(SHARED, heading) if block.mark == ON_A_SERVER]
+
+
+def has_configuration(reader: Reader) -> bool:
+    return any(reader.home.rglob("config.toml"))
+
+
+def test_a_shared_ledger_works_as_it_is_written(company):
+    ann = company.person("ann", postgres="root")
+    (ann.home / ".postgresql" / "root.crt").unlink()
+    for block in on_a_server("Set up"):
+        ann.continues(block)
+
+    new_login, typed = on_a_server("Another administrator")
+    ann.continues(new_login)
+    eve = company.person("eve")
+    eve.continues(typed)
+    assert not has_configuration(eve)
+
+    provision(company, ann)
+
+    give, take, ask = on_a_server("Roles")
+    ann.continues(give)
+    with company.server.connect() as connection:
+        connection.execute("ALTER ROLE zoe PASSWORD 'password-of-zoe'")
+    zoe = company.person("zoe", zoe="password-of-zoe")
+    assert "not yet" in zoe.continues(ask).stdout
+    assert not has_configuration(zoe)
+    ann.continues(take)
+    assert "zoe@example.com" in ann.types("seatctl requests list").stdout
+
+    ledger = ann.env["SEATCTL_LEDGER"]
+    for block in on_a_server("Backup and restore"):
+        ann.continues(block)
+    assert ann.types("seatctl seats list design -q").stdout.split() == ["bob@example.com", "kim@example.com"]
+    ann.env["SEATCTL_LEDGER"] = ledger
+    for block in on_a_server("Upgrades"):
+        ann.continues(block)
+
+
+def provision(company: Company, ann: Reader) -> None:
+    """Let a fresh machine run the workflow twice, with the two secrets of the page."""
+    shown = blocks_of(SHARED, "A CI runner with two secrets")
+    (new_login,) = on_a_server("A CI runner with two secrets")
+    ann.continues(new_login)
+    (secret,) = re.findall(r"^\| `SEATCTL_LEDGER` \| `(.+)` \|$", page(SHARED), re.MULTILINE)
+    machine = company.runner()
+    for block in shown:
+        for file in block.files:
+            machine.write(file, block.text)
+    (workflow,) = (block for block in shown if block.language == "yaml")
+    job = Runner(machine, workflow)
+    assert job.env == {name: f"${{{{ secrets.{name} }}}}" for name in ("SEATCTL_LEDGER", KEY)}
+    assert job.variables() == set()
+    job.env = {"SEATCTL_LEDGER": secret, KEY: company.account[KEY]}
+    for _ in range(2):
+        job.works()
+        seated = ann.types("seatctl seats list design -q").stdout.split()
+        assert seated == ["bob@example.com", "kim@example.com"]
+    assert not has_configuration(machine)
+    assert "ci:seats" in ann.types("seatctl audit log").stdout
+
+
+def test_a_ledger_moves_to_a_server_and_back_as_it_is_written(company):
+    with company.server.connect() as connection:
+        connection.execute(f"CREATE ROLE seatctl LOGIN PASSWORD '{OWNER}'")
+        connection.execute("CREATE DATABASE seatctl OWNER seatctl TEMPLATE template0")
+    dan = company.person("dan", seatctl=OWNER)
+    dan.types("seatctl init --mode test --actor dan@example.com; seatctl users add zoe@example.com")
+    for block in on_a_server("Moving a ledger"):
+        dan.continues(block)
+        assert dan.types("seatctl users list -q").stdout == "zoe@example.com\n"
+    assert dan.types("seatctl ledger path").stdout == f"{dan.home}/ledger.db\n"
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_block_says_what_it_is_and_what_does_not_run_is_valid(name):
     for block in blocks(name):
@@ -245,6 +381,7 @@ def test_every_block_says_what_it_is_and_what_does_not_run_is_valid(name):
             block.language != "sh"
             or block.runs
             or block.mark in IN_A_CLONE
+            or block.mark == ON_A_SERVER
             or block.mark.startswith("by hand: ")
         )
         for words in typed:

@@ -2,6 +2,7 @@
 
 <!-- file: NAME … -->      the block is these files
 <!-- with a Stripe key --> it runs with a test key, the served sandbox standing in for Stripe
+<!-- on a server -->      it runs against a PostgreSQL server of the test's own, with TLS
 <!-- by hand: WHY -->      it does not run, but its commands must be valid
 <!-- in a clone -->, <!-- try -->, <!-- test -->   .ci/run runs it: it installs the package
 """
@@ -21,6 +22,7 @@ PAGES = sorted(
     path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
 )
 IN_A_CLONE = {"in a clone", "try", "test"}
+ON_A_SERVER = "on a server"
 FENCE = re.compile(r"(?:^<!-- ([^>\n]+) -->\n)?^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
@@ -46,6 +48,14 @@ def page(name: str) -> str:
 def blocks(name: str) -> list[Block]:
     """The fenced blocks of a page, in their order."""
     return [Block(mark or "", language, text) for mark, language, text in FENCE.findall(page(name))]
+
+
+def blocks_of(name: str, heading: str) -> list[Block]:
+    """The fenced blocks of a page between a heading and the next one of the same level."""
+    _, _, rest = page(name).partition(f"\n## {heading}\n")
+    assert rest, f"{name} has no heading {heading}"
+    section = rest.partition("\n## ")[0]
+    return [Block(mark or "", language, text) for mark, language, text in FENCE.findall(section)]
 
 
 def workflow_steps(block: Block) -> list[str]:
