@@ -67,7 +67,7 @@ def test_several_processes_send_and_each_message_is_sent_once(office):
         use(office, box)
         streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         senders = [office.process("notify", "send", "-o", "json", **streams) for _ in range(3)]
-        results = [(sender.finish(), sender.returncode) for sender in senders]
+        results = [(sender.finish(timeout=180), sender.returncode) for sender in senders]
     finally:
         box.close()
     assert {code for _, code in results} <= {0, 75}, results
