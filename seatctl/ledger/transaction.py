@@ -363,8 +363,12 @@ def spooled(rows: Iterator[Record]) -> Iterable[Record]:
     import weakref
 
     spool = tempfile.TemporaryFile("w+", encoding="utf-8")  # noqa: SIM115 - closed with the iterable
-    for row in rows:
-        spool.write(json.dumps(dict(row)) + "\n")
+    try:
+        for row in rows:
+            spool.write(json.dumps(dict(row)) + "\n")
+    except BaseException:
+        spool.close()
+        raise
 
     def read() -> Iterator[Record]:
         spool.seek(0)

@@ -80,6 +80,15 @@ def place(home: Path) -> Path | ServerUrl:
     return _url(_database(home)) if on_server() else home / "default" / "ledger.db"
 
 
+def port() -> int:
+    """The port at which commands reach the ledgers."""
+    if _kind != "pgbouncer":
+        return postgres.server().port
+    from tests.support.pgbouncer import pooled_port
+
+    return pooled_port()
+
+
 def new_place(home: Path, name: str) -> Path | ServerUrl:
     """Where another ledger can be created: a file of this name in the directory, or an empty database."""
     path = home / f"{name}.db"

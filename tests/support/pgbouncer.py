@@ -16,6 +16,17 @@ from tests.support.postgres import UNPRIVILEGED, _die_with_parent, _free_port, s
 _STARTS_WITHIN = 10.0
 
 
+_running: list[subprocess.Popen[bytes]] = []
+
+
+def let_in(user: str) -> None:
+    """Let PgBouncer know another login of the server."""
+    pooled_port()
+    with (server().folder / "pgbouncer" / "users.txt").open("a") as users:
+        users.write(f'"{user}" ""\n')
+    _running[0].send_signal(signal.SIGHUP)
+
+
 @cache
 def pooled_port() -> int:
     """The port of a PgBouncer that runs as long as this process; the test is skipped if there is none."""
@@ -50,6 +61,7 @@ max_client_conn = 500
             preexec_fn=_die_with_parent,  # noqa: PLW1509 - it calls one function of the system
         )
     atexit.register(_stop, process)
+    _running.append(process)
     deadline = time.monotonic() + _STARTS_WITHIN
     while True:
         try:

@@ -30,6 +30,17 @@ class Standby:
         """The URL of a database of the primary, here."""
         return f"postgresql://postgres@/{database}?host={self.folder}&port={self.primary.port}"
 
+    def connect(self) -> psycopg.Connection:
+        """Connect as the superuser."""
+        return psycopg.connect(
+            host=str(self.folder), port=self.primary.port, user="postgres", dbname="postgres", autocommit=True
+        )
+
+    def promote(self) -> None:
+        """Make it the primary, and wait until it takes writes."""
+        with self.connect() as connection:
+            assert connection.execute("SELECT pg_promote(true, 30)").fetchone() == (True,)
+
     def follow(self) -> None:
         """Wait until everything that the primary has written has arrived."""
         with self.primary.connect() as primary:
@@ -37,9 +48,7 @@ class Standby:
         deadline = time.monotonic() + _FOLLOWS_WITHIN
         while True:
             try:
-                with psycopg.connect(
-                    host=str(self.folder), port=self.primary.port, user="postgres", dbname="postgres"
-                ) as standby:
+                with self.connect() as standby:
                     arrived = "SELECT coalesce(pg_last_wal_replay_lsn() >= %s, false)"
                     if standby.execute(arrived, (written,)).fetchone()[0]:
                         return
@@ -50,12 +59,20 @@ class Standby:
 
 
 @contextmanager
-def servers() -> Iterator[tuple[Server, Standby]]:
-    """A primary and its standby; both stop at the end."""
+def servers(*, synchronous: bool = False) -> Iterator[tuple[Server, Standby]]:
+    """A primary and its standby; both stop at the end.
+
+    `synchronous`: the primary acknowledges a commit once the standby has it.
+    """
     with closing(Server()) as primary:
         primary.stop()
         primary.start("wal_level=replica", "max_wal_senders=4")
         with _standby(primary) as standby:
+            if synchronous:
+                standby.follow()
+                with primary.connect() as connection:
+                    connection.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+                    connection.execute("SELECT pg_reload_conf()")
             yield primary, standby
 
 

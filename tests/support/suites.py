@@ -26,7 +26,9 @@ THROUGH_PGBOUNCER = (
 
 ON_BOTH_ALREADY = (
     "tests/app/test_database_roles.py",
+    "tests/app/test_failover.py",
     "tests/app/test_server_away.py",
+    "tests/app/test_server_faults.py",
     "tests/app/test_server_ledger.py",
     "tests/app/test_server_mail.py",
     "tests/app/test_shared_load.py",
