@@ -215,9 +215,9 @@ def close(
 
 
 def set_waiting(journal: Journal, operation: Operation, outcome: dict[str, JsonValue]) -> None:
-    """Mark an operation as waiting for an authentication or a hosted page."""
+    """Mark an operation as waiting for an authentication or a hosted page, unless it has ended."""
     journal.execute(
-        "UPDATE operations SET state = 'waiting', outcome = ? WHERE id = ?",
+        f"UPDATE operations SET state = 'waiting', outcome = ? WHERE id = ? AND {IS_OPEN}",
         (compact_json(outcome), operation.id),
     )
 

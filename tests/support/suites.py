@@ -36,6 +36,7 @@ ON_BOTH_ALREADY = (
     "tests/ledger/engines/",
     "tests/ledger/schema/test_postgres_functions.py",
     "tests/ledger/transfer/",
+    "tests/services/operations/test_lost_lease.py",
     "tests/services/seats/test_shared_ledger.py",
 )
 """Tests that bring a server, or both engines, whatever the option says."""

@@ -237,6 +237,11 @@ def is_open(ledger: Ledger, operation: Operation) -> bool:
 def _repeat(ledger: Ledger, billing: Billing, call: Call, operation: Operation) -> Report:
     if operation.state is not OperationState.DONE:
         return perform(ledger, billing, call, operation)
+    return _report_again(operation)
+
+
+def _report_again(operation: Operation) -> Report:
+    """Return the report of an operation that is done."""
     outcome = operation.outcome or {}
     rows, warnings = outcome.get("rows"), outcome.get("warnings")
     return Report(
@@ -363,6 +368,11 @@ def _apply(running: OperationRun[Payload], apply: Apply) -> Report:
     operation = running.operation
     call = running.call._replace(run=operation.run, dry_run=False)
     with running.ledger.change(call) as tx:
+        # A process that was suspended has lost its lease on a server, and another one has taken its place:
+        # what that one has done must not be done again, nor undone by older facts.
+        found = operations.by_id(tx, operation.id)
+        if not found.state.is_open:
+            return _ended_by_another(found)
         result, warnings = _with_warnings(running.payload, apply(tx))
         tx.summarise(result.summary)
         rows: list[JsonValue] = [dict(row) for row in result.rows]
@@ -384,6 +394,18 @@ def _apply(running: OperationRun[Payload], apply: Apply) -> Report:
         exit_code=result.exit_code,
         columns=result.columns,
         warnings=warnings,
+    )
+
+
+def _ended_by_another(operation: Operation) -> Report:
+    """Return the report of an operation that another process has ended. Raises `busy` if it has failed."""
+    if operation.state is OperationState.DONE:
+        return _report_again(operation)
+    raise refuse(
+        Code.BUSY,
+        f"another command has ended run {operation.run} meanwhile",
+        hint=hints.command("runs", "show", operation.run),
+        data={"run": operation.run},
     )
 
 
