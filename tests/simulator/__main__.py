@@ -14,19 +14,22 @@ from tests.simulator.faults import DISTURBANCES
 from tests.simulator.history import Ended, replay, roll
 from tests.simulator.sabotage import ALL, sabotaged
 from tests.simulator.shrink import shrunk
-from tests.simulator.weather import THEMES
-from tests.simulator.world import Worlds, worlds
+from tests.simulator.weather import ON_SERVER, THEMES
+from tests.simulator.world import LEDGERS, Worlds, worlds
 
 
 def main(argv: list[str]) -> int:
     """0 if nothing was found, 1 if an invariant was broken."""
     wanted = _parsed(argv)
     gc.set_threshold(50_000)
-    with worlds() as made:
+    with worlds(wanted.ledger) as made:
         if wanted.twice:
             return _twice(made, wanted.seed or "1", wanted.length)
         if wanted.sabotage:
-            names = [*ALL] if wanted.sabotage == "all" else [wanted.sabotage]
+            if made.are_on_server:
+                from tests.simulator import server_sabotage  # noqa: F401 - it registers its faults
+            names = [name for name, one in ALL.items() if one.server == made.are_on_server]
+            names = names if wanted.sabotage == "all" else [wanted.sabotage]
             return max([_sabotage(made, wanted, name) for name in names])
         return _run(made, wanted)
 
@@ -49,7 +52,10 @@ def _parsed(argv: list[str]) -> argparse.Namespace:
         help="faults and kinds of steps that do not happen",
     )
     parser.add_argument("--sabotage", metavar="NAME", help="put a mended fault back, or `all`: is it found?")
-    parser.add_argument("--theme", default="", choices=["", *THEMES], help="histories about one thing only")
+    parser.add_argument(
+        "--theme", default="", choices=["", *THEMES, *ON_SERVER], help="histories about one thing only"
+    )
+    parser.add_argument("--ledger", default="file", choices=LEDGERS, help="where the ledgers are")
     parser.add_argument("--census", action="store_true", help="count how the commands ended")
     parser.add_argument("--show", action="store_true", help="print every step")
     return parser.parse_args(argv)

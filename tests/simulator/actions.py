@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from random import Random
 
 from tests.simulator.books import ENDED, Books
-from tests.simulator.faults import Fault
+from tests.simulator.faults import Fault, Meeting
 from tests.simulator.world import World
 
 NAMES = ("alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa")
@@ -41,13 +41,15 @@ class Step:
     stdin: str = ""
     faults: tuple[Fault, ...] = ()
     seconds: int = 0
+    meeting: Meeting | None = None
 
     def __str__(self) -> str:
         if self.kind == "command":
             who = f"{self.actor or 'ann'}: "
             faults = f"   [{', '.join(map(str, self.faults))}]" if self.faults else ""
             given = f" <<< {self.stdin!r}" if self.stdin else ""
-            return f"{who}seatctl {' '.join(self.words)}{given}{faults}"
+            meeting = f"   {{{self.meeting}}}" if self.meeting else ""
+            return f"{who}seatctl {' '.join(self.words)}{given}{faults}{meeting}"
         if self.kind in {"clock", "skew"}:
             return f"{self.kind}: {self.seconds:+} s"
         return f"{self.kind}: {' '.join(self.words)}".rstrip(": ")
@@ -70,11 +72,15 @@ class Sight:
         self.running = [row for row in books.subscriptions if row["status"] not in ENDED]
         self.open_requests = [
             str(row[0])
-            for row in rows("SELECT number FROM requests WHERE status IN ('pending', 'waitlisted')")
+            for row in rows(
+                "SELECT number FROM requests WHERE status IN ('pending', 'waitlisted') ORDER BY 1"
+            )
         ]
         self.invoices = [
             row[0] or row[1]
-            for row in rows("SELECT number, stripe_id FROM invoices WHERE status IN ('open', 'draft')")
+            for row in rows(
+                "SELECT number, stripe_id FROM invoices WHERE status IN ('open', 'draft') ORDER BY id"
+            )
         ]
         self.runs = [str(number) for number in range(max(1, books.last_run - 6), books.last_run + 1)]
 

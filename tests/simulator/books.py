@@ -7,7 +7,10 @@ import sqlite3
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tests.simulator.server import ServerLedger
 
 Obj = dict[str, Any]
 
@@ -73,6 +76,10 @@ class LedgerFile:
         ]
         return {name: [tuple(row) for row in self._db.execute(f'SELECT * FROM "{name}"')] for name in names}
 
+    def close(self) -> None:
+        """Close the connection."""
+        self._db.close()
+
 
 @dataclass(frozen=True)
 class Operation:
@@ -96,7 +103,7 @@ class Books:
     """Both sides at one moment."""
 
     stripe: dict[str, list[Obj]]
-    ledger: LedgerFile = field(repr=False)
+    ledger: LedgerFile | ServerLedger = field(repr=False)
     ledger_id: str
     now: int
 

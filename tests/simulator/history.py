@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 from seatctl.sandbox.api import control
 from seatctl.sandbox.errors import ApiError
 from tests.simulator import invariants, money
-from tests.simulator.actions import ASKS, COMMANDS, DAY, Step, is_read
+from tests.simulator.actions import ASKS, COMMANDS, DAY, Sight, Step, is_read
 from tests.simulator.books import Books
 from tests.simulator.invariants import Violation
-from tests.simulator.weather import Weather, next_step, weather
+from tests.simulator.weather import Weather, meeting, next_step, weather
 from tests.simulator.world import Result, World, Worlds
 
 TICK = 7
@@ -48,7 +48,7 @@ class History:
         return whole.hexdigest()
 
     def note(self, *what: object) -> None:
-        text = repr(what).replace(str(self.world.home), "HOME")
+        text = self.world.anonymous(repr(what))
         self._digest.update(text.encode())
 
     def play(self, step: Step) -> None:
@@ -79,6 +79,8 @@ class History:
 
     def command(self, step: Step) -> str:
         """A command, perhaps after a dry run of the same."""
+        if step.meeting is not None:
+            return self.two_commands(step)
         reading = is_read(step)
         shown = None if reading or not _shows(step) or step.index % 2 else self._dry_run(step)
         said = None
@@ -87,14 +89,19 @@ class History:
         before, facts = self.books, invariants.facts_of(self.world.ledger)
         was = self._dump() if reading else {}
         objects = self.world.sandbox.dump() if step.faults else []
+        waits, leases = self.world.leases_last() > 0, self.world.leases
         result = self._run(step)
         after = self._after("command", before, _amount(shown))
+        invariants.check_leases(result, leases, self.world.leases)
         if reading:
             invariants.check_untouched(step, result, was, self._dump())
-        invariants.check_exit(step, result, before)
+        invariants.check_exit(step, result, before, waits=waits)
+        invariants.check_lease(result)
         invariants.check_seats(before, after)
         became = invariants.facts_of(self.world.ledger)
         invariants.check_refusal(step, result, before, after, (facts, became))
+        invariants.check_nothing_changed(step, result, before, after, (facts, became))
+        invariants.check_run(result, after)
         invariants.check_open(step, result, before, after)
         invariants.check_ended(step, result, before, after)
         money.check_ends(before, after, self.accounts)
@@ -122,6 +129,32 @@ class History:
             money.note_end(step, result, after, self.accounts)
         return self._told(result)
 
+    def two_commands(self, step: Step) -> str:
+        """A command in the middle of which another process runs another one: what holds for both together."""
+        before, waits = self.books, self.world.leases_last() > 0
+        result = self._run(step)
+        after = self._after("meeting", before)
+        self.synced = False
+        for one in (result, *([result.met] if result.met else [])):
+            words = step.words if one is result or step.meeting is None else step.meeting.words
+            invariants.check_exit(
+                replace(step, words=words), one, before, waits=waits or result.met is not None
+            )
+            invariants.check_lease(one)
+            invariants.check_run(one, after)
+            invariants.check_forms(one)
+            invariants.check_ways(replace(step, words=words), one)
+        invariants.check_seats(before, after)
+        money.check_ends(before, after, self.accounts)
+        money.check_request_ids(after, self.accounts)
+        invariants.check_under_way(before, after)
+        told = self._told(result)
+        if result.met is not None:
+            error = result.met.error.get("code", "")
+            self.outcomes[-1] += f"; other: exit {result.met.code} {error}".rstrip()
+            told += result.met.out + result.met.err
+        return told
+
     def _moved(self, objects: list[tuple], step: Step) -> bool:
         """Whether anything in Stripe has changed in a disturbed step."""
         return bool(step.faults) and objects != self.world.sandbox.dump()
@@ -134,7 +167,9 @@ class History:
         return self.outcomes[-1] + result.out + result.err
 
     def _run(self, step: Step) -> Result:
-        return self.world.seatctl(*step.words, actor=step.actor, stdin=step.stdin, faults=step.faults)
+        return self.world.seatctl(
+            *step.words, actor=step.actor, stdin=step.stdin, faults=step.faults, meeting=step.meeting
+        )
 
     def _dry_run(self, step: Step) -> Result:
         was = self._dump()
@@ -235,6 +270,8 @@ class History:
     def rest(self, step: Step) -> str:
         """All faults off: `sync` ends whatever is open, and both sides say the same."""
         self.world.skew = 0
+        if (seconds := self.world.leases_last()) > 0:  # of those who were killed
+            self._passes(int(seconds) + 1, "clock")
         for _ in range(4):
             told = self._sync()
             if not self.books.open_operations:
@@ -253,11 +290,12 @@ class History:
         if last.code != 0:
             raise Violation(f"sync ends with {last.code} when all is quiet", (last.out + last.err)[-800:])
         invariants.check_in_step(self.books)
-        invariants.check_audit(self.world.ledger)
         for words in (("audit", "verify"), ("ledger", "check")):
             done = self.world.seatctl(*words)
             if done.code != 0:
                 raise Violation(f"{' '.join(words)} ends with {done.code}", (done.out + done.err)[-800:])
+        invariants.check_audit(self.world.ledger)  # after the command that links all entries of a server
+        invariants.check_record(self.world.ledger)
         self._reconcile()
         shown = self.world.seatctl("status", "-o", "json")
         invariants.check_status(json.loads(shown.out)["attention"], self.books)
@@ -283,7 +321,7 @@ class History:
             if subscription["quantity"] == 0 and subscription["status"] == "active":
                 for row in self.world.ledger.rows(
                     "SELECT email FROM seats s JOIN users u ON u.id = user_id"
-                    " WHERE subscription_id = ? AND revoked_at IS NULL LIMIT 1",
+                    " WHERE subscription_id = ? AND revoked_at IS NULL ORDER BY s.id LIMIT 1",
                     subscription["id"],
                 ):
                     told = self.world.seatctl("check", row["email"], "-s", subscription["name"], "-o", "json")
@@ -354,7 +392,7 @@ class Ended:
 
 def roll(worlds: Worlds, seed: str, length: int, leave_out: Sequence[str] = (), theme: str = "") -> Ended:
     """A history of random steps that rests at its end, without what `leave_out` begins the name of."""
-    sky: Weather = weather(Random(f"{seed}:weather"), theme)
+    sky: Weather = weather(Random(f"{seed}:weather"), theme, server=worlds.are_on_server)
 
     def steps(history: History) -> None:
         last: Step | None = None
@@ -363,6 +401,11 @@ def roll(worlds: Worlds, seed: str, length: int, leave_out: Sequence[str] = (), 
             made = next_step(history.world, history.books, sky, chance, last)
             if made.kind.startswith(tuple(leave_out)):
                 made = Step(0, "clock", seconds=3600)
+            if sky.meetings and not "meeting".startswith(tuple(leave_out)):
+                see = Sight(
+                    history.world, history.books, Random(f"{seed}:meeting:{index}"), sky.plans, sky.cards
+                )
+                made = replace(made, meeting=meeting(see, sky, made))
             faults = tuple(one for one in made.faults if not one.kind.startswith(tuple(leave_out)))
             last = replace(made, index=index, faults=faults)
             history.play(last)

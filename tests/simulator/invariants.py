@@ -6,13 +6,17 @@ What must hold of money is in `money.py`.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from tests.simulator.actions import Step, is_read
 from tests.simulator.books import ENDED, FACTS, Books, LedgerFile, Obj, differences
 from tests.simulator.world import Result
+
+if TYPE_CHECKING:
+    from tests.simulator.server import ServerLedger
 
 CODES = frozenset({0, 2, 3, 4, 5, 6, 7, 8, 9, 10, 74, 75})
 REFUSALS = frozenset({2, 3, 4, 5, 7, 8, 9})
@@ -27,10 +31,11 @@ class Violation(Exception):
         self.name, self.detail = name, detail
 
 
-def check_exit(step: Step, result: Result, before: Books | None = None) -> None:
+def check_exit(step: Step, result: Result, before: Books | None = None, *, waits: bool = False) -> None:
     """No bug, no traceback, and a code that means something.
 
     A repetition of a purchase that Stripe had not accepted may end that one, and say what stopped it.
+    `waits`: somebody else is at work, or was killed so lately that it seems so.
     """
     told = result.out + result.err
     if "Traceback (most recent" in told or "this is a bug" in told:
@@ -50,6 +55,7 @@ def check_exit(step: Step, result: Result, before: Books | None = None) -> None:
     told_of_earlier = result.error.get("run") in earlier
     if (
         result.code == 75
+        and not waits
         and not result.hit
         and not told_of_earlier
         and result.error.get("code") not in PENDING
@@ -348,17 +354,52 @@ def check_ended(step: Step, result: Result, before: Books, after: Books) -> None
         )
 
 
+def check_nothing_changed(
+    step: Step, result: Result, before: Books, after: Books, facts: tuple[dict, dict]
+) -> None:
+    """Where it is said that nothing was changed, nothing was."""
+    if "nothing was changed" not in str(result.error.get("message")):
+        return
+    for difference in differences({**before.money(), **facts[0]}, {**after.money(), **facts[1]}):
+        raise Violation("something was changed", f"{result.error}; {difference}")
+
+
+def check_run(result: Result, after: Books) -> None:
+    """A run of which a report tells is in the ledger."""
+    try:
+        told = json.loads(result.out)
+    except ValueError:
+        return
+    run = told.get("run") if isinstance(told, dict) else None
+    if isinstance(run, int) and not after.ledger.rows("SELECT 1 FROM runs WHERE number = ?", run):
+        raise Violation("a run that the ledger does not have", f"run {run}: {result.out[:300]}")
+
+
+def check_lease(result: Result) -> None:
+    """Nobody writes to Stripe whose place another process may have taken."""
+    for wrong in result.wrong:
+        raise Violation("a write to Stripe without the lease", wrong)
+
+
+def check_leases(result: Result, before: Set[str], after: Set[str]) -> None:
+    """A process that ends, and to which nothing has happened, leaves no lease behind."""
+    if result.code is not None and not result.hit and after - before:
+        raise Violation("a lease that nobody holds", str(sorted(after - before)))
+
+
 def check_open(step: Step, result: Result, before: Books, after: Books) -> None:
     """75 and 10 leave an operation open, or nothing at all (what was open before may have ended)."""
     if result.code not in {75, 10} or before.open_operations or after.open_operations:
         return
     if step.words[0] in {"sync", "batch", "requests"} or "--buy-shortfall" in step.words:
         return  # several things at once; a request that waits for a seat is exit 10
+    if result.error.get("code") == "ledger_unreachable":
+        return  # the connection was lost during the last commit, or after it
     for difference in differences(before.money(), after.money()):
         raise Violation("nothing stays open of what moved money", f"exit {result.code}; {difference}")
 
 
-def check_audit(ledger: LedgerFile) -> None:
+def check_audit(ledger: LedgerFile | ServerLedger) -> None:
     """The chain, recomputed here: each entry covers its change rows and the entry before it."""
     changes: dict[int, list] = {}
     for row in ledger.rows("SELECT * FROM changes ORDER BY entry, n"):
@@ -377,13 +418,32 @@ def check_audit(ledger: LedgerFile) -> None:
                 raise Violation("the hash of a change", f"entry {entry['seq']} row {row['n']}")
 
 
+def check_record(ledger: LedgerFile | ServerLedger) -> None:
+    """What a change row says was, an earlier one said became: no change was made on old facts.
+
+    A customer is a mirror of Stripe's: a sync changes it without an entry.
+    """
+    known: dict[tuple[str, int], dict[str, object]] = {}
+    for row in ledger.rows("SELECT * FROM changes WHERE entity <> 'customer' ORDER BY entry, n"):
+        if row["erased_at"] is not None:
+            known.pop((row["entity"], row["entity_id"]), None)
+            continue
+        was, became = (json.loads(row[name]) if row[name] else {} for name in ("before", "after"))
+        facts = known.setdefault((row["entity"], row["entity_id"]), {})
+        for name, value in was.items():
+            if name in facts and facts[name] != value:
+                what = f"entry {row['entry']}: {row['entity']} {row['entity_id']} {name}"
+                raise Violation("a change of what was not so", f"{what}: {value!r}, before {facts[name]!r}")
+        facts.update(became)
+
+
 def _change_hash(row) -> str:
     was, became = ("" if row[name] is None else f"+{row[name]}" for name in ("before", "after"))
     text = f"{row['entity']}\n{row['entity_id']}\n{was}\n{became}\n{row['salt']}"
     return sha256(text.encode()).hexdigest()
 
 
-def facts_of(ledger: LedgerFile) -> dict[str, object]:
+def facts_of(ledger: LedgerFile | ServerLedger) -> dict[str, object]:
     return dict(ledger.dump(FACTS))
 
 

@@ -29,7 +29,7 @@ class Accounts:
 
     def look(self, kind: str, before: Books, after: Books, shown: int | None = None) -> None:
         """Note what has appeared in a step."""
-        if kind not in {"command", "page"}:
+        if kind not in {"command", "page"}:  # what two did at the same time, nobody has shown
             # What somebody else did meanwhile may change what is charged. A page has its amount already.
             for ref in [ref for ref in self.shown if after.operations[ref].kind != "checkout"]:
                 del self.shown[ref]
@@ -45,7 +45,9 @@ class Accounts:
                 likely = begun if len(begun) == 1 else [*at_work]
                 by = ref if ref in at_work else likely[0] if len(likely) == 1 else kind
                 # A page that is filled in is what the waiting operation asked for.
-                self.invoices[one["id"]] = str(by) if kind in {"command", "page"} else kind
+                if kind == "meeting" and ref not in at_work:
+                    by = kind
+                self.invoices[one["id"]] = str(by) if kind in {"command", "page", "meeting"} else kind
         for name in after.charges:
             self.charges.setdefault(name, kind)
 
@@ -90,7 +92,7 @@ def check_charges(before: Books, after: Books, kind: str, accounts: Accounts) ->
             )
     if kind == "clock":
         _check_ended(before, after, accounts)
-    if kind != "command":
+    if kind not in {"command", "meeting"}:
         return
     for name, charge in after.charges.items():
         if name in before.charges:

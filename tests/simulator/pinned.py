@@ -26,6 +26,13 @@ class Pins:
     def __init__(self) -> None:
         self._chance = random.Random(0)
         self._elapsed = 0.0
+        self.after_sleep: Callable[[], None] = lambda: None
+        """What others do while this process sleeps."""
+
+    @property
+    def uptime(self) -> float:
+        """Seconds since the machine was started."""
+        return self._elapsed
 
     def reseed(self, *names: object) -> None:
         text = ":".join(map(str, names))
@@ -40,6 +47,11 @@ class Pins:
         return self._elapsed
 
     def sleep(self, seconds: float) -> None:
+        self.suspend(seconds)
+        self.after_sleep()
+
+    def suspend(self, seconds: float) -> None:
+        """Time passes, and nothing runs."""
         self._elapsed += seconds
 
     def function_for(self, connection: sqlite3.Connection) -> None:

@@ -29,18 +29,20 @@ class Sabotage:
     put_back: PutBack
     calm: bool
     """Looked for without any disturbance: what is wrong all the same."""
+    server: bool = False
+    """Whether only a ledger on a server can have it: see `server_sabotage.py`."""
 
 
 ALL: dict[str, Sabotage] = {}
 
 
 def fault(
-    name: str, point: int, theme: str, what: str, *, calm: bool | None = None
+    name: str, point: int, theme: str, what: str, *, calm: bool | None = None, server: bool = False
 ) -> Callable[[PutBack], PutBack]:
     """Register a way to put a fault back. Those of points 1 and 2 need disturbances, others seldom do."""
 
     def register(put_back: PutBack) -> PutBack:
-        ALL[name] = Sabotage(point, theme, what, put_back, point > 2 if calm is None else calm)
+        ALL[name] = Sabotage(point, theme, what, put_back, point > 2 if calm is None else calm, server)
         return put_back
 
     return register

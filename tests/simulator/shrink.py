@@ -56,6 +56,11 @@ def shrunk(
         elif not dropped:
             break
     for place, step in enumerate(best.steps):
-        if step.faults and place < len(best.steps):
-            attempt([*best.steps[:place], replace(step, faults=()), *best.steps[place + 1 :]])
+        for less in (
+            replace(step, faults=()),
+            replace(step, meeting=None),
+            replace(step, faults=(), meeting=None),
+        ):
+            if less != step and place < len(best.steps):
+                attempt([*best.steps[:place], less, *best.steps[place + 1 :]])
     return best

@@ -8,7 +8,7 @@ from random import Random
 
 from tests.simulator.actions import COMMANDS, PLANS, READS, Sight, Step, apply, batch, command, import_, tax
 from tests.simulator.books import Books
-from tests.simulator.faults import Fault, random_fault
+from tests.simulator.faults import LINE, Fault, Meeting, random_fault
 from tests.simulator.outside import (
     card,
     cardholder,
@@ -64,6 +64,9 @@ class Weather:
     """What people pay with, where the history is about that."""
     kinds: tuple[str, ...] = ()
     """What goes wrong, where the history is about that."""
+    server: bool = False
+    meetings: float = 0.0
+    """The share of commands in the middle of which another one runs: on a server only."""
 
 
 @dataclass(frozen=True)
@@ -158,10 +161,45 @@ THEMES = {
 }
 
 
-def weather(chance: Random, theme: str = "") -> Weather:
+ON_SERVER = {
+    # Two who work on the same few seats at the same time.
+    "meetings": Theme(
+        ("pro", "loose"),
+        1,
+        {"assign": 30, "revoke": 16, "request": 12, "approve": 12, "swap": 6, "move": 6, "set-seats": 6}
+        | {"user-add": 6, "auto-approve": 4, "undo": 6, "buy": 4, "add-seats": 6, "import": 3, "apply": 5},
+    ),
+    # Two who buy.
+    "buyers": Theme(
+        PLANS, 2, {"buy": 20, "add-seats": 30, "set-seats": 10, "sync": 16, "cancel": 6, "pay": 6}
+    ),
+    # Connections that are cut.
+    "line": Theme(
+        ("pro", "loose"),
+        1,
+        {"assign": 24, "revoke": 24, "swap": 10, "move": 6, "user-add": 4, "suspend": 6, "request": 6}
+        | {"set-seats": 6, "add-seats": 6},
+        kinds=LINE,
+    ),
+}
+"""Themes that only a server has."""
+
+
+def weather(chance: Random, theme: str = "", *, server: bool = False) -> Weather:
     """The mix of one history: a theme, or everything with weights of its own."""
+    if not server:
+        return _weather(chance, theme, THEMES)
+    about = theme or (chance.choice([*ON_SERVER]) if chance.random() < 0.3 else "")
+    made = _weather(chance, about, {**THEMES, **ON_SERVER})
+    meetings = chance.choice([0.0, 0.15, 0.3])
+    if about in {"meetings", "buyers"}:
+        meetings = 0.5
+    return replace(made, server=True, meetings=meetings)
+
+
+def _weather(chance: Random, theme: str, themes: Mapping[str, Theme]) -> Weather:
     if theme or chance.random() < 0.6:
-        about = THEMES[theme or chance.choice([*THEMES])]
+        about = themes[theme or chance.choice([*themes])]
         whole = {name: 0.12 * weight for name, (weight, _) in {**COMMANDS, **OTHERS}.items()}
         weights = {**whole, **about.weights}
         faults = 0.7 if about is THEMES["storm"] else 0.5 if about.kinds else _share_of_faults(chance)
@@ -204,7 +242,23 @@ def next_step(world: World, books: Books, sky: Weather, chance: Random, last: St
     return replace(step, faults=_faults(sky, chance))
 
 
+def meeting(see: Sight, sky: Weather, step: Step) -> Meeting | None:
+    """What another process does in the middle of this step: often the same, or something like it."""
+    chance = see.chance
+    if step.kind != "command" or chance.random() >= sky.meetings:
+        return None
+    if chance.random() < 0.2:
+        other = replace(step, words=tuple(word for word in step.words if word != "--dry-run"))
+    else:
+        weights = {name: sky.weights[name] for name in COMMANDS}
+        other = command(see, chance.choices(list(weights), list(weights.values()))[0])
+    suspended = chance.choice([0, 0, 0, 40])
+    place = int(chance.expovariate(1 / chance.choice([6, 25, 50])))
+    return Meeting(place, other.words, other.actor, other.stdin, suspended)
+
+
 def _faults(sky: Weather, chance: Random) -> tuple[Fault, ...]:
     if chance.random() >= sky.faults:
         return ()
-    return tuple(random_fault(chance, sky.kinds) for _ in range(chance.choice([1, 1, 1, 2])))
+    number = chance.choice([1, 1, 1, 2])
+    return tuple(random_fault(chance, sky.kinds, server=sky.server) for _ in range(number))

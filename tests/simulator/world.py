@@ -10,21 +10,30 @@ import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 from seatctl.__main__ import main
+from seatctl.output.emit import Output
 from seatctl.sandbox import clock
 from seatctl.sandbox.api import control
 from seatctl.sandbox.api.twin import Twin
 from tests.simulator.books import Books, LedgerFile, Sandbox
-from tests.simulator.faults import CONNECT, HANDLE, Boundary, Fault, Killed, installed
+from tests.simulator.faults import CONNECT, HANDLE, Boundary, Fault, Killed, Meeting, Process, installed
 from tests.simulator.pinned import EPOCH, Pins, pinned
 from tests.support.in_process import commands_built_once
 
+if TYPE_CHECKING:
+    from tests.simulator.round_trips import RoundTrips
+    from tests.simulator.server import Databases, ServerLedger
+
 MEMORY = Path("/dev/shm")
+LEDGERS = ("file", "postgres")
+LOCK_SECONDS = 0.05
+"""How long a command waits for a lock of one in the middle of which it runs: that one waits for it."""
 START = EPOCH - 86400
 
 SETUP = (
@@ -55,6 +64,10 @@ class Result:
     err: str
     hit: tuple[str, ...] = ()
     calls: tuple[tuple[str, str, str], ...] = field(default=(), repr=False)
+    met: Result | None = None
+    """How the command ended that another process ran in the middle of this one."""
+    wrong: tuple[str, ...] = ()
+    """What the program must not have done, seen while it ran."""
 
     @property
     def row(self) -> dict[str, Any]:
@@ -89,15 +102,27 @@ class _Stream(io.TextIOWrapper):
         return self.buffer.getvalue().decode()  # type: ignore[attr-defined]
 
 
+@dataclass(frozen=True)
+class OnServer:
+    """Where the ledger of a world is, if it is on a server."""
+
+    databases: Databases
+    trips: RoundTrips
+    name: str
+
+
 class World:
     """One history's profile. `directory` holds it; everything in it is the history's own."""
 
-    def __init__(self, directory: Path, pins: Pins, boundary: Boundary) -> None:
+    def __init__(
+        self, directory: Path, pins: Pins, boundary: Boundary, server: OnServer | None = None
+    ) -> None:
         self.home = directory
         self.pins = pins
         self.boundary = boundary
+        self.server = server
         self.skew = 0
-        """Seconds by which the machine's clock is ahead of Stripe's."""
+        """Seconds by which the machine's clock is ahead of Stripe's; with a server, that of the server."""
         self._environment = {
             "SEATCTL_CONFIG": str(directory),
             "PYTHON_KEYRING_BACKEND": "keyring.backends.null.Keyring",
@@ -105,23 +130,63 @@ class World:
             "HOME": str(directory),
             "PATH": "/usr/bin:/bin",
         }
+        if server is not None:
+            self._environment["SEATCTL_LEDGER"] = server.databases.url(server.name)
+            self._environment["SEATCTL_SANDBOX"] = str(directory / "default" / "sandbox.db")
 
     def open(self) -> None:
         """Look at both files from outside, with connections of our own."""
         self.twin = _twin(self.home / "default" / "sandbox.db")
         self._sandbox_file = CONNECT(self.home / "default" / "sandbox.db", isolation_level=None)
-        ledger = CONNECT(f"file:{self.home / 'default' / 'ledger.db'}?mode=ro", uri=True)
-        ledger.row_factory = sqlite3.Row
-        self._ledger_file = ledger
         self.sandbox = Sandbox(self._sandbox_file)
-        self.ledger = LedgerFile(ledger)
+        self.ledger: LedgerFile | ServerLedger
+        if self.server is None:
+            ledger = CONNECT(f"file:{self.home / 'default' / 'ledger.db'}?mode=ro", uri=True)
+            ledger.row_factory = sqlite3.Row
+            self.ledger = LedgerFile(ledger)
+        else:
+            self._open_on_server(self.server)
         self.ledger_id = self.ledger.rows("SELECT value FROM meta WHERE key = 'ledger_id'")[0][0]
 
+    def _open_on_server(self, server: OnServer) -> None:
+        trips, began = server.trips, self.pins.uptime
+        self.ledger = ledger = server.databases.ledger(server.name, lambda: trips.generation)
+        trips.now = lambda: self.now + self.skew + self.pins.uptime - began
+
+        def look(process: Process, write: str) -> None:
+            own = [lease for lease in process.leases if lease._name == "money"]
+            if not own or write.endswith("/create_preview"):
+                return
+            held = ledger.lease("money")
+            if held is None or held[0] != own[0]._params["holder"] or held[1] < trips.now():  # type: ignore[call-overload]
+                process.wrong.append(f"{write} without the lease: {held and held[1] - trips.now()}")
+
+        self.boundary.before_write = look
+
     def close(self) -> None:
-        self.boundary.revive()
         self.twin.close()
         self._sandbox_file.close()
-        self._ledger_file.close()
+        self.ledger.close()
+        if self.server is not None:
+            self.server.trips.close()
+
+    def anonymous(self, text: str) -> str:
+        """A text without the places of this world."""
+        if self.server is not None:
+            text = text.replace(self.server.databases.url(self.server.name), "LEDGER")
+        return text.replace(str(self.home), "HOME")
+
+    @property
+    def leases(self) -> frozenset[str]:
+        """The names of the leases that somebody has, or had when it was killed."""
+        return frozenset() if self.server is None else frozenset(self.ledger.leases())  # type: ignore[union-attr]
+
+    def leases_last(self) -> float:
+        """For how many seconds somebody still holds a lease, be it a process that was killed."""
+        if self.server is None:
+            return 0.0
+        ends = self.ledger.leases().values()  # type: ignore[union-attr]
+        return max([0.0, *(end - self.server.trips.now() for end in ends)])
 
     def books(self) -> Books:
         return Books(self.sandbox.objects(), self.ledger, self.ledger_id, self.now)
@@ -132,26 +197,52 @@ class World:
 
     # who acts ------------------------------------------------------------------------------------------
 
-    def seatctl(self, *argv: str, actor: str = "", stdin: str = "", faults: tuple[Fault, ...] = ()) -> Result:
+    def seatctl(
+        self,
+        *argv: str,
+        actor: str = "",
+        stdin: str = "",
+        faults: tuple[Fault, ...] = (),
+        meeting: Meeting | None = None,
+    ) -> Result:
         """Run a command as a process of its own would."""
-        self.boundary.revive(faults)
+        process = Process(faults, meeting, self._meet)
         self.boundary.skew = self.skew
         out, err = _Stream(), _Stream()
         kept = sys.stdin, sys.stdout, sys.stderr
         environment = {**self._environment, **({"SEATCTL_ACTOR": actor} if actor else {})}
         code: int | None = None
-        sys.stdin, sys.stdout, sys.stderr = _Stream(stdin.encode()), out, err
-        try:
-            code = int(main(list(argv), environment))
-        except Killed:
-            code = None
-        finally:
-            sys.stdin, sys.stdout, sys.stderr = kept
-        hit, calls = tuple(self.boundary.hit), tuple(self.boundary.calls)
-        if self.boundary.dead:
+        with self.boundary.running(process):
+            sys.stdin, sys.stdout, sys.stderr = _Stream(stdin.encode()), out, err
+            try:
+                code = int(main(list(argv), environment))
+            except Killed:
+                code = None
+            finally:
+                sys.stdin, sys.stdout, sys.stderr = kept
+        if process.dead:
             code = None  # what dies while it cleans up has died all the same
-        self.boundary.revive()
-        return Result(code, out.text(), err.text(), hit, calls)
+        return Result(
+            *(code, out.text(), err.text(), tuple(process.hit), tuple(process.calls)),
+            met=process.met,
+            wrong=tuple(process.wrong),
+        )
+
+    def _meet(self, meeting: Meeting, where: str) -> Result:
+        """Another process runs a whole command, while the one that runs stands still."""
+        from seatctl.ledger.engines import postgres_session
+
+        process, begun = self.boundary.process, Output.begun
+        assert process is not None
+        # Between its last look at the lease and a call, no process can know that it is suspended.
+        process.suspended = bool(meeting.suspended) and not where.startswith(("before POST", "before DELETE"))
+        if process.suspended:
+            self.pins.suspend(meeting.suspended)
+        try:
+            with mock.patch.object(postgres_session, "WAIT_SECONDS", LOCK_SECONDS):
+                return self.seatctl(*meeting.words, actor=meeting.actor, stdin=meeting.stdin)
+        finally:
+            Output.begun, process.suspended = begun, False
 
     def log(self) -> str:
         """The end of the program's log, which has the traceback of a bug."""
@@ -204,11 +295,20 @@ def _twin(path: Path) -> Twin:
 class Worlds:
     """Makes worlds, each a copy of one that was set up once."""
 
-    def __init__(self, directory: Path, pins: Pins, boundary: Boundary) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        pins: Pins,
+        boundary: Boundary,
+        databases: Databases | None,
+        trips: RoundTrips | None,
+    ) -> None:
         self._directory, self._pins, self._boundary = directory, pins, boundary
+        self._databases, self._trips = databases, trips
         self._template = directory / "template"
         self._made = 0
-        first = World(self._template, pins, boundary)
+        self._database = "" if databases is None else databases.create()
+        first = self._world(self._template, self._database)
         pins.reseed("setup")
         for number, command in enumerate(SETUP):
             done = first.seatctl(*command.split())
@@ -228,26 +328,51 @@ class Worlds:
         for log in self._template.rglob("*.log"):
             log.unlink()
 
+    @property
+    def are_on_server(self) -> bool:
+        """Whether the ledgers are on a server."""
+        return self._databases is not None
+
+    def _world(self, home: Path, database: str) -> World:
+        server = None
+        if self._databases is not None and self._trips is not None:
+            server = OnServer(self._databases, self._trips, database)
+        return World(home, self._pins, self._boundary, server)
+
     @contextmanager
     def world(self) -> Iterator[World]:
         """A fresh world, thrown away afterwards."""
         self._made += 1
         home = self._directory / f"w{self._made}"
         shutil.copytree(self._template, home)
-        made = World(home, self._pins, self._boundary)
-        made.open()
-        try:
+        with ExitStack() as stack:
+            stack.callback(shutil.rmtree, home)
+            name = ""
+            if self._databases is not None:
+                name = stack.enter_context(self._databases.database(self._database))
+            made = self._world(home, name)
+            made.open()
+            stack.callback(made.close)
             yield made
-        finally:
-            made.close()
-            shutil.rmtree(home)
 
 
 @contextmanager
-def worlds() -> Iterator[Worlds]:
-    """Worlds on a memory disk, in a process in which everything is pinned."""
+def worlds(ledger: str = "file") -> Iterator[Worlds]:
+    """Worlds on a memory disk, in a process in which everything is pinned. `ledger`: see LEDGERS."""
     base = MEMORY if os.access(MEMORY, os.W_OK) else None
-    with tempfile.TemporaryDirectory(prefix="seatctl-simulator-", dir=base) as name, pinned() as pins:
-        boundary = Boundary(pins)
-        with installed(boundary), commands_built_once():
-            yield Worlds(Path(name), pins, boundary)
+    databases = None
+    if ledger == "postgres":
+        from tests.simulator.server import Databases
+
+        databases = Databases()  # before the time stands still
+    with ExitStack() as stack:
+        name = stack.enter_context(tempfile.TemporaryDirectory(prefix="seatctl-simulator-", dir=base))
+        pins = stack.enter_context(pinned())
+        boundary, trips = Boundary(pins), None
+        if databases is not None:
+            from tests.simulator.round_trips import on_the_line
+
+            trips = stack.enter_context(on_the_line(boundary))
+        stack.enter_context(installed(boundary))
+        stack.enter_context(commands_built_once())
+        yield Worlds(Path(name), pins, boundary, databases, trips)
