@@ -127,7 +127,8 @@ def check_ends(before: Books, after: Books, accounts: Accounts) -> None:
         billed, paid = accounts.billed(operation, after)
         if operation.state == "failed":
             given = _given_back(operation, after, accounts)
-            if paid - given > 0 or billed - paid > 0:
+            # What the customer owed before is paid with the invoice, and is not given back.
+            if paid - given > _owed_before(operation, after, accounts) or billed - paid > 0:
                 raise Violation(
                     "a failed operation has billed",
                     f"{operation.kind} of run {operation.run}: {billed}, {paid} paid, {given} given back;"
@@ -147,6 +148,13 @@ def check_ends(before: Books, after: Books, accounts: Accounts) -> None:
 def _settles_more(operation: Operation) -> bool:
     """A new card pays what is owed already: no invoice of its own."""
     return operation.kind in {"billing", "invoice_pay", "invoice_void", "invoice_send"}
+
+
+def _owed_before(operation: Operation, books: Books, accounts: Accounts) -> int:
+    """What the balances of customers have put on an operation's paid invoices."""
+    ours = (name for name, by in accounts.invoices.items() if by == operation.ref)
+    paid = (one for name in ours if (one := books.invoices.get(name)) and one["status"] == "paid")
+    return sum(max(0, one["starting_balance"]) for one in paid)
 
 
 def _given_back(operation: Operation, books: Books, accounts: Accounts) -> int:
