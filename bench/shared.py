@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 ONE_LOCK_BUDGET = 1 / 3
 """A change may take a third of the time that it takes if every change locks the whole ledger."""
 
+ENOUGH = 2000
+"""Of so many commands, some are of every kind."""
+
 FAR = 0.002
 """Seconds added to each round trip."""
 
@@ -137,7 +140,7 @@ class Ground:
         for command in (("audit", "verify"), ("ledger", "check")):
             stage.prepare(*command, "--ledger", place)
         kinds = sum((done.kinds for done in found.each), Counter[str]())
-        if len(found.each) * work.least >= 100:
+        if kinds.total() >= ENOUGH:
             expect(set(kinds), set(KINDS), "kinds of commands")
         return found
 
