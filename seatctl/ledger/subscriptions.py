@@ -104,17 +104,22 @@ def lock_both(tx: Transaction, first: str, second: str) -> None:
 
 
 def planned(reader: Reader, subscription_id: int) -> NextTerm:
-    """Return seats and plan of the next term, as Stripe's item and its metadata had them when last read."""
-    from seatctl.rules.subscription_state import NEXT_PLAN
+    """Return seats and plan of the next term, as Stripe's item and its metadata had them when last read.
+
+    A plan that waited on an item that was replaced in Stripe is no longer planned.
+    """
+    from seatctl.rules.subscription_state import NEXT_PLAN, PAID_ITEM
 
     row = reader.row(
-        "SELECT s.quantity, p.slug AS plan, s.metadata FROM subscriptions s JOIN plans p ON p.id = s.plan_id"
-        " WHERE s.id = ?",
+        "SELECT s.quantity, p.slug AS plan, s.metadata, s.stripe_item FROM subscriptions s"
+        " JOIN plans p ON p.id = s.plan_id WHERE s.id = ?",
         (subscription_id,),
     )
     if row is None:
         raise UnknownSubscription(f"there is no subscription with the id {subscription_id}")
-    return NextTerm(row["quantity"], json.loads(row["metadata"]).get(NEXT_PLAN) or row["plan"])
+    metadata = json.loads(row["metadata"])
+    is_own = (metadata.get(PAID_ITEM) or row["stripe_item"]) == row["stripe_item"]
+    return NextTerm(row["quantity"], (is_own and metadata.get(NEXT_PLAN)) or row["plan"])
 
 
 def named(reader: Reader, name: str) -> Subscription | None:

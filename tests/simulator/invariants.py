@@ -430,6 +430,8 @@ def check_record(ledger: LedgerFile | ServerLedger) -> None:
             continue
         was, became = (json.loads(row[name]) if row[name] else {} for name in ("before", "after"))
         facts = known.setdefault((row["entity"], row["entity_id"]), {})
+        if was.get("stripe_subscription") != became.get("stripe_subscription"):
+            facts.pop("stripe_item", None)  # a contract is renewed as another Stripe subscription
         for name, value in was.items():
             if name in facts and facts[name] != value:
                 what = f"entry {row['entry']}: {row['entity']} {row['entity_id']} {name}"

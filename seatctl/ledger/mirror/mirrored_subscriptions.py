@@ -11,7 +11,7 @@ from seatctl.ledger.operations import IS_OPEN
 from seatctl.ledger.subscription_handles import IS_RUNNING
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, optional_text
-from seatctl.models.stripe_objects import StripeItem, StripeSubscription
+from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules.metadata import LEDGER
 from seatctl.rules.subscription_state import PAID_UNTIL
@@ -71,13 +71,3 @@ def remove_item(tx: Transaction, subscription: Subscription, stripe: StripeSubsc
     after = subscriptions.by_id(tx, subscription.id)
     record_change(tx, subscription, planned, after)
     return after
-
-
-def replace_item(tx: Transaction, subscription: Subscription, item: StripeItem) -> None:
-    """Store that the item of a subscription was replaced by another item of its Stripe subscription."""
-    tx.update_row("subscriptions", subscription.id, {"stripe_item": item.id})
-    # Recorded as a fact: a transaction with no other change would be rolled back, and the next change would
-    # be sent to Stripe for an item that does not exist.
-    tx.record(
-        "subscription", subscription.id, {"stripe_item": subscription.stripe_item}, {"stripe_item": item.id}
-    )

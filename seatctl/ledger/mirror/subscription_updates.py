@@ -59,10 +59,25 @@ class MirrorUpdate:
 
 def apply(tx: Transaction, subscription: Subscription, update: MirrorUpdate) -> Subscription:
     """Store what Stripe has, record changed facts, and return the updated subscription."""
+    if (
+        update.item.id != subscription.stripe_item
+        and update.subscription.id == subscription.stripe_subscription
+    ):
+        _record_item(tx, subscription, update.item)
     planned = subscriptions.planned(tx, subscription.id)
     after = apply_unrecorded(tx, subscription, update)
     record_change(tx, subscription, planned, after)
     return after
+
+
+def _record_item(tx: Transaction, subscription: Subscription, item: StripeItem) -> None:
+    """Record that the item of a subscription was replaced by another item of its Stripe subscription.
+
+    It is a fact: a transaction with no other change would be rolled back, and the next change would be sent
+    to Stripe for an item that does not exist.
+    """
+    before: dict[str, JsonValue] = {"stripe_item": subscription.stripe_item}
+    tx.record("subscription", subscription.id, before, {"stripe_item": item.id})
 
 
 def record_change(

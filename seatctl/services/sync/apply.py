@@ -203,8 +203,6 @@ def _apply(
     )
     for subscription in known:
         item = item_of(subscription, mirror) or replaced.get(subscription.id)
-        if subscription.id in replaced:
-            mirrored_subscriptions.replace_item(tx, subscription, replaced[subscription.id])
         yield from _update(tx, subscription, mirror, item, context)
     for item in sorted(new, key=lambda one: one.created):  # the metadata describes the oldest
         yield _add(tx, mirror, item, licensed, context)

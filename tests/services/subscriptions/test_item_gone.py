@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.sandbox.seed import send
@@ -183,3 +185,26 @@ def test_an_item_that_is_replaced_by_one_just_like_it_is_followed(team, sandbox)
         assert item == made
     assert sandbox("subs", "add-seats", "design", "1", "--yes").code == 0
     assert sandbox("ledger", "check").code == 0
+
+
+def test_a_change_that_meets_a_replaced_item_before_a_sync_does_records_it(team, sandbox):
+    """A sync did, but a change stored the new item without a change row."""
+    columns = "SELECT id, stripe_item, stripe_subscription, price_id FROM subscriptions WHERE name = 'design'"
+    ((number, item, subscription, price),) = query(ledger_place(sandbox), columns)
+    with twin(sandbox) as stripe:
+        other = {"subscription": subscription, "price": product(stripe, "Rooms"), "quantity": 1}
+        send(stripe, "subscription_items", other)
+    assert sandbox("sync").code == 0
+    with twin(sandbox) as stripe:
+        stripe.handle("DELETE", f"/v1/subscription_items/{item}", {"Authorization": "Bearer sk_test_x"}, None)
+        like = {"subscription": subscription, "price": price, "quantity": 5}
+        made = send(stripe, "subscription_items", like)["id"]
+    assert sandbox("subs", "add-seats", "design", "1", "--yes").code == 0
+    changes = query(
+        ledger_place(sandbox),
+        f"SELECT before, after FROM changes WHERE entity = 'subscription' AND entity_id = {number}"
+        " AND after LIKE '%stripe_item%'",
+    )
+    assert [(json.loads(was), json.loads(became)) for was, became in changes] == [
+        ({"stripe_item": item}, {"stripe_item": made})
+    ]
