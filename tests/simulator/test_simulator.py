@@ -66,9 +66,17 @@ def test_a_fault_that_was_mended_is_found_if_it_comes_back(fault):
 
 
 @pytest.mark.parametrize(
-    "fault", ["token ignored", "token trusted", "lease not required", "seats not counted", "nothing locked"]
+    ("fault", "first"),
+    [
+        ("token ignored", 4),
+        ("token trusted", 5),
+        ("lease not required", 5),
+        ("seats not counted", 1),
+        ("entries not linked", 1),
+    ],
 )
-def test_a_fault_of_the_engine_on_a_server_is_found(fault):
-    words = ("--sabotage", fault, "--steps", "600", "--length", "60")
+def test_a_fault_of_the_engine_on_a_server_is_found(fault, first):
+    """`first` is a history that finds it today; if it does not any more, a later one has to."""
+    words = ("--sabotage", fault, "--steps", "600", "--length", "60", "--first", str(first))
     code, output = simulated("--ledger", "postgres", *words)
     assert code == 0, output
