@@ -39,11 +39,13 @@ def backup(
       seatctl ledger backup - | gzip > ledger-2027-01-31.db.gz
       seatctl seats list --ledger ledger-2027-01-31.db
     """
+    from seatctl.ledger import copies
     from seatctl.models.report import would_have
     from seatctl.services import ledger_files
 
     if file == STDOUT:
         if ctx.options.dry_run:
+            copies.file_of(ctx.ledger)
             ctx.note(would_have("backed up to stdout"))
             return
         with for_stdout() as copy:

@@ -270,6 +270,7 @@ def test_files_cannot_be_made_of_it(shared, tmp_path):
     refused = shared("ledger", "backup", tmp_path / "backup.db", "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "server_ledger")
     assert "pg_dump" in refused.error["hint"]
+    assert shared("ledger", "backup", "-", "--dry-run").code == 4
     (tmp_path / "backup.db").write_bytes(b"")
     refused = shared("ledger", "restore", tmp_path / "backup.db", "-o", "json")
     assert (refused.code, refused.error["code"]) == (4, "server_ledger")

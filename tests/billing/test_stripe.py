@@ -29,6 +29,7 @@ from seatctl.billing.port import (
 )
 from seatctl.billing.stripe import connect, connect_sandbox
 from seatctl.errors import Code
+from tests.support import ledgers
 from tests.support.both_sides import fail, faults_left, objects, sandbox_path
 from tests.support.refusals import refuses
 from tests.support.words import instead
@@ -188,11 +189,12 @@ ROOT = Path(__file__).parents[2]
 def served(seatctl, tmp_path) -> Iterator[str]:
     """A sandbox behind a loopback port, as another program would run it; its base URL."""
     words = ["sandbox", "serve", "--empty", "--for", "60"]
-    assert seatctl("init", "play", "--no-input").code == 0
+    own = {"SEATCTL_LEDGER": str(ledgers.new_place(seatctl.home, "play"))}
+    assert seatctl("init", "play", "--no-input", env=own).code == 0
     server = subprocess.Popen(
         [sys.executable, "-m", "seatctl", *words, "-p", "play"],
         env={
-            **seatctl.environment(),
+            **seatctl.environment(own),
             "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         },
         stdout=subprocess.PIPE,

@@ -12,10 +12,15 @@ def problems(result):
     return {row["check"]: row for row in result.rows if row["result"] == "problem"}
 
 
+def results(checked):
+    """All results but one: the tests' server does not sync to its disk, which is a warning."""
+    return {row["result"] for row in checked.rows if row["check"] != "durability"}
+
+
 def test_a_new_profile_is_in_order(sandbox):
     checked = sandbox("doctor", "-o", "json")
     assert (checked.code, problems(checked)) == (0, {})
-    assert {row["result"] for row in checked.rows} == {"ok"}
+    assert results(checked) == {"ok"}
     assert checked.err == "everything is in order\n"
 
 
@@ -78,13 +83,14 @@ def test_a_plan_to_which_no_seat_could_ever_be_added_is_named_with_its_repair(sa
     found = {row["check"]: row for row in sandbox("doctor", "-o", "json").rows}["plans"]
     assert (found["result"], "monthly" in found["detail"]) == ("warning", True)
     assert sandbox(*found["repair"].split()[1:]).code == 0
-    assert "warning" not in {row["result"] for row in sandbox("doctor", "-o", "json").rows}
+    assert results(sandbox("doctor", "-o", "json")) == {"ok"}
 
 
 def test_an_actor_without_a_role_is_a_warning(sandbox):
     checked = sandbox("doctor", "--as", "stranger@example.com", "-o", "json")
     assert checked.code == 0
-    assert [row["check"] for row in checked.rows if row["result"] == "warning"] == ["actor"]
+    assert results(checked) == {"ok", "warning"}
+    assert {row["check"] for row in checked.rows if row["result"] == "warning"} - {"durability"} == {"actor"}
 
 
 def test_a_broken_config_is_a_finding_too(sandbox):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support import ledgers
 from tests.support.both_sides import contents
 
 
@@ -55,7 +56,7 @@ def test_nor_do_its_values(sandbox, team):
         return sandbox(*argv, "--dry-run", "-o", "json").json
 
     assert of("init", "other", "--no-input")["created"] is False
-    emptied = of("sandbox", "reset")
+    emptied = of("sandbox", "reset", *(("--keep-ledger",) if ledgers.on_server() else ()))
     assert (emptied["dry_run"], emptied["rows"][0]["result"]) == (True, "emptied")
     moved = of("sandbox", "advance", "1d")
     assert moved["now"] == moved["before"]

@@ -18,7 +18,7 @@ def collected(*options: str) -> set[str]:
         "-m",
         "pytest",
         "--collect-only",
-        "-qq",
+        "-q",
         "-p",
         "no:cacheprovider",
         "-p",

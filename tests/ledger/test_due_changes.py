@@ -36,11 +36,12 @@ def ledger(tmp_path):
 
 
 def person(ledger, user: int) -> None:
+    """The user of this number, which must be the next one."""
     email = f"{user}@example.com"
     query(
         ledger.place,
-        "INSERT INTO users (id, email, email_key, created_at) VALUES (?, ?, ?, ?)",
-        *(user, email, email, BEFORE),
+        "INSERT INTO users (email, email_key, created_at) VALUES (?, ?, ?)",
+        *(email, email, BEFORE),
     )
 
 

@@ -136,10 +136,10 @@ def later(**span) -> Call:
 
 
 def person(ledger, user: int):
+    """The user of this number, which must be the next one."""
     query(
         ledger.place,
-        "INSERT INTO users (id, email, email_key, created_at) VALUES (?, ?, ?, '2026-01-01T00:00:00Z')",
-        user,
+        "INSERT INTO users (email, email_key, created_at) VALUES (?, ?, '2026-01-01T00:00:00Z')",
         f"{user}@example.com",
         f"{user}@example.com",
     )

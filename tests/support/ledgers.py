@@ -51,8 +51,11 @@ _ledgers: dict[Path, _Ledger] = {}
 
 def use(kind: str) -> None:
     """Keep the ledgers of this process there."""
-    global _kind  # noqa: PLW0603 - an option of the whole process
+    global _kind  # noqa: PLW0603 - an option of pytest counts for the process
     _kind = kind
+    if on_server():
+        # It looks at every database again and again, and most of them last for a second.
+        postgres.configure("autovacuum=off")
 
 
 def on_server() -> bool:
@@ -145,8 +148,8 @@ def copy(home: Path, to: Path, *, brief: bool = False) -> None:
 def delete(home: Path) -> None:
     """Delete a configuration directory with its ledgers."""
     shutil.rmtree(home)
-    drop(home)
-    drop_unused(home)
+    for other in [other for other in _ledgers if other == home or home in other.parents]:
+        drop(other)
 
 
 def drop(home: Path) -> None:

@@ -43,6 +43,7 @@ _SETTINGS = (
     "min_wal_size=4MB",
     "max_wal_size=64MB",
 )
+_ENOUGH = 2 << 30
 _STARTS_WITHIN = 30.0
 _PREFIX = "seatpg"
 """How the folders of servers begin; the number of the process that started it follows."""
@@ -72,9 +73,12 @@ def programs_of_debian() -> Path | None:
 class Server:
     """One running server, and databases in it."""
 
-    def __init__(self, programs: Path | None = None) -> None:
+    def __init__(self, *settings: str, programs: Path | None = None) -> None:
+        """`settings` are added to those of each start."""
+        self.settings = settings
         # A socket's path may have about a hundred letters; pytest's own folders are longer.
-        place = _MEMORY if _MEMORY.is_dir() else Path("/tmp")
+        in_memory = _MEMORY.is_dir() and shutil.disk_usage(_MEMORY).free > _ENOUGH
+        place = _MEMORY if in_memory else Path("/tmp")
         _sweep(place)
         self.folder = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))
         self.port = _free_port()
@@ -119,7 +123,8 @@ class Server:
 
     def start(self, *settings: str) -> subprocess.Popen[bytes]:
         """Start the server on the same data, and wait until it answers."""
-        options = [word for setting in (*_SETTINGS, *settings) for word in ("-c", setting)]
+        given = (*_SETTINGS, *self.settings, *settings)
+        options = [word for setting in given for word in ("-c", setting)]
         listen = ["-h", "127.0.0.1", "-p", str(self.port), "-k", str(self.folder)]
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -189,10 +194,19 @@ class Server:
         return f"postgresql://{user}@127.0.0.1:{port or self.port}/{database}"
 
 
+_for_this_run: tuple[str, ...] = ()
+
+
+def configure(*settings: str) -> None:
+    """Let the server of this process start with these settings, unless it runs already."""
+    global _for_this_run  # noqa: PLW0603 - what an option of pytest says counts for the process
+    _for_this_run = settings
+
+
 @cache
 def server() -> Server:
     """The server of this process."""
-    started = Server()
+    started = Server(*_for_this_run)
     atexit.register(started.close)
     return started
 

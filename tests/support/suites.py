@@ -41,6 +41,8 @@ ON_BOTH_ALREADY = (
 )
 """Tests that bring a server, or both engines, whatever the option says."""
 
+_DRY_RUN = "tests/cli/test_dry_runs.py::test_a_dry_run_claims_nothing"
+
 SQLITE_ONLY: dict[str, tuple[str, ...]] = {
     "about a file: its bytes, its mode, what lies beside it, the disk below it": (
         "tests/cli/test_doctor.py::test_a_group_that_may_read_is_named_and_no_problem",
@@ -59,6 +61,8 @@ SQLITE_ONLY: dict[str, tuple[str, ...]] = {
         "tests/system/test_files.py",
     ),
     "backups of a file: a server has its own, see tests/ledger/transfer/test_dump.py": (
+        f"{_DRY_RUN}[ledger backup --would have backed up to stdout]",
+        f"{_DRY_RUN}[ledger backup backup.db-would have backed up to ]",
         "tests/ledger/test_check.py::test_the_refusal_of_a_backup_says_how_to_copy_the_ledger_as_it_is",
         "tests/ledger/test_copies.py::test_a_backup_opens_on_a_read_only_disk",
         "tests/ledger/test_copies.py::test_a_backup_replaces_a_file_only_with_overwrite",
@@ -87,6 +91,14 @@ SQLITE_ONLY: dict[str, tuple[str, ...]] = {
         "tests/ledger/test_ledger.py::test_a_ledger_of_the_first_version_is_migrated_when_it_is_opened",
         "tests/ledger/test_ledger.py::test_a_migration_killed_at_any_statement_leaves_nothing_half_made",
         "tests/ledger/test_query_steps.py::test_a_ledger_without_the_indexes_gets_them_when_it_is_opened",
+    ),
+    "what empties a file, or sets it up: on a server see tests/app/test_server_ledger.py": (
+        "tests/cli/test_doctor.py::test_nothing_set_up_yet",
+        f"{_DRY_RUN}[sandbox reset-would have emptied the sandbox]",
+        "tests/cli/test_sandbox.py::test_a_damaged_sandbox_says_so_and_a_reset_repairs_it",
+        "tests/cli/test_sandbox.py::test_a_reset_asks_and_begins_anew",
+        "tests/config/test_policy_settings.py::test_a_reset_of_the_sandbox_keeps_them",
+        "tests/config/test_settings.py::test_before_init_the_way_is_shown",
     ),
     "the lock of a file: for leases and row locks see tests/ledger/engines": (
         "tests/cli/test_surroundings.py::test_a_lock_without_a_file_descriptor_is_not_called_read_only",

@@ -40,10 +40,8 @@ _RULES: Final = {
 
 _Check = Callable[[Reader], Iterator[tuple[str, str]]]
 
-_STRUCTURE: Final = "structure"
-
 _CONTENTS: Final[dict[str, _Check]] = {
-    _STRUCTURE: lambda reader: structure.differences(reader.engine),
+    "structure": lambda reader: structure.differences(reader.engine),
     "meta": contents.bad_meta,
     "text": contents.not_utf8,
     "values": contents.bad_values,
@@ -64,8 +62,6 @@ def problems(reader: Reader) -> Iterator[Problem]:
         for subject, detail in _run_check(reader, check, already_reported=has_problems):
             has_problems = True
             yield name, subject, detail
-        if name == _STRUCTURE and has_problems and not reader.engine.damage:
-            return  # a query of a missing table would end the server's transaction
 
 
 def first_damage(reader: Reader) -> Problem | None:
@@ -91,6 +87,7 @@ def _run_check(reader: Reader, check: _Check, *, already_reported: bool) -> Iter
     except NotAllowed:
         raise
     except failures as error:
+        reader.engine.read_on()
         if not already_reported:
             yield "ledger", f"cannot be read: {error}"
 

@@ -124,14 +124,17 @@ class Engine(Protocol):
 
     place: str
     """The path or the URL of the ledger, for messages; without a password."""
-    damage: tuple[type[Exception], ...]
-    """The errors that damaged rows can cause; a bug in the program can cause them too."""
     committed: bool
     """Whether this connection has committed anything."""
     wants_page: bool
     """Whether the first page is probably all that is read of a stream. A file has it at once anyway."""
     mail_shares: int
     """Into how many shares the messages are divided, each of which one process sends at a time."""
+
+    @property
+    def damage(self) -> tuple[type[Exception], ...]:
+        """Return the errors that damaged rows can cause; a bug in the program can cause them too."""
+        ...
 
     @property
     def rights(self) -> Rights:
@@ -268,6 +271,10 @@ class Engine(Protocol):
 
     def end_reading(self) -> None:
         """Close the snapshot."""
+        ...
+
+    def read_on(self) -> None:
+        """Go on reading after a statement that failed, if need be in a new snapshot."""
         ...
 
     def pause(self) -> None:

@@ -41,14 +41,6 @@ def connect(url: ServerUrl, *, wait: float = WAIT_SECONDS) -> PostgresEngine:
 class PostgresEngine(PostgresSession):
     """One ledger on a server."""
 
-    damage: tuple[type[Exception], ...] = (
-        ValueError,
-        LookupError,
-        TypeError,
-        AttributeError,
-        StopIteration,
-    )
-    """A JSON text of another shape, for example. The server keeps types and constraints, whoever writes."""
     mail_shares = 4
     """Each is a lease, and a connection that renews it while a long list is sent."""
 
@@ -177,6 +169,13 @@ class PostgresEngine(PostgresSession):
     def is_shared(self) -> bool:
         """Whether the open transaction has locked the ledger against nobody but who needs the whole of it."""
         return self._kind is Kind.WRITING and self._scope is Scope.SHARED
+
+    @property
+    def damage(self) -> tuple[type[Exception], ...]:
+        """Return the errors that a missing table causes, or JSON of another shape in a text."""
+        from psycopg import Error
+
+        return Error, ValueError, LookupError, TypeError, AttributeError, StopIteration
 
     def lock_rows(self, select: str, params: Params = ()) -> None:
         """Queue a statement that locks rows of one table in the order of `select`."""

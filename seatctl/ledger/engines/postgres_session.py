@@ -401,6 +401,12 @@ class PostgresSession:
         """Close the snapshot. The server hears of it with the next statement, or in a pause."""
         self._end(at_once=False)
 
+    def read_on(self) -> None:
+        """Begin a new snapshot: a statement that fails ends the one in which it was."""
+        if self._kind is Kind.READING:
+            self._end(at_once=True)
+            self._begin(Kind.READING)
+
     def pause(self) -> None:
         """Close a snapshot that the server still has: nothing is asked for a while."""
         if self._ended:

@@ -276,6 +276,9 @@ class SqliteEngine:
                 f"{self.path} was written to while it was read", hint="run the same command again"
             )
 
+    def read_on(self) -> None:
+        """Do nothing: a statement that fails leaves the snapshot as it is."""
+
     def pause(self) -> None:
         """Do nothing: a snapshot is closed at once."""
 

@@ -10,6 +10,7 @@ import pytest
 from seatctl.output.redact import redact
 from seatctl.rules.activation import code_of, read_code
 from seatctl.rules.notifications import given_up, next_attempt
+from tests.support import ledgers
 from tests.support.office import done, freeze, until
 from tests.support.postbox import code_in, use
 from tests.support.subscriptions import add_subscription, ledger_place, query
@@ -106,6 +107,7 @@ def test_only_the_hash_is_kept_anywhere(sandbox, design, postbox):
     code = code_in(postbox.to(BOB)[0])
     claim(sandbox, code)
     kept = [path.read_bytes() for path in sandbox.home.rglob("*") if path.is_file()]
+    kept.append(ledgers.stored(sandbox.home))
     assert not any(code.encode() in data for data in kept)
     digest = hashlib.sha256(code.encode()).hexdigest()
     assert any(digest.encode() in data for data in kept)
