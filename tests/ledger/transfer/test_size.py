@@ -34,7 +34,7 @@ def move(at: At, place: str) -> tuple[At, int, float]:
     words = ("ledger", "copy", at.place, place, "--yes", "-q")
     started = time.monotonic()
     process = python(MEASURED, *words, env=at.seatctl.environment(at.variables), stdout=subprocess.PIPE)
-    out, err = process.finish()
+    out, err = process.finish(timeout=600)
     assert process.returncode == 0, err
     return At(at.seatctl, place), int(out.split()[-1]), time.monotonic() - started
 
