@@ -54,7 +54,7 @@ class TlsServer(Server):
     """A server that refuses connections over TCP without TLS or without a password."""
 
     def __init__(self, authority: Authority) -> None:
-        super().__init__(programs_of_debian())
+        super().__init__(programs=programs_of_debian())
         self.authority = authority
         self.stop()
         certificate, key = authority.certify("server", f"DNS:{NAME},IP:127.0.0.1")
