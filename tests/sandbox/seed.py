@@ -43,7 +43,8 @@ def seed(twin, *, customers, months=1, quantity=5, amount=1000, currency="usd", 
     metadata = {"name": "seed-0"}
     send(twin, "subscriptions", {"customer": first["id"], "items": items, "metadata": metadata})
     for _ in range(months):
-        control.advance(twin, seconds=31 * DAY)
+        # Two hours after the longest month: until an hour after a renewal its invoice is a draft.
+        control.advance(twin, seconds=31 * DAY + 2 * 3600)
     template = [
         json.dumps(obj)
         for kind in (*KINDS, *(["event"] if events else []))
