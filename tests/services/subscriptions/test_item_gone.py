@@ -208,3 +208,26 @@ def test_a_change_that_meets_a_replaced_item_before_a_sync_does_records_it(team,
     assert [(json.loads(was), json.loads(became)) for was, became in changes] == [
         ({"stripe_item": item}, {"stripe_item": made})
     ]
+
+
+def test_a_plan_that_waited_on_an_item_that_was_replaced_is_no_longer_next(team, sandbox):
+    assert sandbox("plans", "add", "later", "--price", "7.00", "--currency", "usd").code == 0
+    assert sandbox("subs", "change-plan", "design", "later", "--at-renewal", "--yes").code == 0
+    assert shown(sandbox)["next_plan"] == "later"
+    columns = "SELECT stripe_item, stripe_subscription, price_id FROM subscriptions WHERE name = 'design'"
+    ((item, subscription, price),) = query(ledger_place(sandbox), columns)
+    with twin(sandbox) as stripe:
+        like = {"subscription": subscription, "price": price, "quantity": 5}
+        send(stripe, "subscription_items", {**like, "price": product(stripe, "Rooms")})
+    assert sandbox("sync").code == 0
+    with twin(sandbox) as stripe:
+        headers = {"Authorization": "Bearer sk_test_x"}
+        stripe.handle("DELETE", f"/v1/subscription_items/{item}", headers, None)
+        send(stripe, "subscription_items", like)
+    assert sandbox("sync").code == 0
+    row = shown(sandbox)
+    assert row["next_plan"] == row["plan"]
+
+
+def shown(seatctl) -> dict:
+    return seatctl("subs", "show", "design", "-o", "json").json
