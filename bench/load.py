@@ -126,13 +126,6 @@ class Load(NamedTuple):
         )
 
 
-class _Again:
-    """What `may_repeat` asks of an invocation."""
-
-    def __init__(self, ledger: Ledger) -> None:
-        self.ledger = ledger
-
-
 class _Client:
     """One client: its people, and what it believes about them."""
 
@@ -159,7 +152,7 @@ class _Client:
                 code = report.exit_code
                 self.done.changes += report.run is not None
             except TryAgain as error:
-                if may_repeat(_Again(self.ledger), error, repetitions):  # type: ignore[arg-type]
+                if may_repeat(self.ledger, error, repetitions):
                     continue
                 rows, code = [], error.exit_code
                 self._wrong(kind, error)

@@ -55,7 +55,8 @@ class Server:
             connection.execute("SET search_path TO seatctl, public")
             for statement in statements:
                 cursor = connection.execute(statement)
-            return cursor.fetchone()[0] if cursor.description else None  # type: ignore[index]
+            row = cursor.fetchone() if cursor.description else None
+            return None if row is None else row[0]
 
     def connect(self, database: str) -> psycopg.Connection:
         return self._server.connect(database)

@@ -11,6 +11,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,7 @@ class Ground:
             def ask(sql: str) -> tuple[int, ...]:
                 return tuple(connection.execute(sql).fetchall()[0])
 
-            opened = lambda: open_ledger(stage.ledger, wait=60)  # noqa: E731
+            opened = partial(open_ledger, stage.ledger, wait=60)
             return self._watched(stage, self._work(handles, seconds, 1), opened, ask, str(stage.ledger))
 
     def _work(self, handles: tuple[str, ...], seconds: float, least: int) -> Work:

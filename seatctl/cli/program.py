@@ -189,7 +189,7 @@ def _bug(ctx: Context, error: Exception) -> SeatctlError:
 def _require_posix() -> None:
     """Windows has none of the locks that protect a ledger."""
     try:
-        import fcntl  # noqa: F401
+        import fcntl  # noqa: F401 - only to see whether there is one
     except ImportError:
         raise refuse(
             Code.UNSUPPORTED_SYSTEM,

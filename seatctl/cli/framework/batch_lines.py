@@ -160,7 +160,7 @@ class Lines:
             except TryAgain as error:
                 from seatctl.cli.repetition import may_repeat
 
-                if not may_repeat(app_ctx, error, repetitions):
+                if not may_repeat(app_ctx.ledger, error, repetitions):
                     return LineOutcome(error.exit_code, error.code, error.message)
 
     def _do(self, app_ctx: LineContext, line: Line) -> LineOutcome:

@@ -41,7 +41,7 @@ _DEFAULTS = {
 def require_driver() -> None:
     """Raise `postgres_missing` if psycopg or libpq cannot be imported."""
     try:
-        import psycopg  # noqa: F401
+        import psycopg  # noqa: F401 - only to see that it can be loaded
     except ImportError as error:
         raise refuse(
             Code.POSTGRES_MISSING,
