@@ -14,7 +14,7 @@ from seatctl.sandbox.api import control
 from tests.conftest import Seatctl
 from tests.sandbox.seed import send
 from tests.support import ledgers
-from tests.support.both_sides import charges, objects, twin
+from tests.support.both_sides import advance, charges, objects, twin
 from tests.support.killing import Killed, Killing
 from tests.support.office import RENEWED, TEN_DAYS_LEFT, change_card, done, freeze, until
 from tests.support.scenes import Scene, initialised, made_once
@@ -337,6 +337,16 @@ class Proof:
         assert_sound(seatctl)
         found = state(seatctl)
         assert differences(self.after, found) == [] or (late and counts(found) == counts(self.after)), where
+
+    def expect_authenticated_once(self, seatctl: Seatctl, where: str, *, agrees: bool = True) -> None:
+        """Repeated, the command waits and charges nothing; then it is paid once, or undone after a day."""
+        assert seatctl(*self.argv).code == 10, where
+        assert charges(seatctl) == charges(self.start), where
+        authenticate(seatctl) if agrees else advance(seatctl, hours=25)
+        assert seatctl("sync").code == 0, where
+        assert_in_step(seatctl)
+        assert_sound(seatctl)
+        assert differences(self.after if agrees else self.before, state(seatctl)) == [], where
 
 
 def kind_of_the_last(seatctl: Seatctl) -> str:

@@ -20,13 +20,12 @@ from tests.conftest import Result, Seatctl
 from tests.services.purchases import test_crash as purchases
 from tests.support import ledgers
 from tests.support.both_sides import charges
-from tests.support.change_stories import STORIES, WAITING, authenticate
+from tests.support.change_stories import STORIES, WAITING
 from tests.support.fault_relay import Fault, FaultRelay, commits, fault_relay
 from tests.support.faults import NAMES, STOPS, Disturbed, less_patience
 from tests.support.killing import Killing
 from tests.support.postgres import server
 from tests.support.server_state import expire_leases
-from tests.support.state import assert_in_step, assert_sound, differences, state
 from tests.support.subscriptions import ledger_place, query
 
 pytestmark = [
@@ -177,13 +176,7 @@ def test_what_the_bank_wants_to_authenticate_is_paid_once(proofs, relay, name, w
 
     def expect(seatctl: Seatctl, where: str) -> None:
         assert seatctl("sync").code in {0, 10}, where
-        assert seatctl(*proof.argv).code == 10, where
-        assert charges(seatctl) == charges(proof.start), where
-        authenticate(seatctl)
-        assert seatctl("sync").code == 0, where
-        assert_in_step(seatctl)
-        assert_sound(seatctl)
-        assert differences(proof.after, state(seatctl)) == [], where
+        proof.expect_authenticated_once(seatctl, where)
 
     purchase = Purchase(proof.start, proof.argv, proof.story.code, expect, proof.killing, relay)
     for disturb, number, fault in some(purchase, [*WAITING].index(name) + 1, whole):

@@ -13,8 +13,7 @@ import pytest
 
 from seatctl.services.operations import handlers
 from tests.support.both_sides import advance, charges
-from tests.support.change_stories import STORIES, WAITING, Proof, authenticate
-from tests.support.state import assert_in_step, assert_sound, differences, state
+from tests.support.change_stories import STORIES, WAITING, Proof
 
 pytestmark = pytest.mark.slow
 
@@ -58,16 +57,8 @@ def test_killed_anywhere_then_sync_after_stripe_has_forgotten_the_keys(proof):
 def test_killed_anywhere_of_what_the_bank_wants_to_authenticate(proofs, name, agrees):
     proof = proofs.of(WAITING[name])
     for way in proof.points(first=3 if agrees else 8, step=19):
-        seatctl = way.seatctl
-        assert seatctl("sync").code in {0, 10}, way.where
-        assert seatctl(*proof.argv).code == 10, way.where
-        assert charges(seatctl) == charges(proof.start), way.where
-        authenticate(seatctl) if agrees else advance(seatctl, hours=25)
-        assert seatctl("sync").code == 0, way.where
-        assert_in_step(seatctl)
-        assert_sound(seatctl)
-        wanted = proof.after if agrees else proof.before
-        assert differences(wanted, state(seatctl)) == [], way.where
+        assert way.seatctl("sync").code in {0, 10}, way.where
+        proof.expect_authenticated_once(way.seatctl, way.where, agrees=agrees)
 
 
 def test_an_invoice_is_not_charged_a_day_after_somebody_wanted_it(proofs):
