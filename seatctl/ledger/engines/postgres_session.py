@@ -45,7 +45,7 @@ class Kind(Enum):
 
     READING = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
     SCRATCH = "BEGIN ISOLATION LEVEL REPEATABLE READ"
-    STAGING = "BEGIN "
+    STAGING = "BEGIN "  # with a space: an enumeration takes two equal values for one member
     WRITING = "BEGIN"
 
 
@@ -101,10 +101,10 @@ class PostgresSession:
         self._begun = False
         """Whether the server knows about the open transaction."""
         self._ended = False
-        """Whether the server has still a snapshot that was closed here."""
+        """Whether the server still has a snapshot that this client has closed."""
         self._is_lost = False
-        """Whether the open transaction was lost with its connection. Else who goes on after the error would
-        commit the rest of it."""
+        """Whether the statements of the open transaction are gone. Without this flag, code that goes on after
+        the error would commit only those that follow."""
         self._appended = False
         """Whether the open transaction has an audit entry."""
         self._load: int | None = None
@@ -223,9 +223,11 @@ class PostgresSession:
 
     def _send(self, *, commit: bool = False) -> Result:
         """Send the queue in one round trip, pass on the results, and return the last one."""
+        self._require_not_lost()
         queue, self._queue = self._queue, []
+        self._is_lost = self._kind is not None  # until there is an answer
         results, queue = self._exchange(queue, commit)
-        self._begun, self._ended = self._kind is not None, False
+        self._begun, self._ended, self._is_lost = self._kind is not None, False, False
         for statement, result in zip(queue, results, strict=True):
             if statement.receive is not None:
                 statement.receive(result)
@@ -239,7 +241,6 @@ class PostgresSession:
         """
         import psycopg
 
-        self._require_not_lost()
         repeatable = not self._begun
         while True:
             token = os.urandom(16).hex()
@@ -258,7 +259,7 @@ class PostgresSession:
                 if commit and (lost or self.link.is_idle) and self._is_committed(token):
                     return [], []
                 if not (lost and repeatable):
-                    self._is_lost = lost and self._kind is not None
+                    self._is_lost = self._kind is not None and not self._begun
                     raise self._refusal(error) from error
                 repeatable = False
                 self.link.open(_PATIENCE_SECONDS)

@@ -32,6 +32,7 @@ from tests.support.engines import (
     query,
     server_url,
 )
+from tests.support.fault_relay import FAULTS, fault_relay
 from tests.support.refusals import refuses
 from tests.support.relay import relayed
 
@@ -334,6 +335,31 @@ def test_an_audited_change_without_an_answer_keeps_its_number(far, relay):
 def test_a_lost_answer_to_a_question_is_asked_again(far, relay):
     relay.lose_answer_to = b"count"
     assert query(far, "SELECT count(*) FROM users") == [(0,)]
+
+
+@pytest.mark.parametrize("is_open", [True, False])
+def test_nobody_goes_on_with_the_rest_of_a_change_that_could_not_begin(server, ledger, monkeypatch, is_open):
+    """What was queued for the server is gone, also if the server can be reached again later."""
+    monkeypatch.setattr(postgres_session, "_PATIENCE_SECONDS", 0.3)
+    with fault_relay(server.port) as relay:
+        url = ServerUrl(server.tcp_url(name_of(ledger), port=relay.port))
+        with closing(connect(url, wait=5)) as engine:
+            if is_open:
+                engine.meta()
+            engine.begin_writing()
+            engine.execute(KEEP, ("a", "x", T))
+            relay.break_now(FAULTS["stopped before it arrives"])
+            with pytest.raises(LedgerUnreachable):
+                engine.changed(KEEP, ("b", "x", T))
+            relay.reach()
+            with pytest.raises(LedgerLost):
+                engine.changed(KEEP, ("c", "x", T))
+            with pytest.raises(LedgerLost):
+                engine.commit()
+            engine.rollback()
+            assert kept(engine) == []
+            committed(engine, (KEEP, ("d", "x", T)))
+            assert kept(engine) == ["d"]
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT], ids=["fast", "immediate"])
