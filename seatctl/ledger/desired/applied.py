@@ -28,16 +28,10 @@ def described(reader: Reader) -> set[int]:
 def remember(journal: Journal, subscriptions: Iterable[int]) -> None:
     """Store that a file has described the subscriptions with these ids."""
     journal.execute("INSERT INTO meta (key, value) VALUES ('applied', '[]') ON CONFLICT (key) DO NOTHING")
-    added = set(subscriptions)
-    while True:
-        stored = journal.text("SELECT value FROM meta WHERE key = 'applied'")
-        known = set(json.loads(stored or "[]"))
-        # On a server another client may store its own between the two statements: it must not be lost.
-        if journal.changed(
-            "UPDATE meta SET value = ? WHERE key = 'applied' AND value = ?",
-            (json.dumps(sorted(known | added)), stored),
-        ):
-            return
+    # Otherwise another client could store its own ids between the two statements, and they would be lost.
+    journal.engine.lock_rows("SELECT value FROM meta WHERE key = 'applied'")
+    known = described(journal).union(subscriptions)
+    journal.execute("UPDATE meta SET value = ? WHERE key = 'applied'", (json.dumps(sorted(known)),))
 
 
 def unnamed(reader: Reader, named: Sequence[Subscription]) -> tuple[UnnamedSubscription, ...]:
