@@ -180,7 +180,7 @@ class Code:
     SANDBOX_NOT_SHARED = Refusal(4, "The ledger is on a server, but the sandbox is a file of this machine.")
     SAME_LEDGER = Refusal(4, "A ledger cannot be restored or copied onto itself.")
     SERVER_LEDGER = Refusal(4, "The ledger is on a server, where this is done with PostgreSQL's own tools.")
-    SERVER_NOT_TRUSTED = Refusal(4, "The certificates allow no trusted connection to the ledger's server.")
+    SERVER_NOT_TRUSTED = Refusal(4, "The ledger's server has no TLS, or a certificate is not accepted.")
     SEVERAL_CURRENCIES = Refusal(4, "One spending limit cannot cover two currencies.")
     SHARED_SUBSCRIPTION = Refusal(4, "The change would affect others in the same Stripe subscription.")
     SLUG_TAKEN = Refusal(4, "A plan, or a price in Stripe, already has this slug.")

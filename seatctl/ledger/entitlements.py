@@ -33,7 +33,7 @@ _FIRST_OPEN = f"""(SELECT o.number FROM requests o LEFT JOIN subscriptions s ON 
     AND (s.id IS NULL OR NOT s.{HAS_ENDED})
     AND (w.id IS NULL OR o.subscription_id IS NULL OR o.subscription_id = w.id) ORDER BY o.number LIMIT 1)"""
 
-# What only a no needs is asked together with the rest: to a server, another question is another round trip.
+# What only a negative answer needs is part of the same query: on a server, a second one is a round trip.
 _QUESTION = f"""SELECT u.id AS user_id, u.status AS user_status, x.id AS wanted_plan,
     w.id AS wanted_id, w.name AS wanted_name, w.status AS wanted_status,
     w.unpaid_since AS wanted_unpaid_since, w.pause AS wanted_pause, w.grace_days AS wanted_grace_days,
@@ -129,12 +129,12 @@ def facts(
 
 
 def _not_oneself(email: str) -> SeatctlError:
-    """Return the refusal for a requester who asks about another person, of whom they see nothing."""
+    """Return the error for a requester who asks about somebody else, whose rows the server hides."""
     from seatctl.errors import Code, refuse
 
     return refuse(
         Code.NOT_ALLOWED,
-        f"this database role may ask about its own person only, not about {email}",
+        f"this database role may ask only about its own user, not about {email}",
         hint="seatctl check, with your own e-mail address",
         data={"email": email},
     )

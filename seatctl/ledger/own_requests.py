@@ -56,7 +56,7 @@ def cancel(journal: Journal, call: Call, number: int) -> Outcome:
 
 
 def _said(call: Call) -> dict[str, SqlValue]:
-    """Return what a client says about itself. The actor is the server's; so is the time, but in a sandbox."""
+    """Return what a client says about itself. The server sets the actor and, outside a sandbox, the time."""
     return {
         "command": call.command,
         "os_user": call.os_user,

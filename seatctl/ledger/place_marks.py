@@ -1,8 +1,8 @@
 """Marks in `meta` that keep a ledger from being used in two places.
 
-A ledger has one place. The ledger that was moved says where it is now, and gets another id: a command that
-opened it before stops at its next change, as after a restore. A copy is marked from its beginning until it
-was verified and the other ledger is marked: at no moment can both be used.
+A ledger that was moved is marked with its new place and gets another id: a command that opened it before
+stops at its next change, as after a restore. The copy is marked as unfinished until it has been verified and
+the old ledger is marked. At no moment can both be used.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def mark_moved(engine: Engine, ledger_id: str, there: str, call: Call) -> None:
 
 
 def rehearse_move(engine: Engine, ledger_id: str, there: str, call: Call) -> None:
-    """Mark the ledger as moved and take it back: a login that may not do it is refused before it copies."""
+    """Mark the ledger as moved and roll back: a login that may not do it is refused before the copy."""
     engine.begin_writing()
     try:
         mark_moved(engine, ledger_id, there, call)

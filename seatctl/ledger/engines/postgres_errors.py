@@ -28,7 +28,7 @@ _NO_ENTRY = (
 )
 """libpq gives no code for an error before the connection is made."""
 _TRIED = "connection to server"
-"""libpq says so of each place that it has tried to connect to."""
+"""libpq writes this for each address that it has tried to connect to."""
 _NO_TLS = "server does not support SSL"
 _OTHER_NAME = "does not match host name"
 _NO_TRUST = (
@@ -41,7 +41,7 @@ _NO_TRUST = (
     "could not read certificate file",
     "private key file",
 )
-"""A problem of certificates is the same at the next try: of the server's, or of the client's own."""
+"""A problem with a certificate, of the server or of the client, does not go away when seatctl tries again."""
 
 
 def is_lost(error: Error) -> bool:
@@ -101,7 +101,7 @@ def not_connected(error: Error, place: str) -> Exception:
     if _is_untrusted(text):
         return refuse(
             Code.SERVER_NOT_TRUSTED,
-            f"there is no trusted connection to the server of {place}: {text}",
+            f"cannot connect securely to the server of {place}: {text}",
             hint=_way_to_trust(text),
         )
     if _is_missing_database(text):
