@@ -12,9 +12,9 @@ from functools import cache
 
 from seatctl.ledger.engines.port import Engine
 from seatctl.ledger.schema.postgres.create import statements
+from seatctl.ledger.schema.postgres.tables import columns_by_table
 
 _CREATED = re.compile(r"CREATE (?:UNIQUE |UNLOGGED )?(TABLE|VIEW|INDEX|FUNCTION|AGGREGATE|TRIGGER) (\w+)")
-_COLUMN = re.compile(r"[(,]\s*(\w+) (?:TEXT|BIGINT|TIMESTAMPTZ)\b")
 
 _EXISTING = """SELECT CASE c.relkind WHEN 'v' THEN 'view' WHEN 'i' THEN 'index' ELSE 'table' END AS kind,
     c.relname AS name FROM pg_class c
@@ -35,15 +35,14 @@ _ALLOWED = frozenset({"view", "index", "column"})
 @cache
 def expected() -> frozenset[tuple[str, str]]:
     """Return kind and name of each object that this version creates."""
-    found = set[tuple[str, str]]()
-    for statement in statements():
-        created = _CREATED.match(statement)
-        if created is None:
-            continue
+    found = {
+        ("column", f"{table}.{name}")
+        for table, names in columns_by_table(statements()).items()
+        for name in names
+    }
+    for created in filter(None, map(_CREATED.match, statements())):
         kind, name = created[1].lower(), created[2]
         found.add(("function" if kind == "aggregate" else kind, name))
-        if kind == "table":
-            found |= {("column", f"{name}.{column}") for column in _COLUMN.findall(statement)}
     return frozenset(found)
 
 

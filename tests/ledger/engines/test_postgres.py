@@ -14,6 +14,7 @@ import pytest
 
 from seatctl.errors import Code, SeatctlError
 from seatctl.ledger import hashes
+from seatctl.ledger.checks import server_structure
 from seatctl.ledger.creation import create_ledger
 from seatctl.ledger.engines import postgres_leases, postgres_session
 from seatctl.ledger.engines.port import EntryValues, Scope
@@ -708,6 +709,19 @@ def test_errors_are_refusals_of_the_catalogue_or_bugs(engine):
     assert issubclass(LedgerConflict, SeatctlError)
     assert issubclass(NoLedger, SeatctlError)
     assert kept(engine) == []
+
+
+def test_a_check_knows_every_object_of_the_schema(engine, shell):
+    existing = {tuple(row) for row in shell.execute(server_structure._EXISTING).fetchall()}
+    others = {(kind, name) for kind, name in existing - server_structure.expected() if kind != "index"}
+    assert (others, server_structure.expected() - existing) == (set(), set())
+    shell.execute("ALTER TABLE users DROP COLUMN group_key CASCADE")
+    shell.execute("ALTER TABLE seats DISABLE TRIGGER seats_taken")
+    assert list(server_structure.differences(engine)) == [
+        ("users.group_key", "this column is missing"),
+        ("users_by_group", "this index is missing"),
+        ("seats_taken", "this trigger is missing or disabled"),
+    ]
 
 
 def test_the_planner_expects_what_is_set_after_the_rows_were_analysed(engine):

@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from seatctl.ledger.schema.postgres.rights import LIMITED, TABLE
-from seatctl.ledger.schema.postgres.tables import tables
+from seatctl.ledger.schema.postgres.rights import LIMITED
+from seatctl.ledger.schema.postgres.tables import columns_by_table, tables
 from seatctl.ledger.schema.staged import STAGED
 from seatctl.models.database_role import DatabaseRole
 
@@ -114,7 +114,7 @@ def _privileges(given: DatabaseGrant) -> Iterator[str]:
     read = [name for name in table_names() if name not in {*hidden, "locks", "staged_loads"}]
     yield f"GRANT SELECT ON {', '.join(read)}"
     if not role.writes:
-        codes = [column for column in columns_of("activation_codes") if column != "code_hash"]
+        codes = [column for column in _columns("activation_codes") if column != "code_hash"]
         yield f"GRANT SELECT ({', '.join(codes)}) ON activation_codes"
     yield from _functions(
         "link_audit(bigint, boolean)", "take_turns(text, double precision, double precision)"
@@ -147,7 +147,7 @@ def _of_writers() -> Iterator[str]:
     yield f"GRANT INSERT ON {', '.join(_INSERTED)}"
     for table, columns in _UPDATED.items():
         yield f"GRANT UPDATE{_listed(columns)} ON {table}"
-    changed = [column for column in columns_of("subscriptions") if column not in _FIXED]
+    changed = [column for column in _columns("subscriptions") if column not in _FIXED]
     yield f"GRANT UPDATE ({', '.join(changed)}) ON subscriptions"
     yield f"GRANT DELETE ON {', '.join(_DELETED)}"
     for staged in STAGED:
@@ -162,7 +162,7 @@ def _of_writers() -> Iterator[str]:
 
 def _of_the_whole_ledger() -> Iterator[str]:
     """Yield what a role of one subscription does not get: users, new subscriptions, and what a sync adds."""
-    new = [column for column in columns_of("subscriptions") if column not in _COUNTED]
+    new = [column for column in _columns("subscriptions") if column not in _COUNTED]
     yield "GRANT INSERT, UPDATE ON users, plans"
     yield "GRANT INSERT, UPDATE, DELETE ON stripe_objects, sync_state"
     yield f"GRANT INSERT ({', '.join(new)}) ON subscriptions"
@@ -211,16 +211,8 @@ def table_names() -> list[str]:
     return [match[1] for match in found if match is not None]
 
 
-def columns_of(table: str) -> list[str]:
-    """Return the columns of a table of the ledger, in order."""
-    columns: list[str] = []
-    for statement in (*tables(), *TABLE):
-        if re.match(rf"CREATE TABLE {table} ", statement):
-            body = statement.partition("(")[2]
-            columns += re.findall(r"^\s*(?!CONSTRAINT|PRIMARY)([a-z_]+) (?:TEXT|BIGINT)", body, re.MULTILINE)
-        if added := re.match(rf"ALTER TABLE {table} ADD COLUMN (\w+)", statement):
-            columns.append(added[1])
-    return columns
+def _columns(table: str) -> list[str]:
+    return columns_by_table(tables())[table]
 
 
 def _listed(columns: str) -> str:

@@ -8,6 +8,7 @@ schema 5 is added by the same statements.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from seatctl.ledger.engines.port import StagedTable
 from seatctl.ledger.schema.email_keys import TABLE as FORMER_EMAIL_KEYS
@@ -45,6 +46,10 @@ constraint would keep an event in memory for each of them. `ledger check` checks
 
 _MAKES = re.compile(r"ALTER TABLE \w+ ADD COLUMN|CREATE TABLE|CREATE (UNIQUE )?INDEX")
 """The statements of SQLite's migrations that a new ledger needs; the others change rows or triggers."""
+
+_TABLE = re.compile(r"CREATE (?:UNLOGGED )?TABLE (\w+)")
+_COLUMN = re.compile(r"[(,]\s*(\w+) (?:TEXT|BIGINT|TIMESTAMPTZ)\b")
+_ADDED = re.compile(r"ALTER TABLE (\w+) ADD COLUMN (\w+)")
 
 _NULL_UNTIL_LINKED = (("audit", "prev_hash"), ("audit", "hash"))
 
@@ -97,6 +102,17 @@ def tables() -> list[str]:
         references += constraints
     staged = [statement for table in STAGED for statement in _staged(table)]
     return [*made, *references, *_SERVER_TABLES, *staged]
+
+
+def columns_by_table(statements: Iterable[str]) -> dict[str, list[str]]:
+    """Return the columns, in order, of each table that these statements create."""
+    created: dict[str, list[str]] = {}
+    for statement in statements:
+        if table := _TABLE.match(statement):
+            created[table[1]] = _COLUMN.findall(statement)
+        elif added := _ADDED.match(statement):
+            created[added[1]].append(added[2])
+    return created
 
 
 def _converted(statement: str) -> str:
