@@ -106,9 +106,9 @@ def lock_both(tx: Transaction, first: str, second: str) -> None:
 def planned(reader: Reader, subscription_id: int) -> NextTerm:
     """Return seats and plan of the next term, as Stripe's item and its metadata had them when last read.
 
-    A plan that waited on an item that was replaced in Stripe is no longer planned.
+    A plan that waited for the next term is not planned any more if its item was replaced in Stripe.
     """
-    from seatctl.rules.subscription_state import NEXT_PLAN, PAID_ITEM
+    from seatctl.rules.subscription_state import NEXT_PLAN, is_of_item
 
     row = reader.row(
         "SELECT s.quantity, p.slug AS plan, s.metadata, s.stripe_item FROM subscriptions s"
@@ -118,8 +118,8 @@ def planned(reader: Reader, subscription_id: int) -> NextTerm:
     if row is None:
         raise UnknownSubscription(f"there is no subscription with the id {subscription_id}")
     metadata = json.loads(row["metadata"])
-    is_own = (metadata.get(PAID_ITEM) or row["stripe_item"]) == row["stripe_item"]
-    return NextTerm(row["quantity"], (is_own and metadata.get(NEXT_PLAN)) or row["plan"])
+    waiting = metadata.get(NEXT_PLAN) if is_of_item(metadata, row["stripe_item"]) else None
+    return NextTerm(row["quantity"], waiting or row["plan"])
 
 
 def named(reader: Reader, name: str) -> Subscription | None:

@@ -77,7 +77,7 @@ def read_state(
     until, start = _moment(metadata, PAID_UNTIL), _moment(metadata, TERM_START)
     paid = _seats(metadata.get(PAID_SEATS), seats)
     ahead = until is not None and at < until
-    own = (metadata.get(PAID_ITEM) or item.id) == item.id
+    own = is_of_item(metadata, item.id)
     waits = ahead and own and metadata.get(NEXT_QUANTITY) == str(seats) and paid is not None
     renewed = waits and bool(metadata.get(RENEWED))
     before = after
@@ -112,6 +112,14 @@ def read_state(
     )
 
 
+def is_of_item(metadata: Mapping[str, str], item: str) -> bool:
+    """Return whether the change that waits, if there is one, was made to this item.
+
+    Somebody in Stripe may have replaced the item since. A renewal names no item: it is paid for any.
+    """
+    return (metadata.get(PAID_ITEM) or item) == item
+
+
 def replaced_change(
     subscription: StripeSubscription, item: StripeItem, at: datetime
 ) -> tuple[TermContent, datetime] | None:
@@ -121,7 +129,7 @@ def replaced_change(
     """
     metadata, seats = metadata_of(subscription, item), item.quantity or 0
     until, paid = _moment(metadata, PAID_UNTIL), _seats(metadata.get(PAID_SEATS), seats)
-    own = (metadata.get(PAID_ITEM) or item.id) == item.id
+    own = is_of_item(metadata, item.id)
     if until is None or at >= until or paid is None or not own or metadata.get(NEXT_QUANTITY) == str(seats):
         return None
     price = metadata.get(PAID_PRICE) or item.price.id
