@@ -51,7 +51,7 @@ class LedgerDamaged(LedgerCorrupt):
 
 
 CHECK = "to see what is wrong: seatctl ledger check"
-"""The hint for a damaged ledger, where its place is not known."""
+"""The hint for a damaged ledger whose place is not known."""
 
 
 def restore_hint(place: str) -> str:

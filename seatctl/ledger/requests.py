@@ -209,7 +209,7 @@ def place(reader: Reader, number: int, now: datetime) -> int | None:
 def places(reader: Reader, now: datetime) -> dict[int, int]:
     """Return the place of every waitlisted request at `now` (UTC), by number: for lists."""
     query = _PLACES
-    if not reader.engine.rights.reads_everything:  # of the others nothing can be seen, but they count
+    if not reader.engine.rights.reads_everything:  # the other requests are hidden, but count
         query = f"SELECT number, place_on_waitlist(number, :now) AS place FROM {WAITS}"
     return {row["number"]: row["place"] for row in reader.rows(query, {"now": format_time(now)})}
 

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from seatctl.models.ledger_url import ServerUrl
 
 _AS_ROWS = 200
-"""Up to so many rows are inserted by one statement of the queue; more are copied, in round trips of their
-own."""
+"""The most rows that one INSERT of the queue has. More are copied, which takes round trips of its own."""
 
 _AT_ONCE = 5000
 """Rows that a stream fetches in one round trip."""

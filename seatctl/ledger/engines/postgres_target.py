@@ -123,9 +123,8 @@ def _chosen_mode(effective: Mapping[str, str]) -> str | None:
 def _encrypted(url: ServerUrl, given: Mapping[str, str], effective: Mapping[str, str]) -> dict[str, str]:
     """Return the parameter that makes libpq insist on TLS, if none does yet. Raises `tls_required`."""
     mode = effective.get("sslmode", "prefer")
-    if (
-        mode not in _NOT_ENCRYPTED or effective.get("sslrootcert") == "system"
-    ):  # libpq then verifies by itself
+    verifies = effective.get("sslrootcert") == "system"  # libpq then takes nothing less than verify-full
+    if verifies or mode not in _NOT_ENCRYPTED:
         return {}
     if mode == "prefer" and "sslmode" not in given:  # nobody has chosen libpq's default
         return {"sslmode": "require"}

@@ -81,7 +81,7 @@ def _unlinked(reader: Reader) -> int:
 
 
 def make(source: Ledger, place: Path | ServerUrl, notify: Notify, *, kept: bool = False) -> Copy:
-    """Make a verified copy of a ledger, of which a snapshot is open; `kept`: that stays in use.
+    """Make a verified copy of a ledger that has an open snapshot. `kept`: the ledger stays in use.
 
     Raises `ledger_older`, `ledger_not_empty`, `copy_differs`, LedgerCorrupt if a check of the copy finds a
     problem, and what creating a ledger raises.
@@ -147,7 +147,7 @@ def _require_current(place: str, meta: Mapping[str, str]) -> None:
     if schema < SCHEMA_VERSION:
         raise refuse(
             Code.LEDGER_OLDER,
-            f"the ledger {place} has schema {schema}, and is copied with schema {SCHEMA_VERSION} only",
+            f"the ledger {place} has schema {schema}; to be copied, it needs schema {SCHEMA_VERSION}",
             hint="as the owner of the ledger: seatctl ledger migrate",
             data={"schema": schema, "needed": SCHEMA_VERSION},
         )

@@ -35,7 +35,7 @@ TABLES: Final[Mapping[str, str]] = {
     "sync_state": "key",
     META: "key",
 }
-"""The key of each table. What a server has besides belongs to the server, not to the ledger: locks, leases,
+"""The key of each table. Everything else on a server belongs to the server, not to the ledger: locks, leases,
 the pace, staged rows, tokens of commits, and what its logins may do."""
 
 _OF_THE_SCHEMA = ("schema_version", "min_client")

@@ -15,7 +15,7 @@ from seatctl.ledger.schema.staged import STAGED
 from seatctl.models.database_role import DatabaseRole
 
 _HIDDEN = frozenset(("activation_codes", "leases", "commits", "locks", "staged_loads"))
-"""Tables that nobody reads in full who does not write: codes, and secrets of other clients."""
+"""Tables with codes and with secrets of other clients: only roles that write read them in full."""
 
 _INSERTED = (
     *("runs", "audit", "changes", "outbox", "commits", "leases", "held_seats", "operations", "steps"),
@@ -34,7 +34,7 @@ _UPDATED = {
         ("outbox", "leases", "held_seats", "capacity_changes", "invoices", "customers", "meta"), ""
     ),
 }
-"""The columns that a table's rows may be changed in; empty: all of them."""
+"""The columns of each table that may be changed; empty: all of them."""
 _DELETED = (
     *("outbox", "leases", "held_seats", "capacity_changes", "invoices", "invoice_lines", "new_requests"),
 )
