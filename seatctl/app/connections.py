@@ -218,7 +218,7 @@ def own_actor(ledger: Ledger, named: str | None) -> str | None:
     """
     from seatctl.rules.permissions import actor_key
 
-    own = ledger.engine.rights.actor
+    own = ledger.rights.actor
     if own is not None and named is not None and actor_key(named) != actor_key(own):
         raise refuse(
             Code.NOT_ALLOWED,
@@ -231,7 +231,7 @@ def own_actor(ledger: Ledger, named: str | None) -> str | None:
 
 def require_command(ledger: Ledger, command: str) -> None:
     """Raise NotAllowed for a command that would show a limited database role a part as if it were all."""
-    rights = ledger.engine.rights
+    rights = ledger.rights
     if rights.reads_everything:
         return
     from seatctl.rules.permissions import BY_CHECKERS, BY_REQUESTERS

@@ -348,7 +348,7 @@ class Context:
         """Check the account once per process: nothing may be charged or mirrored on another account."""
         account = connections.require_account(self.ledger, self.profile, stripe)
         is_new = self.ledger.stripe_account is None and not self.options.dry_run
-        if is_new and self.ledger.engine.rights.writes:
+        if is_new and self.ledger.rights.writes:
             self.ledger.set_stripe_account(account)
 
     def connect(

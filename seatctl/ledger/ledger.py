@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from seatctl.errors import Code, refuse
-from seatctl.ledger.engines.port import MIN_CLIENT, MODES, MOVED_TO, SETTING, UNFINISHED_COPY, Engine, Scope
+from seatctl.ledger.engines.port import (
+    MIN_CLIENT,
+    MODES,
+    MOVED_TO,
+    SETTING,
+    UNFINISHED_COPY,
+    Engine,
+    Rights,
+    Scope,
+)
 from seatctl.ledger.failures import LedgerDamaged, no_ledger, restore_hint
 from seatctl.ledger.transaction import Journal, Reader, Transaction
 from seatctl.models.call import Call
@@ -141,11 +150,19 @@ class Ledger:
 
     def now(self) -> datetime | None:
         """Return the time of the server (aware UTC); None if the ledger is a file."""
-        return self.engine.now()
+        with _detect_damage(self.engine):
+            return self.engine.now()
 
     def behind(self) -> float | None:
         """Return how many seconds a standby may be behind its primary; None for a primary and for a file."""
-        return self.engine.behind()
+        with _detect_damage(self.engine):
+            return self.engine.behind()
+
+    @property
+    def rights(self) -> Rights:
+        """What the database role of this connection may do; everything if the ledger is a file."""
+        with _detect_damage(self.engine):
+            return self.engine.rights
 
     def require_money_lock(self) -> None:
         """Prepare for a call to Stripe. Raises `busy` if another process may have the money lock by now."""

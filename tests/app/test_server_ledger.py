@@ -296,6 +296,36 @@ def test_doctor_says_what_each_finding_costs(shared, url):
     assert "fsync is off" in found["durability"]["detail"]
 
 
+_GRANTS = "CREATE OR REPLACE FUNCTION own_grants() RETURNS text LANGUAGE sql RETURN"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP FUNCTION own_grants CASCADE",
+        f"{_GRANTS} 'nonsense'",
+        f"""{_GRANTS} '[["king", null, null, null]]'""",
+        "ALTER TABLE meta RENAME COLUMN value TO other",
+        "UPDATE meta SET value = 'x' WHERE key = 'schema_version'",
+    ],
+)
+def test_a_first_answer_that_makes_no_sense_is_damage_and_no_bug(runner, database, statement):
+    """Whatever a command asks for first: the contents, the clock of the server, or its own rights."""
+    with server().connect(database) as connection:
+        connection.execute("SET search_path TO seatctl")
+        connection.execute(statement)
+    for words in (
+        "users list",
+        "users add new@example.com",
+        "requests create a@example.com",
+        "ledger check",
+        "sync",
+    ):
+        refused = runner(*words.split(), "-o", "json")
+        assert (refused.code, refused.error["code"]) == (74, "ledger_damaged"), words
+        assert "pg_restore" in refused.error["hint"]
+
+
 @pytest.mark.parametrize("tilt", [timedelta(hours=2), timedelta(hours=-2)])
 def test_the_clock_of_the_server_counts(two_secrets, database, monkeypatch, tilt):
     """In test mode; a sandbox has a clock of its own."""

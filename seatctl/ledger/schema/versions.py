@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from seatctl import __version__
 from seatctl.errors import Code, refuse
 from seatctl.ledger.engines.port import MIN_CLIENT
+from seatctl.ledger.failures import LedgerDamaged, restore_hint
 
 OLDEST_ON_SERVER = 5
 """The oldest schema of a server's ledger that this program works with. There was none before 5."""
@@ -30,9 +31,20 @@ def require_client(place: str, meta: Mapping[str, str]) -> None:
         )
 
 
+def schema_of(place: str, meta: Mapping[str, str], *, unknown: int = 0) -> int:
+    """Return the schema that `meta` names; `unknown` if it names none, as in a file. Raises LedgerDamaged."""
+    text = meta.get("schema_version", str(unknown))
+    if not (text.isascii() and text.isdecimal()):
+        raise LedgerDamaged(
+            f"the ledger {place} is damaged: its schema version is {text!r}, which is not valid",
+            hint=restore_hint(place),
+        )
+    return int(text)
+
+
 def require_schema(place: str, meta: Mapping[str, str]) -> None:
     """Raise `ledger_older` if a server's ledger must be migrated before this program can work with it."""
-    schema = int(meta.get("schema_version", "0"))
+    schema = schema_of(place, meta)
     if schema < OLDEST_ON_SERVER:
         raise refuse(
             Code.LEDGER_OLDER,

@@ -19,6 +19,7 @@ from seatctl.ledger.engines.port import SCHEMA_VERSION, UNFINISHED_COPY, Engine
 from seatctl.ledger.engines.sqlite import SqliteEngine
 from seatctl.ledger.failures import LedgerConflict, LedgerCorrupt, LedgerLost, NoLedger
 from seatctl.ledger.ledger import Ledger, Reader, Scope, open_ledger
+from seatctl.ledger.schema.versions import schema_of
 from seatctl.ledger.transfer import rows
 from seatctl.ledger.transfer.rows import Contents, Notify
 from seatctl.models.ledger_url import ServerUrl
@@ -143,7 +144,7 @@ def require_free(copy: Ledger, ledger_id: str) -> None:
 
 def _require_current(place: str, meta: Mapping[str, str]) -> None:
     """Raise `ledger_older` if a server's ledger has an earlier schema, which has other columns."""
-    schema = int(meta.get("schema_version", SCHEMA_VERSION))
+    schema = schema_of(place, meta, unknown=SCHEMA_VERSION)
     if schema < SCHEMA_VERSION:
         raise refuse(
             Code.LEDGER_OLDER,

@@ -47,7 +47,7 @@ def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invo
     from seatctl.ledger.mirror import invoices as mirrored_invoices
 
     fresh = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
-    if not ledger.engine.rights.writes:
+    if not ledger.rights.writes:
         return replace(invoice, hosted_url=fresh.hosted_url, details=fresh.details)
     with ledger.journal() as journal:
         mirrored_invoices.store(journal, fresh)

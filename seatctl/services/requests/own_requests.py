@@ -23,7 +23,7 @@ _NO_ROW: dict[str, JsonValue] = dict.fromkeys(COLUMNS)
 
 def only_requests(ledger: Ledger) -> bool:
     """Return whether this connection may request, but may not write itself."""
-    rights = ledger.engine.rights
+    rights = ledger.rights
     return rights.requester is not None and not rights.writes
 
 
@@ -107,7 +107,7 @@ def _row(reader: Reader, number: int, now: datetime, result: str) -> Record:
 
 def _require_own(ledger: Ledger, wanted: SeatRequestOptions) -> None:
     """Raise NotAllowed unless it is a request of the role's own person, without advantages."""
-    rights = ledger.engine.rights
+    rights = ledger.rights
     own = users.quoted(rights.actor or "")
     problem = None
     if email_key(wanted.email) != rights.requester:

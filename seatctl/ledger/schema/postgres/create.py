@@ -15,7 +15,7 @@ from seatctl.ledger.schema.postgres.functions import functions
 from seatctl.ledger.schema.postgres.guards import guards
 from seatctl.ledger.schema.postgres.rights import rights
 from seatctl.ledger.schema.postgres.tables import tables
-from seatctl.ledger.schema.versions import require_client
+from seatctl.ledger.schema.versions import require_client, schema_of
 
 OLDEST_SERVER = 140000
 """PostgreSQL 14: functions whose bodies are bound when they are created."""
@@ -111,7 +111,7 @@ def pending(engine: PostgresEngine) -> tuple[int, int]:
     """Return the version of the schema now and after a migration. Raises `ledger_newer`, NoLedger."""
     meta = engine.meta()
     require_client(engine.place, meta)
-    version = int(meta.get("schema_version", "0"))
+    version = schema_of(engine.place, meta)
     return version, max(version, SCHEMA_VERSION)
 
 
