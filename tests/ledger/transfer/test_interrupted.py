@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
+from seatctl.ledger.engines import postgres_session
+from seatctl.ledger.engines.sqlite import SqliteEngine
 from seatctl.ledger.transfer import rows
 from tests.support import postgres
 from tests.support.both_sides import charges
@@ -86,6 +89,28 @@ def test_a_connection_that_is_lost_meanwhile(sandbox, team, tmp_path, monkeypatc
             done = here("ledger", "copy", here.place, place, "--yes")
             assert done.code == 0, done.err
         assert here("seats", "list").code == 74
+        At(sandbox, place).assert_sound(head)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_move_may_take_longer_than_a_transaction_may_be_idle(sandbox, team, tmp_path, monkeypatch, engine):
+    """Each side waits for the other one, and a server ends what waits for too long."""
+    columns = rows._columns
+    file = At(sandbox, ledger_place(sandbox))
+    with database() as url:
+        here, place = (file, url) if engine == "sqlite" else (file.move(url), str(tmp_path / "file.db"))
+
+        def slow(connection, table: str) -> list[str]:
+            is_source = isinstance(connection, SqliteEngine) == (engine == "sqlite")
+            time.sleep(0.6 if is_source and table == "seats" else 0)
+            return columns(connection, table)
+
+        monkeypatch.setattr(rows, "_columns", slow)
+        monkeypatch.setattr(postgres_session, "_IDLE_SECONDS", 0.3)
+        head = here.head()
+        done = here("ledger", "copy", here.place, place, "--yes")
+        assert done.code == 0, done.err
+        monkeypatch.undo()
         At(sandbox, place).assert_sound(head)
 
 

@@ -28,8 +28,10 @@ _NUMBERED = """SELECT c.relname AS name FROM pg_attribute a JOIN pg_class c ON c
 
 
 def without_time_limits(engine: Engine) -> None:
-    """Let the open transaction take as long as it needs."""
-    engine.execute(_UNLIMITED)
+    """Let the open transaction take as long as it needs, from now on."""
+    # Not queued: the queue of a load may wait for the first rows of the other ledger.
+    for _ in engine.rows(_UNLIMITED):
+        pass
 
 
 @contextmanager
