@@ -113,10 +113,12 @@ def of_subscription(reader: Reader, subscription_id: int) -> Operation | None:
 
 
 def ended_of(reader: Reader, subscription_id: int) -> int:
-    """Return how many operations of a subscription have ended."""
-    return reader.count(
-        f"SELECT count(*) FROM operations WHERE subscription_id = ? AND NOT {IS_OPEN}", (subscription_id,)
-    )
+    """Return how many operations have ended, of a subscription and those that share its Stripe subscription.
+
+    One invoice bills them all.
+    """
+    query = f"SELECT count(*) FROM operations o WHERE NOT o.{IS_OPEN} AND {_SHARING}"
+    return reader.count(query, (subscription_id,))
 
 
 def of_name(reader: Reader, key: str) -> Operation | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.services.sync.test_foreign_objects import customer, product, subscribe
 from tests.support.both_sides import charges, fail, objects
 from tests.support.front import account
 from tests.support.office import (
@@ -187,6 +188,34 @@ def test_an_increase_decided_before_another_process_finished_a_decrease_does_not
         assert (late.code, late.error["code"]) == (75, "subscription_changed")
         row = done(office, "subs add-seats lab 2")
         assert (row["seats"], row["next_seats"]) == (12, 8)
+
+
+def test_a_change_decided_before_another_of_the_same_stripe_subscription_is_not_made(seatctl, tmp_path):
+    """Stripe would bill what waits for the next invoice with it: more than was shown."""
+    with account(seatctl, tmp_path / "stripe.db") as office:
+        stripe = office.front.twin
+        subscribe(
+            stripe, customer(stripe, "Globex"), product(stripe, "Meetings"), product(stripe, "Webinars")
+        )
+        done(office, "sync")
+        done(office, "ledger adopt")
+        done(office, "plans edit meetings --policy flexible")
+        done(office, "plans edit webinars --policy flexible --set increase=prorate_next_invoice")
+        (billed,) = stripe.store.walk("invoice")
+
+        def meanwhile(_number: int, _method: str, path: str) -> None:
+            if path.startswith("/v1/customers/"):  # what is due now has been shown: 10.00
+                office.front.refuse = lambda *_: None
+                other = office.process("subs", "add-seats", "globex/webinars", "5", "--yes")
+                other.communicate(timeout=30)
+                assert other.returncode == 0
+
+        office.front.refuse = meanwhile
+        late = office("subs", "add-seats", "globex/meetings", "1", "--yes", "-o", "json")
+        assert (late.code, late.error["code"]) == (75, "subscription_changed")
+        assert [one["id"] for one in stripe.store.walk("invoice")] == [billed["id"]]
+        row = done(office, "subs add-seats globex/meetings 1")
+        assert row["seats"] == 4
 
 
 def is_change(method: str, path: str) -> bool:
