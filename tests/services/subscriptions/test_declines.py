@@ -169,8 +169,7 @@ def test_what_waits_when_the_subscription_ends_is_not_asked_for_any_more(design,
         in_the_dashboard(design, "subscriptions/{id}", cancel_at=soon, proration_behavior="none")
     assert design("subs", "add-seats", "design", "5", "--yes").code == 10
     if answer == "lost":
-        lost = "UPDATE steps SET answer = NULL, answered_at = NULL WHERE name = 'charge-to-authenticate'"
-        query(ledger_place(design), lost)
+        lose_the_answer(design)
     ENDS[end](design)
     advance(design, hours)
     assert design("sync").code == 0
@@ -189,10 +188,20 @@ def test_an_increase_waits_no_longer_than_its_period(design):
     assert [row["seats"] for row in design.rows("subs", "list")] == [5]
 
 
+def lose_the_answer(seatctl) -> None:
+    """As if the process had been killed before it stored the answer to the call that asked the bank."""
+    lost = "UPDATE steps SET answer = NULL, answered_at = NULL WHERE name = 'charge-to-authenticate'"
+    query(ledger_place(seatctl), lost)
+
+
+@pytest.mark.parametrize("answer", ["answered", "lost"])
 @pytest.mark.parametrize("undo", [True, False])
-def test_an_invoice_that_the_dashboard_made_meanwhile_is_not_voided(design, undo):
+def test_an_invoice_that_the_dashboard_made_meanwhile_is_not_voided(design, undo, answer):
     asked = design("subs", "add-seats", "design", "5", "--yes", "-o", "json")
     assert asked.code == 10
+    if answer == "lost":
+        lose_the_answer(design)
+    advance(design, hours=1)
     use_card(design, "pm_card_chargeCustomerFail")
     (item,) = objects(design, "subscription_item")
     change = {"quantity": 7, "proration_behavior": "always_invoice"}
@@ -205,6 +214,23 @@ def test_an_invoice_that_the_dashboard_made_meanwhile_is_not_voided(design, undo
         assert design("sync").code == 0
     assert open_invoices(design) == [by_hand]
     assert {one["id"]: one["status"] for one in objects(design, "invoice")}[waiting] == "void"
+
+
+@pytest.mark.parametrize("undo", [True, False])
+def test_what_was_paid_is_not_taken_back_if_the_dashboard_has_changed_it_since(design, undo):
+    asked = design("subs", "add-seats", "design", "5", "--yes", "-o", "json")
+    assert (asked.code, design("sandbox", "authenticate").code) == (10, 0)
+    paid = charges(design)
+    (item,) = objects(design, "subscription_item")
+    in_the_dashboard(design, f"subscription_items/{item['id']}", quantity=7, proration_behavior="none")
+    if undo:
+        refused = design("runs", "undo", str(asked.error["run"]), "--yes")
+        assert (refused.code, "has gone through" in refused.err) == (4, True)
+    else:
+        advance(design, hours=24)
+    assert design("sync").code == 0
+    assert query(ledger_place(design), "SELECT state FROM operations ORDER BY id DESC LIMIT 1") == [("done",)]
+    assert (charges(design), len(paid)) == (paid, 2)
 
 
 def test_the_same_quantity_set_in_the_dashboard_is_not_the_payment(design):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from seatctl.rules.metadata import OPERATION
 from tests.support.both_sides import ENDED, advance, charges, objects, twin
 from tests.support.change_stories import STORIES, WAITING, Proof
 from tests.support.state import assert_sound
@@ -27,6 +28,16 @@ def end(seatctl, what: str) -> None:
     with twin(seatctl) as stripe:
         for path in paths[what]:
             stripe.handle("DELETE", f"/v1/{path}", HEADERS, None)
+
+
+def unpaid_own(seatctl) -> list[str]:
+    """The states of our own invoices that can still be paid; Stripe's own have no mark of an operation."""
+    own = [one["status"] for one in objects(seatctl, "invoice") if one["metadata"].get(OPERATION)]
+    return [status for status in own if status in {"draft", "open", "uncollectible"}]
+
+
+def live(seatctl) -> int:
+    return sum(one["status"] not in ENDED for one in objects(seatctl, "subscription"))
 
 
 def still_open(seatctl) -> list[tuple]:
@@ -70,3 +81,26 @@ def test_what_was_charged_before_the_end_is_told(proofs):
     assert row["summary"].endswith(
         "; but then the subscription ended in Stripe: nothing is paid for any more"
     )
+
+
+@pytest.mark.parametrize("name", ["add-on", "renewal"])
+def test_an_invoice_that_waits_for_the_bank_can_not_be_paid_any_more(proofs, name):
+    proof = proofs.of(WAITING[name])
+    seatctl = proof.killing.copy(proof.start)
+    assert (seatctl(*proof.argv).code, unpaid_own(seatctl)) == (10, ["open"])
+    end(seatctl, "subscription")
+    assert (seatctl("sync").code, still_open(seatctl)) == (0, [])
+    assert (unpaid_own(seatctl), live(seatctl)) == ([], 0)
+
+
+@pytest.mark.parametrize(("writes_left", "begins"), [(1, True), (2, False)])
+def test_a_renewal_on_account_begins_only_if_its_invoice_was_sent(proofs, writes_left, begins):
+    """The customer has an invoice and may pay it; a draft is known to nobody."""
+    proof = proofs.of(STORIES["renewal on account"])
+    writes = [number for number, point in enumerate(proof.ended.points, 1) if point.startswith("before POST")]
+    way = next(proof.killing.at(proof.start, proof.argv, [writes[-writes_left]]))
+    seatctl = way.seatctl
+    assert unpaid_own(seatctl) == ["open" if begins else "draft"], way.where
+    end(seatctl, "subscription")
+    assert (seatctl("sync").code, still_open(seatctl)) == (0, [])
+    assert (unpaid_own(seatctl), live(seatctl)) == ((["open"], 1) if begins else ([], 0))
