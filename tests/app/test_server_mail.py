@@ -5,9 +5,16 @@ from __future__ import annotations
 import asyncio
 import subprocess
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from datetime import UTC, datetime
 
 import pytest
 
+from seatctl.ledger.ledger import open_ledger
+from seatctl.models.ledger_url import ServerUrl
+from seatctl.services.notifications import delivery
+from seatctl.services.notifications.delivery import DeliveryLimit
 from tests.app.test_server_ledger import Machine, with_subscription
 from tests.conftest import Seatctl
 from tests.support import postbox
@@ -85,9 +92,6 @@ def test_one_process_sends_all_shares(office, postbox):
 
 
 def test_a_move_waits_for_all_senders(office):
-    from seatctl.ledger.ledger import open_ledger
-    from seatctl.models.ledger_url import ServerUrl
-
     ledger = open_ledger(ServerUrl(office.variables["SEATCTL_LEDGER"]))
     try:
         with ledger.mail_lock(2) as held, ledger.all_mail_locked(0) as all_held:
@@ -96,3 +100,18 @@ def test_a_move_waits_for_all_senders(office):
             assert all_held
     finally:
         ledger.close()
+
+
+def test_a_message_to_many_is_expanded_once_if_several_processes_meet_it(office):
+    place = ServerUrl(office.variables["SEATCTL_LEDGER"])
+    now, few = datetime.now(UTC), DeliveryLimit(messages=2)
+
+    def expand(_: int) -> None:
+        with closing(open_ledger(place)) as ledger:
+            for _ in PEOPLE:
+                delivery._due(ledger, now, few, 0, (0, 1))
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(expand, range(4)))
+    waiting = [row["recipient"] for row in office.rows("notify", "list", "--waiting")]
+    assert sorted(who for who in waiting if who in PEOPLE) == sorted(PEOPLE)

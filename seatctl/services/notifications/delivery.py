@@ -19,7 +19,7 @@ from typing import Self
 
 from seatctl.errors import Code, ExitCode, JsonValue, SeatctlError, UsageError, refuse
 from seatctl.ledger import activation, message_facts, outbox, request_decisions, users
-from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.ledger import Ledger, Scope
 from seatctl.ledger.transaction import Reader
 from seatctl.mail.email import Email, message_id
 from seatctl.mail.rendering import BadTemplate, MailSetup, Renderer
@@ -205,7 +205,8 @@ def _due(
     with ledger.reading() as reader:
         has_unexpanded = outbox.has_unexpanded(reader, format_time(now))
     if has_unexpanded:
-        with ledger.journal() as journal:
+        # Of two processes that expand the same message at once, one would fail.
+        with ledger.journal(Scope.WHOLE) as journal:
             outbox.expand(journal, format_time(now), size, limit.first_entry)
     with ledger.reading() as reader:
         return outbox.due(reader, format_time(now), size, limit.first_entry, share)
