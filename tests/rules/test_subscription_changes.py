@@ -22,7 +22,7 @@ from seatctl.rules.policies import FLEXIBLE, TERM
 from seatctl.rules.refunds import CreditShare, PaidInvoice, allocate, total, unused_share
 from seatctl.rules.run_changes import ChangedFact, reversal
 from seatctl.rules.subscription_changes import Target
-from seatctl.rules.subscription_state import LedgerFacts, read_state, waiting_metadata
+from seatctl.rules.subscription_state import LedgerFacts, read_state, replaced_change, waiting_metadata
 from tests.support.refusals import refuses
 
 START = datetime(2040, 6, 1, tzinfo=UTC)
@@ -233,7 +233,9 @@ def test_who_stays_must_fit():
 # How it stands: what metadata and item say --------------------------------------------------------------
 
 
-def seen(seats: int, plan=BASIC, metadata=None, *, start=START, end=END, **fields) -> SubscriptionState:
+def of_stripe(
+    seats: int, plan=BASIC, metadata=None, *, start=START, end=END, **more
+) -> tuple[StripeSubscription, StripeItem]:
     price = StripePrice(plan[0], f"prod_{plan[1]}", "usd", 1000, Interval.MONTH, 1, "licensed", None, True)
     item = StripeItem("si_1", price, seats, start, end)
     held = StripeSubscription(
@@ -249,9 +251,14 @@ def seen(seats: int, plan=BASIC, metadata=None, *, start=START, end=END, **field
         created_at=START,
         billing_cycle_anchor=START,
         default_payment_method=None,
-        **fields.pop("more", {}),
+        **more,
     )
-    return read_state(LedgerFacts("lab", FLEXIBLE, plan[1], 0), held, item, fields.pop("at", MIDDLE))
+    return held, item
+
+
+def seen(seats: int, plan=BASIC, metadata=None, *, at=MIDDLE, **fields) -> SubscriptionState:
+    held, item = of_stripe(seats, plan, metadata, **fields)
+    return read_state(LedgerFacts("lab", FLEXIBLE, plan[1], 0), held, item, at)
 
 
 def waiting(before: TermContent, after: TermContent, **fields) -> dict[str, object]:
@@ -276,6 +283,25 @@ def test_a_quantity_that_somebody_else_set_counts_at_once():
     """The dashboard knows nothing of our metadata: it is stale, and Stripe's item is the truth."""
     found = seen(7, BASIC, waiting(TermContent(*BASIC, 10), TermContent(*BASIC, 4)))
     assert (found.now.seats, found.next.seats) == (7, 7)
+
+
+@pytest.mark.parametrize(
+    ("seats", "plan", "at", "is_replaced"),
+    [
+        (7, BASIC, MIDDLE, True),
+        (10, TEAM, MIDDLE, True),
+        (4, TEAM, MIDDLE, False),
+        (10, BASIC, MIDDLE, False),
+        (7, BASIC, END, False),
+    ],
+    ids=["other seats", "the paid seats of another plan", "it waits", "put back", "after the term"],
+)
+def test_a_change_that_waited_was_replaced_in_stripe(seats, plan, at, is_replaced):
+    paid = TermContent(*BASIC, 10)
+    held, item = of_stripe(seats, plan, waiting(paid, TermContent(*TEAM, 4)))
+    assert replaced_change(held, item, at) == ((paid, END) if is_replaced else None)
+    other = replace(item, id="si_2")  # what was paid for was bought on the item before
+    assert replaced_change(replace(held, items=(other,)), other, at) is None
 
 
 def test_metadata_written_by_hand_does_not_break_it():

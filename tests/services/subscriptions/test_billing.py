@@ -7,10 +7,13 @@ import json
 import pytest
 
 from seatctl.sandbox.api import control
+from seatctl.sandbox.api.twin import Twin
 from tests.services.purchases.test_declines import change
 from tests.support.both_sides import advance, assert_agree, charges, fail, objects, twin
 from tests.support.office import change_card
 from tests.support.subscriptions import ledger_place, query
+
+HEADERS = {"Authorization": "Bearer sk_test_x"}
 
 DECLINED = [
     ("pm_card_chargeDeclined", False),
@@ -147,6 +150,31 @@ def test_a_lost_answer_pays_once(overdue):
     assert charges(overdue) == [6000, 6000]
     assert shown(overdue)["card"] == "visa 4242"
     assert_agree(overdue)
+
+
+@pytest.mark.parametrize("is_deleted", [False, True])
+def test_a_card_that_has_paid_becomes_the_default_unless_its_customer_is_deleted(
+    overdue, monkeypatch, is_deleted
+):
+    before, handle = customer(overdue)["invoice_settings"], Twin.handle
+
+    def refused(stripe, method, url, headers, form):
+        if method == "POST" and url.startswith("/v1/customers/"):
+            form = "no_such_field=1"
+        return handle(stripe, method, url, headers, form)
+
+    monkeypatch.setattr(Twin, "handle", refused)
+    assert set_billing(overdue, "--payment-method", "pm_card_visa").code != 0
+    assert (charges(overdue), customer(overdue)["invoice_settings"]) == ([6000, 6000], before)
+    monkeypatch.undo()
+    if is_deleted:
+        with twin(overdue) as stripe:
+            stripe.handle("DELETE", f"/v1/customers/{customer(overdue)['id']}", HEADERS, None)
+    assert overdue("sync").code == 0
+    assert query(ledger_place(overdue), "SELECT run FROM operations WHERE state <> 'done'") == []
+    assert charges(overdue) == [6000, 6000]
+    if not is_deleted:
+        assert shown(overdue)["card"] == "visa 4242"
 
 
 @pytest.fixture
