@@ -390,8 +390,9 @@ def billing(
       seatctl subs billing design --portal
     """
     from seatctl.rules.billing_details import read_details
-    from seatctl.services.subscriptions.billing_operation import open_portal, prepare_billing
+    from seatctl.services.subscriptions.billing_operation import prepare_billing
     from seatctl.services.subscriptions.billing_operation import show as show_billing
+    from seatctl.services.subscriptions.customer_portal import open_portal
 
     details = read_details(email, name, address or [], tax_id or [], payment_method)
     if portal and details:

@@ -3,15 +3,10 @@
 Everything that can be refused is done first and undone after a refusal, so that a declined card changes
 nothing: details, tax ids, attaching the card, paying an unpaid invoice with it. Last, the card becomes the
 default.
-
-On a page of the customer portal, customers see invoices, and change their card and address only. Stripe's
-default would let them change quantities and cancel, against the policies. So seatctl makes a configuration of
-its own, and finds it again by its metadata.
 """
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +18,6 @@ from seatctl.billing.objects import (
     read_customer,
     read_invoice,
     read_subscription,
-    read_url,
 )
 from seatctl.billing.port import Billing, MissingInStripe, Read, StripeJson, Write
 from seatctl.errors import JsonValue, StripeRefused
@@ -38,9 +32,8 @@ from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
 from seatctl.models.subscription import Subscription
-from seatctl.rules.assignment import require_home
 from seatctl.rules.billing_details import ADDRESS_PARTS, Details
-from seatctl.rules.metadata import LEDGER, SUBSCRIPTION
+from seatctl.rules.metadata import SUBSCRIPTION
 from seatctl.rules.purchases import check_spend
 from seatctl.rules.typed_json import dump
 from seatctl.services.charging.pay_invoice import (
@@ -61,7 +54,6 @@ from seatctl.services.subscriptions.snapshot import (
     read_snapshot,
     require_unscheduled,
 )
-from seatctl.services.users.permissions import allow
 
 _COLUMNS = ("name", "billing_email", "due_now", "currency", "pays", "result")
 
@@ -427,80 +419,6 @@ def _abandon(running: OperationRun[BillingPayload]) -> str | None:
         return None
     _take_back(running)
     return "the changes were undone"
-
-
-# The customer portal ---------------------------------------------------------------------------------
-
-
-FEATURES: dict[str, JsonValue] = {
-    "customer_update": {"enabled": True, "allowed_updates": ["address"]},
-    "invoice_history": {"enabled": True},
-    "payment_method_update": {"enabled": True},
-    "subscription_cancel": {"enabled": False},
-    "subscription_update": {"enabled": False},
-}
-
-
-def open_portal(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
-    """Return the address of the page for the customer of a subscription. It is valid for a few minutes."""
-    with ledger.reading() as reader:
-        subscription = subscriptions.find(reader, handle, call.now)
-        allow(reader, call.actor, Action.MANAGE_SUBSCRIPTION, subscription)
-    require_home(subscription, ledger.id)
-    record: Record = {"name": subscription.name, "url": None}
-    if call.dry_run:
-        return record
-    mirror = read_subscription(billing.read(endpoints.subscription(subscription.stripe_subscription)))
-    require_customer(billing, subscription, mirror.customer_id)
-    form: dict[str, JsonValue] = {
-        "customer": mirror.customer_id,
-        "configuration": _configuration(ledger, billing),
-    }
-    # Every page is new; the key only makes a retry after a lost answer safe.
-    session = billing.write(
-        endpoints.create_portal(form), f"seatctl:{ledger.id}:portal:{secrets.token_hex(8)}"
-    )
-    return {**record, "url": read_url(session)}
-
-
-def _configuration(ledger: Ledger, billing: Billing) -> str:
-    """Return the id of seatctl's configuration: made once, and corrected if somebody changed it."""
-    listed = billing.every(endpoints.portal_configurations())
-    configuration = next(
-        (configuration for configuration in listed if _metadata(configuration).get(LEDGER) == ledger.id), None
-    )
-    if configuration is None:
-        form: dict[str, JsonValue] = {"features": FEATURES, "metadata": {LEDGER: ledger.id}}
-        # The key prevents two commands at the same time from making two.
-        configuration = billing.write(
-            endpoints.create_portal_configuration(form), f"seatctl:{ledger.id}:portal-configuration"
-        )
-    elif changed := _changed_features(configuration):
-        configuration = billing.write(
-            endpoints.update_portal_configuration(str(configuration["id"]), {"features": changed}),
-            f"seatctl:{ledger.id}:portal-features:{secrets.token_hex(8)}",
-        )
-    return str(configuration["id"])
-
-
-def _metadata(configuration: StripeJson) -> dict[str, JsonValue]:
-    metadata = configuration.get("metadata")
-    return metadata if isinstance(metadata, dict) else {}
-
-
-def _changed_features(configuration: StripeJson) -> dict[str, JsonValue]:
-    """Return the features that somebody changed, with their intended values."""
-    features = configuration.get("features")
-    current = features if isinstance(features, dict) else {}
-    return {
-        name: feature
-        for name, feature in FEATURES.items()
-        if _enabled(current.get(name)) != _enabled(feature)
-    }
-
-
-def _enabled(feature: JsonValue) -> bool:
-    return isinstance(feature, dict) and feature.get("enabled") is True
 
 
 register(OperationHandler(BillingPayload, _run, _undo, _abandon, action=Action.MANAGE_SUBSCRIPTION))

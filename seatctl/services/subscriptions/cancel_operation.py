@@ -1,4 +1,4 @@
-"""Ends a subscription, or takes a cancellation or a pause back: `subs cancel` and `subs resume`.
+"""Ends a subscription, or takes a cancellation back: `subs cancel` and `subs resume`.
 
 A cancellation at the end of the period is one update. A cancellation now is a DELETE without proration; a
 refund is made by credit notes over exactly the amounts that were shown. (`prorate` beside a refund would pay
@@ -11,31 +11,22 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_preview, read_subscription
-from seatctl.billing.port import InvalidRequest, MissingInStripe, StripeJson
+from seatctl.billing.objects import read_preview
+from seatctl.billing.port import InvalidRequest, MissingInStripe
 from seatctl.errors import Code, JsonValue, NotAllowed, SeatctlError, StripeRefused, refuse
 from seatctl.ledger import subscriptions
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
-from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import format_money
 from seatctl.models.plan import Renewal
 from seatctl.models.role import Action
-from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription, SubscriptionState
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints, open_invoices
-from seatctl.rules.purchases import address_hint, check_spend, check_tax
 from seatctl.rules.refunds import CreditShare
 from seatctl.rules.subscription_changes import window_opens
 from seatctl.rules.typed_json import dump, stored_as
-from seatctl.services.charging.pay_invoice import (
-    current_invoice,
-    pay_invoice,
-    require_no_payment_processing,
-    void_if_payable,
-)
-from seatctl.services.charging.payer import require_card
+from seatctl.services.charging.pay_invoice import require_no_payment_processing
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun, SubscriptionPayload
 from seatctl.services.operations.submit import Proposal
@@ -53,6 +44,7 @@ from seatctl.services.subscriptions.refunds import (
     final_invoice_total,
     read_invoices,
 )
+from seatctl.services.subscriptions.resume_operation import prepare_new_period
 from seatctl.services.subscriptions.snapshot import (
     ChangeRequest,
     SubscriptionSnapshot,
@@ -67,15 +59,13 @@ PREVIEW_COLUMNS = (
     *("open_invoices", "renews_at", "next_invoice", "currency"),
 )
 
-_RESTART_COLUMNS = ("name", "plan", "seats", "due_now", "currency")
-
 _STILL_INVOICED = frozenset((SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED))
 """Nobody is entitled through these, but Stripe keeps making invoices until they are canceled."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelPayload(SubscriptionPayload):
-    """The end of a subscription, or the end of a cancellation or a pause."""
+    """The end of a subscription, of its cancellation, or of a pause of its collection."""
 
     kind = "cancel"
     customer: str
@@ -90,17 +80,8 @@ class CancelPayload(SubscriptionPayload):
     waiting_items: tuple[str, ...] = field(default=(), metadata=stored_as("drop"))
     """The waiting lines that the refund has been reduced by."""
     unpaid: tuple[str, ...] = field(default=(), metadata=stored_as("open"))
-    """The open invoices of the subscription."""
+    """The invoices of the subscription that can still be paid."""
     invoice_now: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ResumePayload(SubscriptionPayload):
-    """A new period of a paused subscription."""
-
-    kind = "resume"
-    latest_invoice: str | None = None
-    """The latest invoice before the new period."""
 
 
 def prepare_cancel(change: ChangeRequest, *, now: bool, refund: bool) -> Proposal:
@@ -134,7 +115,7 @@ def prepare_resume(change: ChangeRequest) -> Proposal:
     snapshot = read_snapshot(change)
     require_unscheduled(snapshot)
     if snapshot.state.status is SubscriptionStatus.PAUSED:
-        return _restart(snapshot)
+        return prepare_new_period(snapshot)
     if snapshot.mirror.pause is not None and not snapshot.state.status.is_over:
         return _resume_collection(snapshot)
     check_running(snapshot)
@@ -189,35 +170,6 @@ def _resume_collection(snapshot: SubscriptionSnapshot) -> Proposal:
         summary += f"; still to pay: {', '.join(to_pay)}"
     payload = replace(_payload(snapshot, summary), update={"pause_collection": ""})
     return _proposal(snapshot, payload, _row(snapshot), f"Resume the collection of {name}?")
-
-
-def _restart(snapshot: SubscriptionSnapshot) -> Proposal:
-    """Price the period that begins now. Raises `card_required`, `max_spend_exceeded`."""
-    if snapshot.mirror.collection_method != "send_invoice":
-        require_card(snapshot.billing, snapshot.mirror, snapshot.name)
-    preview = read_preview(snapshot.preview({"resume_at": "now"}))
-    check_tax(preview.tax_status, address_hint(snapshot.name))
-    check_spend(preview.amount_due, preview.currency, snapshot.change.max_spend)
-    price = format_money(preview.amount_due, preview.currency)
-    payload = ResumePayload(
-        subscription=snapshot.subscription.id,
-        stripe_id=snapshot.mirror.id,
-        latest_invoice=snapshot.mirror.latest_invoice,
-        due_now=preview.amount_due,
-        summary=f"resumed {snapshot.name} with a new period for {price}",
-    )
-    row: dict[str, JsonValue] = {
-        "name": snapshot.name,
-        "plan": snapshot.subscription.plan_slug,
-        "seats": snapshot.subscription.capacity,
-        "due_now": preview.amount_due,
-        "currency": preview.currency,
-    }
-    notes = (f"Stripe begins a new period and charges {price} now.",)
-    proposal = change_proposal(
-        snapshot, payload, row, f"Resume {snapshot.name}?", notes, _RESTART_COLUMNS, preview.currency
-    )
-    return replace(proposal, limited=preview.amount_due > 0)
 
 
 def _total_after(snapshot: SubscriptionSnapshot, form: dict[str, JsonValue]) -> int | None:
@@ -500,56 +452,4 @@ def _undo(running: OperationRun[CancelPayload]) -> str | None:
     return None if reached else "it had not reached Stripe; the subscription is as it was"
 
 
-# A new period after a pause ---------------------------------------------------------------------------
-
-
-def _run_restart(running: OperationRun[ResumePayload]) -> Apply:
-    payload = running.payload
-    found = running.when(endpoints.subscription(payload.stripe_id), lambda raw: _is_resumed(payload, raw))
-    running.step_or_fail("resume", endpoints.resume_subscription(payload.stripe_id), found)
-    mirror = running.subscription()
-    invoice = _new_invoice(payload, mirror)
-    if mirror.status.is_over and invoice is not None and not _is_paid_after_all(running, invoice):
-        raise NothingLeftInStripe(StripeRefused("the subscription has ended in Stripe; nothing was charged"))
-    if mirror.status is SubscriptionStatus.PAUSED and invoice is not None:
-        # The card was declined or the bank asks: it stays paused, and its invoice can be paid for a day.
-        pay_invoice(running, invoice, None, lambda: _void_new_invoice(running, invoice))
-    return final_transaction(running, payload.subscription, [invoice], report_due=True)
-
-
-def _new_invoice(payload: ResumePayload, mirror: StripeSubscription) -> str | None:
-    """Return the invoice that resuming made, None if there is none."""
-    return None if mirror.latest_invoice == payload.latest_invoice else mirror.latest_invoice
-
-
-def _is_resumed(payload: ResumePayload, raw: StripeJson) -> bool:
-    """Whether Stripe has carried out the call: the subscription runs, or has a new invoice."""
-    mirror = read_subscription(raw)
-    return _new_invoice(payload, mirror) is not None or mirror.status is not SubscriptionStatus.PAUSED
-
-
-def _is_paid_after_all(running: OperationRun[ResumePayload], invoice: str) -> bool:
-    """Void the invoice of a period that can no longer begin; return True if it was paid and stays."""
-    _void_new_invoice(running, invoice)
-    return current_invoice(running, invoice).status is InvoiceStatus.PAID
-
-
-def _void_new_invoice(running: OperationRun[ResumePayload], invoice: str) -> None:
-    """Void the invoice of a period that did not begin, unless it is paid."""
-    require_no_payment_processing(running.billing, [invoice])
-    void_if_payable(running, invoice)
-
-
-def _undo_restart(running: OperationRun[ResumePayload]) -> str | None:
-    """Void an unpaid invoice after a day; return None if the subscription runs, so that it is finished."""
-    mirror = running.subscription()
-    if mirror.status is not SubscriptionStatus.PAUSED and not mirror.status.is_over:
-        return None
-    invoice = _new_invoice(running.payload, mirror)
-    if invoice is not None and _is_paid_after_all(running, invoice):
-        return None
-    return f"it was not paid, so the subscription is still {mirror.status}"
-
-
 register(OperationHandler(CancelPayload, _run, _undo, action=Action.MANAGE_SUBSCRIPTION))
-register(OperationHandler(ResumePayload, _run_restart, _undo_restart, action=Action.MANAGE_SUBSCRIPTION))
