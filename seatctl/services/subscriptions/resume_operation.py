@@ -91,7 +91,8 @@ def _new_invoice(payload: ResumePayload, mirror: StripeSubscription) -> str | No
 def _is_resumed(payload: ResumePayload, raw: StripeJson) -> bool:
     """Whether Stripe has carried out the call: the subscription runs, or has a new invoice."""
     mirror = read_subscription(raw)
-    return _new_invoice(payload, mirror) is not None or mirror.status is not SubscriptionStatus.PAUSED
+    runs = mirror.status is not SubscriptionStatus.PAUSED and not mirror.status.is_over
+    return runs or _new_invoice(payload, mirror) is not None
 
 
 def _is_paid_after_all(running: OperationRun[ResumePayload], invoice: str) -> bool:

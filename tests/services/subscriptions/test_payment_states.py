@@ -7,8 +7,9 @@ import pytest
 from seatctl.sandbox.api import control
 from tests.sandbox.seed import send
 from tests.services.purchases.test_declines import change
-from tests.support.both_sides import advance, charges, live_subscriptions, objects, twin
-from tests.support.office import done, is_sound, refused, until
+from tests.support.both_sides import advance, charges, fail, live_subscriptions, objects, twin
+from tests.support.office import clear_faults, done, is_sound, refused, until
+from tests.support.subscriptions import ledger_place, query
 
 ZOE = "zoe@example.com"
 
@@ -347,19 +348,34 @@ def test_a_card_that_is_declined_leaves_it_paused_and_owes_nothing(trial):
     assert (charges(trial), said(trial, "acme")["status"]) == ([2400], "active")
 
 
+def cancel_in_stripe(seatctl) -> None:
+    (subscription,) = objects(seatctl, "subscription")
+    with twin(seatctl) as stripe:
+        key = {"Authorization": "Bearer sk_test_x"}
+        stripe.handle("DELETE", f"/v1/subscriptions/{subscription['id']}", key, None)
+
+
 @pytest.mark.parametrize("command", ["sync", "runs undo"])
 def test_a_resumption_that_waits_for_the_bank_when_the_subscription_ends_owes_nothing(trial, command):
     done(trial, "subs billing acme --payment-method pm_card_threeDSecure2Required")
     run = refused(trial, "subs resume acme", 10)["run"]
-    (subscription,) = objects(trial, "subscription")
-    with twin(trial) as stripe:
-        key = {"Authorization": "Bearer sk_test_x"}
-        stripe.handle("DELETE", f"/v1/subscriptions/{subscription['id']}", key, None)
+    cancel_in_stripe(trial)
     assert trial(*command.split(), *([str(run), "--yes"] if command == "runs undo" else [])).code == 0
     assert trial("sync").code == 0
     assert {row["status"] for row in trial.rows("invoices", "list")} == {"paid", "void"}
     assert (charges(trial), said(trial, "acme")["status"]) == ([], "canceled")
     is_sound(trial)
+
+
+def test_a_resumption_that_failed_is_not_taken_for_done_when_the_subscription_ends(trial):
+    done(trial, "subs billing acme --payment-method pm_card_visa")
+    fail(trial, "500", times=9, method="POST", path="/v1/subscriptions/")
+    assert trial("subs", "resume", "acme", "--yes").code != 0
+    clear_faults(trial)
+    cancel_in_stripe(trial)
+    assert trial("sync").code == 0
+    assert query(ledger_place(trial), "SELECT state FROM operations WHERE kind = 'resume'") == [("failed",)]
+    assert (charges(trial), said(trial, "acme")["status"]) == ([], "canceled")
 
 
 def test_a_lost_answer_to_the_resumption_charges_once(trial):
