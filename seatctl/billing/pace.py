@@ -51,8 +51,9 @@ class Pace:
             turn = max(now, self._next, self._next_of.get(endpoint, 0.0), self._shared_turn(endpoint, now))
             self._next = turn + self._gap
             self._next_of[endpoint] = turn + self._endpoint_gap
-        if turn > now:
-            time.sleep(turn - now)
+        # By the time of now: the question to the ledger's server has taken some.
+        if (wait := turn - time.monotonic()) > 0:
+            time.sleep(wait)
 
     def _shared_turn(self, endpoint: str, now: float) -> float:
         """Return the moment of this request's turn among all processes.

@@ -50,6 +50,31 @@ def test_a_turn_is_never_more_than_a_minute_away(clients):
     assert 55 < (other.take_turns(CUSTOMERS, 1, 1) or 0.0) <= 60
 
 
+class Clock:
+    """A clock that goes only while somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+def test_the_time_in_which_the_server_answers_is_not_waited_again(monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr(pace, "time", clock)
+
+    def turns(_endpoint: str, _gap: float, _endpoint_gap: float) -> float:
+        clock.sleep(0.5)
+        return 0.25
+
+    Pace(10, 10, turns)(CUSTOMERS)
+    assert clock.now == 0.75
+
+
 def test_threads_take_turns(clients):
     waits: list[float] = []
 
