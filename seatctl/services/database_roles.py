@@ -65,17 +65,17 @@ def _check(wanted: Wanted) -> None:
     of_one = ("--subscription", hints.Blank.SUBSCRIPTION)
     if role is DatabaseRole.OWNER and wanted.subscription is None:
         raise UsageError(
-            "an owner is the owner of a subscription: --subscription is missing",
+            "the role owner needs --subscription, the subscription that it owns",
             hint=hints.command("ledger", "grants", role, name, *of_one),
         )
     if wanted.subscription is not None and role not in _OF_ONE_SUBSCRIPTION:
         raise UsageError(
-            f"the rights of the database role {role} cannot end at one subscription",
+            f"the rights of the role {role} cannot be limited to one subscription",
             hint=hints.command("ledger", "grants", DatabaseRole.ASSIGNOR, name, *of_one),
         )
     if role is DatabaseRole.REQUESTER and (wanted.actor is None or not is_address(wanted.actor)):
         raise UsageError(
-            "a requester is a person: --as EMAIL is missing",
+            "the role requester needs --as EMAIL, the person who requests",
             hint=hints.command("ledger", "grants", role, name, "--as", hints.Blank.EMAIL),
         )
 

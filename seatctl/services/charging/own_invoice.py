@@ -90,9 +90,10 @@ def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice)
 
 
 def _require_subscription(running: OperationRun[Payload], own_invoice: OwnInvoice) -> None:
-    """Discard an unpaid invoice of a subscription that has ended since: nobody pays for what is no more.
+    """Return if the subscription still runs, or if its invoice is paid or was sent on account.
 
-    An invoice that is paid, or was sent on account, stays: what it paid for is given or refunded.
+    Such an invoice stays: what it pays for is given or refunded. If the subscription has ended, any other
+    invoice would be paid for nothing: it is discarded. Raises NothingLeftInStripe.
     """
     if not _has_ended(running, own_invoice):
         return

@@ -93,7 +93,7 @@ class _Delivery:
         self._sender: _Sender | None = None
         self._stack = ExitStack()
         self._is_over = False
-        """Whether the time is over, or the mail server is down."""
+        """Whether the time is up, or the mail server is down."""
 
     def __enter__(self) -> Self:
         return self
@@ -148,7 +148,7 @@ class _Delivery:
             self.sent.error, self._is_over = error, True
 
     def _stops(self) -> bool:
-        """Return whether the time is over or, before the first message, whether the server is down."""
+        """Return whether the time is up or, before the first message, whether the server is down."""
         if self._sender is None:
             self._is_over = not self._limit.patient and _is_down(self._ledger, self._now)
         elif self._deadline is not None and time.monotonic() >= self._deadline:
@@ -363,7 +363,7 @@ def send_messages(
 def _decide_new_requests(ledger: Ledger, call: Call) -> None:
     """Let the rules decide requests that came from database roles which may only request.
 
-    Whoever sends the messages of a ledger regularly makes it answer such requests, too.
+    So a job that sends messages regularly answers such requests too.
     """
     with ledger.reading() as reader:
         if not request_decisions.any_new(reader):

@@ -103,7 +103,7 @@ def _require_features(subscription: Subscription, features: Sequence[str]) -> No
         raise refuse(
             Code.BAD_REQUEST,
             f"a seat in {subscription.name} does not grant {', '.join(missing)}",
-            hint="leave out --subscription: then a subscription that does is chosen",
+            hint="without --subscription, one that does is chosen",
             data={"subscription": subscription.name, "features": [*missing]},
         )
 

@@ -142,14 +142,14 @@ def _refusal(code: str, wanted: SeatRequestOptions, name: str) -> SeatctlError:
         kind, message = refusals[code]
         return refuse(kind, message, hint=look, data={"email": email})
     missing = f"a seat in {name} does not grant {', '.join(wanted.features)}"
-    hint = "leave out --subscription: then a subscription that does is chosen"
+    hint = "without --subscription, one that does is chosen"
     return refuse(Code.BAD_REQUEST, missing, hint=hint)
 
 
 def _cancel_error(number: int, word: str) -> SeatctlError | None:
     if word == "unknown_request":
         return requests.UnknownRequest(
-            f"there is no request {number} of yours", hint="seatctl requests list", data={"request": number}
+            f"you have no request {number}", hint="seatctl requests list", data={"request": number}
         )
     if word in {"canceled now", "canceled"}:
         return None

@@ -378,7 +378,7 @@ def _mirror(running: OperationRun[BillingPayload]) -> After:
 
 
 def _take_back(running: OperationRun[BillingPayload]) -> None:
-    """Undo what was done before the refusal, last step first. A deleted customer has nothing of it left."""
+    """Undo what was done before the refusal, last step first; nothing of a deleted customer is left."""
     payload = running.payload
     if running.is_missing(endpoints.customer(payload.customer)):
         return

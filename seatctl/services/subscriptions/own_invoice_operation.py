@@ -390,9 +390,9 @@ def _begin_new_subscription(running: OperationRun[RenewPayload], invoice: str) -
     The old one ended before its paid renewal was recorded. If the customer was deleted, it is refunded.
     """
     payload, own_invoice = running.payload, running.payload.own_invoice
-    began_anew = running.mine(endpoints.subscriptions_of(own_invoice.customer))
+    find_new = running.mine(endpoints.subscriptions_of(own_invoice.customer))
     if running.is_missing(endpoints.customer(own_invoice.customer)):
-        if (begun := began_anew()) is not None:
+        if (begun := find_new()) is not None:
             return str(begun["id"])
         outcome = refund_invoice(running, invoice)
         raise NothingLeftInStripe(NotRunning(f"the customer was deleted in Stripe; {outcome}"))
@@ -410,7 +410,7 @@ def _begin_new_subscription(running: OperationRun[RenewPayload], invoice: str) -
         form["default_payment_method"] = own_invoice.payment_method
     if own_invoice.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
-    made = running.step_must_succeed("begin-anew", endpoints.create_subscription(form), began_anew)
+    made = running.step_must_succeed("begin-anew", endpoints.create_subscription(form), find_new)
     return str(made["id"])
 
 
