@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seatctl.rules.metadata import OPERATION
-from tests.support.both_sides import ENDED, advance, charges, objects, twin
+from tests.support.both_sides import ENDED, advance, charges, fail, objects, sandbox_path, twin
 from tests.support.change_stories import STORIES, WAITING, Proof
 from tests.support.state import assert_sound
 from tests.support.subscriptions import ledger_place, query
@@ -104,3 +104,17 @@ def test_a_renewal_on_account_begins_only_if_its_invoice_was_sent(proofs, writes
     end(seatctl, "subscription")
     assert (seatctl("sync").code, still_open(seatctl)) == (0, [])
     assert (unpaid_own(seatctl), live(seatctl)) == ((["open"], 1) if begins else ([], 0))
+
+
+def test_a_term_that_began_before_its_customer_was_deleted_is_not_refunded(proofs):
+    proof = proofs.of(STORIES["renewal"])
+    writes = [number for number, point in enumerate(proof.ended.points, 1) if point.startswith("before POST")]
+    seatctl = next(proof.killing.at(proof.start, proof.argv, [writes[-1]])).seatctl
+    end(seatctl, "subscription")
+    fail(seatctl, "lost", times=99, method="POST", path="/v1/subscriptions")
+    seatctl("sync")
+    query(sandbox_path(seatctl), "DELETE FROM faults")
+    assert (len(still_open(seatctl)), live(seatctl)) == (1, 1)
+    end(seatctl, "customer")
+    assert (seatctl("sync").code, still_open(seatctl), live(seatctl)) == (0, [], 0)
+    assert (objects(seatctl, "refund"), objects(seatctl, "credit_note")) == ([], [])
