@@ -6,7 +6,7 @@ import pytest
 
 from seatctl.rules.metadata import OPERATION
 from tests.support.both_sides import ENDED, advance, charges, fail, objects, sandbox_path, twin
-from tests.support.change_stories import STORIES, WAITING, Proof
+from tests.support.change_stories import STORIES, WAITING, Proof, Story, after, flexible
 from tests.support.state import assert_sound
 from tests.support.subscriptions import ledger_place, query
 
@@ -118,3 +118,15 @@ def test_a_term_that_began_before_its_customer_was_deleted_is_not_refunded(proof
     end(seatctl, "customer")
     assert (seatctl("sync").code, still_open(seatctl), live(seatctl)) == (0, [], 0)
     assert (objects(seatctl, "refund"), objects(seatctl, "credit_note")) == ([], [])
+
+
+def test_what_waited_to_be_billed_is_gone_with_its_customer(proofs):
+    """The lines that a refund has been reduced by are deleted: Stripe lists nothing of a deleted customer."""
+    story = Story("cancel", after("subs add-seats later 2", flexible), "subs cancel later --now --refund")
+    proof = proofs.of(story)
+    points = enumerate(proof.ended.points, 1)
+    deletes = [number for number, point in points if "DELETE /v1/invoiceitems/" in point]
+    assert len(deletes) == 4
+    for way in proof.killing.at(proof.start, proof.argv, deletes):
+        end(way.seatctl, "customer")
+        assert (way.seatctl("sync").code, still_open(way.seatctl)) == (0, []), way.where
