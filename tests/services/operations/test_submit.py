@@ -70,6 +70,21 @@ def test_a_lasting_fault_is_tried_again_later_and_sync_finishes_it(sandbox, pro,
     assert bought_once(sandbox)
 
 
+@pytest.mark.parametrize(("path", "method"), CALLS)
+def test_a_purchase_is_given_up_if_stripe_asks_to_slow_down_before_it_has_charged(sandbox, pro, path, method):
+    fail(sandbox, "429", times=1000, path=path, method=method)
+    tried = sandbox(*BUY)
+    assert (tried.code, tried.error["code"]) == (75, "rate_limited")
+    states = query(ledger_place(sandbox), "SELECT state FROM operations WHERE kind = 'buy'")
+    if method == "POST":
+        assert (states, objects(sandbox, "customer"), charges(sandbox)) == ([("failed",)], [], [])
+    else:
+        assert (states, charges(sandbox)) == ([("pending",)], [3600])
+    calm(sandbox)
+    assert sandbox(*BUY).code == 0
+    assert bought_once(sandbox)
+
+
 def calm(seatctl) -> None:
     """Disarm the faults."""
     query(seatctl.home / "default" / "sandbox.db", "DELETE FROM faults")

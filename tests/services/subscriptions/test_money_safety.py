@@ -22,6 +22,8 @@ from tests.support.office import (
 from tests.support.subscriptions import ledger_place, query
 
 HANDLE = Twin.handle
+TRIES = 4
+"""How often a call to Stripe is made before it fails."""
 IN_WINDOW = "2041-12-10T00:00:00Z"
 FORBIDDEN = {"type": "invalid_request_error", "message": "The provided key does not have the permissions."}
 
@@ -341,3 +343,14 @@ def test_a_limit_counts_for_what_was_begun_without_one(contract, command):
     assert "Stripe charges 30.00 USD unless it has already." in asked.err
     assert contract(*words, "--max-spend", "30.00").code == 0
     assert charges(contract) == [12000, 3000]
+
+
+def test_an_addition_is_given_up_if_stripe_asks_to_slow_down_before_it_has_charged(contract):
+    """It would block the next change of the subscription until a sync."""
+    fail(contract, "429", times=TRIES, method="GET", path="/v1/invoices/")
+    tried = contract("subs", "add-seats", "acme", "5", "--yes", "-o", "json")
+    assert (tried.code, tried.error["code"]) == (75, "rate_limited")
+    assert query(ledger_place(contract), "SELECT state FROM operations WHERE kind = 'addon'") == [("failed",)]
+    assert {one["status"] for one in objects(contract, "invoice")} == {"paid"}
+    assert contract("subs", "add-seats", "acme", "5", "--yes").code == 0
+    is_sound(contract)
