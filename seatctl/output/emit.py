@@ -64,6 +64,10 @@ def _emit_rows(
     total: Callable[[], int] | None = None,
 ) -> bool:
     """Print the records; return whether there were any, as far as a table shows."""
+    # On a server, the first row may be the first question to the ledger: before it, nothing may be printed.
+    rows = iter(records)
+    first = next(rows, None)
+    records = rows if first is None else chain([first], rows)
     if style.quiet:
         # A row that was left out is not something that a next command could work on.
         _write_lines(_handle(record, handle) for record in records if record.get("result") != "bad")

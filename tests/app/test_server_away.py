@@ -43,6 +43,14 @@ def test_a_server_that_is_away_is_no_answer(runner, url, argv):
     unreachable(runner, *argv, place=url.replace(str(server().port), "1"))
 
 
+@pytest.mark.parametrize("shape", ["-o tsv", "-o csv", "-o markdown", "-q"])
+def test_a_list_prints_nothing_before_the_server_has_answered(runner, url, shape):
+    """Also no header, which a script would take for an empty list."""
+    away = {"SEATCTL_LEDGER": url.replace(str(server().port), "1")}
+    done = runner("seats", "list", *shape.split(), env=away)
+    assert (done.code, done.out) == (75, ""), done
+
+
 def test_a_server_that_does_not_wake_up_in_time_is_no_answer(runner, url):
     with asleep() as port:
         started = time.monotonic()
