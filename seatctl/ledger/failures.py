@@ -16,6 +16,14 @@ def no_ledger(place: str) -> NoLedger:
     return NoLedger(f"there is no ledger at {place}", hint="seatctl init")
 
 
+def no_database(place: str) -> NoLedger:
+    """Return the refusal for a server without the database that the URL names: `init` creates none."""
+    return NoLedger(
+        f"there is no ledger at {place}: the database does not exist",
+        hint="create the database: createdb --encoding=UTF8 --template=template0 NAME; then: seatctl init",
+    )
+
+
 class LedgerBusy(TryAgain):
     """Another process held the write lock during the whole waiting time."""
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from seatctl.errors import Code, refuse
-from seatctl.ledger.failures import LedgerBusy, LedgerConflict, LedgerLost, LedgerUnreachable, no_ledger
+from seatctl.ledger.failures import (
+    LedgerBusy,
+    LedgerConflict,
+    LedgerLost,
+    LedgerUnreachable,
+    no_database,
+    no_ledger,
+)
 from seatctl.models.ledger_url import BadLedgerUrl
 
 if TYPE_CHECKING:
@@ -105,7 +112,7 @@ def not_connected(error: Error, place: str) -> Exception:
             hint=_way_to_trust(text),
         )
     if _is_missing_database(text):
-        return no_ledger(place)
+        return no_database(place)
     if _is_refusal(text):
         return refuse(
             Code.LEDGER_REFUSED,

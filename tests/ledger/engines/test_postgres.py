@@ -444,9 +444,11 @@ def fails(url, code, **settings):
 
 
 def test_no_database_and_no_ledger_are_no_ledger(server):
-    assert "postgresql://" in fails(server_url("nowhere"), Code.NO_LEDGER).message
+    refused = fails(server_url("nowhere"), Code.NO_LEDGER)
+    assert refused.message.startswith("there is no ledger at postgresql://")
+    assert "createdb" in refused.hint  # `seatctl init` would end with the same refusal
     with database() as url:
-        fails(url, Code.NO_LEDGER)
+        assert fails(url, Code.NO_LEDGER).hint == "seatctl init"
 
 
 def test_a_server_that_does_not_answer_is_unreachable_and_no_password_is_shown():
