@@ -62,8 +62,11 @@ def parameters(url: ServerUrl) -> dict[str, str]:
     try:
         given = {key: str(value) for key, value in conninfo_to_dict(url.secret).items()}
     except ProgrammingError as error:
-        why = str(error).replace(url.secret, url.shown)
-        raise BadLedgerUrl(f"the URL of the ledger is not well-formed: {why}") from error
+        why = str(error).strip().replace(url.secret, url.shown)
+        raise BadLedgerUrl(
+            f"the URL of the ledger is not well-formed: {why}",
+            hint="write postgresql://USER@HOST/DATABASE?KEY=VALUE with parameters of libpq, such as sslmode",
+        ) from error
     others = _defaults(given.get("service"))
     effective = {**others, **given}
     if not is_local(effective):
