@@ -154,6 +154,9 @@ def copy(
     from seatctl.config.settings import ledger_place
     from seatctl.services import ledger_copy
 
+    if not source or not target:
+        # Without this, an empty FROM would move the ledger in use.
+        raise UsageError(f"{'TO' if source else 'FROM'} is empty", hint="seatctl ledger copy --help")
     ledger = ctx.use_ledger(source)
     place = ledger_place(target)
     done = ledger_copy.finish_move(ledger, place, keep=keep, dry_run=ctx.options.dry_run)

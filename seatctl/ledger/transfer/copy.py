@@ -92,7 +92,8 @@ def make(source: Ledger, place: Path | ServerUrl, notify: Notify, *, kept: bool 
     _require_current(source.place, meta)
     mark = marks.unfinished(source.place, kept=kept)
     needed = {key: meta[key] for key in ("ledger_id", "mode", "created_at")}
-    copy = create(place, {**needed, **mark}, in_use=False)
+    with _target_named():
+        copy = create(place, {**needed, **mark}, in_use=False)
     try:
         require_free(copy, meta["ledger_id"])
         copy.engine.begin_writing()
@@ -157,15 +158,29 @@ def _require_current(place: str, meta: Mapping[str, str]) -> None:
 def existing(place: Path | ServerUrl) -> Ledger | None:
     """Return the ledger at a place, whatever its state; None if there is none."""
     try:
-        ledger = open_ledger(place, in_use=False)
-        try:
-            ledger.engine.meta()
-        except BaseException:
-            ledger.close()
-            raise
+        with _target_named():
+            ledger = open_ledger(place, in_use=False)
+            try:
+                ledger.engine.meta()
+            except BaseException:
+                ledger.close()
+                raise
     except NoLedger:
         return None
     return ledger
+
+
+@contextmanager
+def _target_named() -> Iterator[None]:
+    """Let the refusal of a file that is not a ledger advise another place, not to restore a backup.
+
+    The backup would replace the ledger in use, not this file.
+    """
+    try:
+        yield
+    except LedgerCorrupt as error:
+        error.hint = "name another file or database"
+        raise
 
 
 @contextmanager

@@ -397,7 +397,11 @@ def test_a_place_with_a_ledger_is_not_overwritten(home, url, tmp_path):
     ):
         for way in ("--dry-run", "--yes"):
             assert refusal(home, "ledger", "copy", home.place, str(place), way) == wanted
+        hint = home("ledger", "copy", home.place, notes, way, "-o", "json").error["hint"]
+        assert hint == "name another file or database"
     assert (other.read_bytes(), notes.read_text()) == (before, "not a ledger")
+    for words in (("", url), (home.place, "")):
+        assert refusal(home, "ledger", "copy", *words, "--yes") == (2, "usage")
     assert refusal(home, "ledger", "copy", str(tmp_path / "none.db"), url, "--yes") == (9, "no_ledger")
     home.move(url)
 
