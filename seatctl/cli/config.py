@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,7 +61,9 @@ def show(ctx: Context) -> None:
       seatctl config show -p live -o json
     """
     profile = ctx.profile.name
-    ctx.emit_list((_record(ctx, known) for known in SETTINGS.values()), VALUE_COLUMNS, handle="setting")
+    stored = ctx.stored_settings
+    records = (_record(ctx, known, stored) for known in SETTINGS.values())
+    ctx.emit_list(records, VALUE_COLUMNS, handle="setting")
     ctx.note(f"profile {profile} in {ctx.settings.path}")
 
 
@@ -73,7 +75,8 @@ def get(ctx: Context, key: KeyArg) -> None:
       seatctl config get actor
       seatctl config get sync.requests_per_second -o json
     """
-    record = _record(ctx, setting(key))
+    known = setting(key)
+    record = _record(ctx, known, _stored(ctx, known))
     if record["value"] is None:
         raise refuse(
             Code.NOT_SET, f"{key} is not set", hint=f"seatctl config set {key} VALUE", data={"setting": key}
@@ -221,7 +224,7 @@ def _write(ctx: Context, known: Setting, value: Value | None) -> None:
     from seatctl.models.report import would_have
 
     name = ctx.profile.name
-    stored = ctx.stored_settings if known.policy else {}
+    stored = _stored(ctx, known)
     before: Value | None
     if known.policy and ctx.has_ledger and (value is not None or known.key in stored):
         text = stored.get(known.key)
@@ -277,9 +280,16 @@ def _shown(known: Setting, value: Value | None) -> Value | None:
     return value
 
 
-def _record(ctx: Context, known: Setting) -> Record:
+def _stored(ctx: Context, known: Setting) -> Mapping[str, str]:
+    """Return the settings that the ledger stores, none if this one is not stored there.
+
+    Raises what opening the ledger raises: a value in config.toml may not be the one that counts.
+    """
+    return ctx.ledger.settings if known.policy and ctx.has_ledger else {}
+
+
+def _record(ctx: Context, known: Setting, stored: Mapping[str, str]) -> Record:
     """Return a setting with its effective value and where that comes from."""
-    stored = ctx.stored_settings if known.policy else {}
     profile = ctx.local(ctx.profile).with_stored(stored)
     source = next((name for name in known.environment if ctx.environment.get(name)), None)
     if source is None and known.key in profile.values:

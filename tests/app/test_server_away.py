@@ -21,6 +21,8 @@ EVERYTHING = (
     ("status",),
     ("seats", "assign", "design", "zoe@example.com"),
     ("audit", "verify"),
+    ("config", "get", "undo_window"),
+    ("config", "unset", "undo_window"),
 )
 
 

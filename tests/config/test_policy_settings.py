@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import tomllib
 
+import pytest
+
 from tests.support import ledgers
 from tests.support.subscriptions import ledger_place, query
 
@@ -128,6 +130,16 @@ def test_settings_are_shown_even_if_the_ledger_cannot_be_read(sandbox):
     result = sandbox("config", "show", "-o", "json")
     assert result.code == 0
     assert "the settings in the ledger cannot be read" in result.err
+
+
+@pytest.mark.parametrize("command", ["get undo_window", "unset undo_window", "set undo_window 3"])
+def test_a_setting_is_not_answered_without_the_ledger_that_stores_it(sandbox, command):
+    """`unset` would otherwise say that it has removed a value that still counts."""
+    place = ledger_place(sandbox)
+    place.write_bytes(b"not a ledger" * 1000)
+    refused = sandbox("config", *command.split(), "-o", "json")
+    assert (refused.code, refused.error["code"], refused.out) == (74, "ledger_corrupt", "")
+    assert refused.err.count("not a ledger") == 1
 
 
 def test_a_value_that_the_audit_does_not_have_is_damage(sandbox):

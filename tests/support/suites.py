@@ -48,6 +48,7 @@ SQLITE_ONLY: dict[str, tuple[str, ...]] = {
         "tests/cli/test_doctor.py::test_a_group_that_may_read_is_named_and_no_problem",
         "tests/cli/test_doctor.py::test_a_ledger_that_is_gone_or_damaged",
         "tests/cli/test_doctor.py::test_files_that_others_can_read",
+        "tests/config/test_policy_settings.py::test_a_setting_is_not_answered_without_the_ledger_that_stores_it",
         "tests/config/test_policy_settings.py::test_before_there_is_a_ledger_it_is_written_to_config_toml",
         "tests/config/test_policy_settings.py::test_settings_are_shown_even_if_the_ledger_cannot_be_read",
         "tests/ledger/test_ledger.py::test_a_damaged_ledger_is_named_without_a_traceback",
