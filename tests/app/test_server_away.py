@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -51,6 +52,20 @@ def test_a_list_prints_nothing_before_the_server_has_answered(runner, url, shape
     away = {"SEATCTL_LEDGER": url.replace(str(server().port), "1")}
     done = runner("seats", "list", *shape.split(), env=away)
     assert (done.code, done.out) == (75, ""), done
+
+
+@pytest.mark.parametrize("argv", [*EVERYTHING, ("init",), ("ledger", "migrate")])
+def test_without_the_driver_every_command_says_how_to_install_it(runner, url, argv, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    done = runner(*argv, "-o", "json", env={"SEATCTL_LEDGER": url})
+    assert (done.code, done.error["code"], done.out) == (74, "postgres_missing", ""), done
+    assert done.error["hint"] == "pip install 'seatctl[postgres]'"
+
+
+def test_without_the_driver_doctor_names_it(shared, monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    found = {row["check"]: row for row in shared("doctor", "-o", "json").json}
+    assert found["ledger"]["repair"] == "pip install 'seatctl[postgres]'"
 
 
 def test_a_server_that_does_not_wake_up_in_time_is_no_answer(runner, url):

@@ -31,9 +31,10 @@ _PAGE = 100
 
 
 def connect(url: ServerUrl, *, wait: float = WAIT_SECONDS) -> PostgresEngine:
-    """Return the engine of a ledger on a server. It connects later."""
-    from seatctl.ledger.engines.postgres_target import parameters
+    """Return the engine of a ledger on a server. It connects later. Raises `postgres_missing`."""
+    from seatctl.ledger.engines.postgres_target import parameters, require_driver
 
+    require_driver()  # before the first statement, which imports it as if it were there
     return PostgresEngine(url.shown, lambda: parameters(url), wait=wait)
 
 

@@ -51,11 +51,10 @@ def require_driver() -> None:
 
 
 def parameters(url: ServerUrl) -> dict[str, str]:
-    """Return the parameters of the connection. Raises `postgres_missing`, `tls_required`, BadLedgerUrl.
+    """Return the parameters of the connection. Raises `tls_required`, BadLedgerUrl.
 
     The connection is encrypted, unless the server is on this machine.
     """
-    require_driver()
     from psycopg import ProgrammingError
     from psycopg.conninfo import conninfo_to_dict
 

@@ -7,6 +7,7 @@ import builtins
 import pytest
 
 from seatctl.errors import Code
+from seatctl.ledger.engines.postgres import connect
 from seatctl.ledger.engines.postgres_target import parameters
 from seatctl.models.ledger_url import ServerUrl
 from tests.support.refusals import refuses
@@ -109,5 +110,5 @@ def test_without_the_driver_the_refusal_says_how_to_install_it(monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", without)
     with refuses(Code.POSTGRES_MISSING) as refused:
-        given(FAR)
+        connect(ServerUrl(FAR))
     assert refused.value.hint == "pip install 'seatctl[postgres]'"
