@@ -25,6 +25,12 @@ _CONFLICTS = frozenset(("40001", "40P01", "23505", "42P06", "42P07"))
 _STOPPED = frozenset(("57P01", "57P02", "57P05", "25P03", "25P04"))
 """The server ended the connection: it stops, it crashed, or a time limit of the server has passed."""
 _NO_SCHEMA = frozenset(("42P01", "3F000"))
+_BAD_OPTION = (
+    "unrecognized configuration parameter",
+    "invalid value for parameter",
+    "outside the valid range",
+)
+"""The server refuses a setting in `options`, and would do so at the next try."""
 _NO_ENTRY = (
     "password authentication failed",
     "no password supplied",
@@ -90,11 +96,12 @@ def _is_untrusted(text: str) -> bool:
 
 
 def _is_misconfigured(error: Error, text: str) -> bool:
-    """Return whether no connection was tried, because its parameters make no sense."""
+    """Return whether the parameters of the connection make no sense, to libpq or to the server."""
     from psycopg import ProgrammingError
 
     never_tried = text.startswith(("connection is bad: ", "could not match ")) and _TRIED not in text
-    return never_tried or isinstance(error, ProgrammingError)
+    refused = any(part in text for part in _BAD_OPTION)
+    return never_tried or refused or isinstance(error, ProgrammingError)
 
 
 def not_connected(error: Error, place: str) -> Exception:
@@ -102,7 +109,7 @@ def not_connected(error: Error, place: str) -> Exception:
     text = _text(error)
     if _is_misconfigured(error, text):
         return BadLedgerUrl(
-            f"the connection to {place} is not described as libpq expects: {text}",
+            f"the parameters of the connection to {place} are wrong: {text}",
             hint="correct the URL, the PG… variables, or the service file that PGSERVICEFILE names",
         )
     if _is_untrusted(text):

@@ -451,6 +451,13 @@ def test_no_database_and_no_ledger_are_no_ledger(server):
         assert fails(url, Code.NO_LEDGER).hint == "seatctl init"
 
 
+@pytest.mark.parametrize("option", ["nonsense=1", "work_mem=1", "statement_timeout=soon"])
+def test_an_option_that_the_server_refuses_is_not_worth_another_try(server, option):
+    with database() as url:
+        place = ServerUrl(f"{url.secret}&options=-c{option.replace('=', '%3D')}")
+        assert option.partition("=")[0] in fails(place, Code.BAD_LEDGER_URL).message
+
+
 def test_a_server_that_does_not_answer_is_unreachable_and_no_password_is_shown():
     with relayed(1) as relay:
         port = relay.port
