@@ -54,7 +54,7 @@ _NO_TRUST = (
     "could not read certificate file",
     "private key file",
 )
-"""A problem with a certificate, of the server or of the client, does not go away when seatctl tries again."""
+"""A problem with a certificate, of the server or of the client: another attempt does not remove it."""
 
 
 def is_lost(error: Error) -> bool:
