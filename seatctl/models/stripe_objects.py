@@ -237,3 +237,17 @@ class Span:
     first: int
     last: int
     after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class EventsRead:
+    """The events of Stripe up to the newest one at a time, to tell later ones from them."""
+
+    newest: int
+    """Unix seconds, by Stripe's clock."""
+    names: frozenset[str]
+    """The ids of those events that were made in that second: others may follow in the same one."""
+
+    def is_new(self, name: str, created: int) -> bool:
+        """Whether an event may not have been among them."""
+        return created >= self.newest and name not in self.names

@@ -39,7 +39,7 @@ from tests.support.front import Front
         (Read("/v1/invoices/in_1/lines", {}), ExpectedAnswer("line_item", is_list=True)),
         (Read("/v1/subscription_items", {}), ExpectedAnswer("subscription_item", is_list=True)),
         (Read("/v1/customers/cus_1/subscriptions", {}), ExpectedAnswer("subscription", is_list=True)),
-        (listings.newest_event(), ExpectedAnswer("event", is_list=True)),
+        (listings.newest_events(), ExpectedAnswer("event", is_list=True)),
         (listings.one(Kind.CUSTOMER, "cus_1"), ExpectedAnswer("customer", "cus_1")),
         (endpoints.create_checkout({}), ExpectedAnswer("checkout.session")),
         (endpoints.expire_checkout("cs_1"), ExpectedAnswer("checkout.session", "cs_1")),

@@ -16,7 +16,7 @@ from seatctl.ledger.transaction import Journal, Reader
 from seatctl.models.call import format_time, optional_text, optional_time, parse_time
 
 if TYPE_CHECKING:  # `check` reads the time of the last sync; the models of a sync cost 15 ms of start-up
-    from seatctl.models.stripe_objects import Kind, Span, Unreadable
+    from seatctl.models.stripe_objects import EventsRead, Kind, Span, Unreadable
 
 _LAST_SUCCESS = "last_success"
 _CURSOR = "events_cursor"
@@ -71,20 +71,25 @@ def note_events(journal: Journal, newest: int, seen: Mapping[str, int], now: dat
 # Backfill ---------------------------------------------------------------------------------------------
 
 
-def backfill(reader: Reader) -> tuple[int, datetime] | None:
-    """Return the events cursor (unix seconds) and start (UTC) of an unfinished backfill, or None."""
+def backfill(reader: Reader) -> tuple[EventsRead, datetime] | None:
+    """Return the events before an unfinished backfill and its start (UTC), or None."""
+    from seatctl.models.stripe_objects import EventsRead
+
     text = _get(reader, _BACKFILL)
     if text is None:
         return None
     values = json.loads(text)
-    return int(values["cursor"]), parse_time(values["began"])
+    # A backfill begun by an earlier version has no names: it reads more again than it must.
+    events = EventsRead(int(values["cursor"]), frozenset(values.get("events", ())))
+    return events, parse_time(values["began"])
 
 
-def begin_backfill(journal: Journal, newest: int, until: int, now: datetime, first: int) -> None:
-    """Store that every list must be read from its beginning; `newest` is the events cursor before that."""
+def begin_backfill(journal: Journal, before: EventsRead, until: int, now: datetime, first: int) -> None:
+    """Store that every list must be read from its beginning; `before` are the events before that."""
     from seatctl.models.stripe_objects import Kind, Span
 
-    _put(journal, _BACKFILL, json.dumps({"cursor": newest, "began": format_time(now)}), now)
+    begun = {"cursor": before.newest, "events": sorted(before.names), "began": format_time(now)}
+    _put(journal, _BACKFILL, json.dumps(begun), now)
     _put(journal, _KINDS, json.dumps([kind.value for kind in Kind]), now)
     for kind in Kind:
         note_todo(journal, kind, [Span(first, until)], now)

@@ -29,7 +29,7 @@ from seatctl.billing.port import Billing, InvalidRequest, MissingInStripe, Read,
 from seatctl.errors import JsonValue
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import sync_state
-from seatctl.models.stripe_objects import Gone, Kind, Mirrored, MirroredObject, Span, Unreadable
+from seatctl.models.stripe_objects import EventsRead, Gone, Kind, Mirrored, MirroredObject, Span, Unreadable
 
 THREADS: Final = 16
 """Concurrent requests: at a quarter of a second each, they use what the limit in live mode allows."""
@@ -125,9 +125,13 @@ def _require_object(event: StripeJson) -> None:
     _created(event)
 
 
-def newest_event(billing: Billing) -> int | None:
-    """When the latest event was made, by Stripe's clock (unix seconds); None if there are no events."""
-    return next(map(_created, entries_of(billing.read(listings.newest_event()))), None)
+def events_so_far(billing: Billing) -> EventsRead | None:
+    """The newest second that has an event, and its events on one page; None if there are no events."""
+    times = {str(one.get("id")): _created(one) for one in entries_of(billing.read(listings.newest_events()))}
+    newest = max(times.values(), default=None)
+    if newest is None:
+        return None
+    return EventsRead(newest, frozenset(name for name, at in times.items() if at == newest))
 
 
 def read_object(billing: Billing, kind: Kind, identifier: str) -> Mirrored:
@@ -248,15 +252,15 @@ class ChangedObjects:
     """The events of the next overlap that are not new then, with their times."""
 
 
-def changed_objects(ledger: Ledger, billing: Billing, since: int | None = None) -> ChangedObjects:
-    """Return the distinct objects that have changed. `since` (unix seconds): the cursor of a backfill."""
+def changed_objects(ledger: Ledger, billing: Billing, since: EventsRead | None = None) -> ChangedObjects:
+    """Return the distinct objects that have changed. `since`: the events when a backfill began."""
     with ledger.reading() as reader:
-        cursor = sync_state.cursor(reader) or 0 if since is None else since
+        cursor = sync_state.cursor(reader) or 0 if since is None else since.newest
         seen_before = sync_state.seen_events(reader) if since is None else {}
     listed = _read_events(billing, cursor, seen_before)
     newest = max([cursor, *(at for _, at, _ in listed)])
-    # A backfill has read its lists after its cursor was taken: older events say nothing new.
-    new = [one for one in listed if one[0] not in seen_before and (since is None or one[1] >= since)]
+    # A backfill has read its lists after these events: they and older ones say nothing new.
+    new = [one for one in listed if one[0] not in seen_before and (since is None or since.is_new(*one[:2]))]
     objects = [object_of for _, _, object_of in new if object_of is not None]
     all_seen = {**seen_before, **{name: at for name, at, _ in listed}}
     seen = {name: at for name, at in all_seen.items() if at >= newest - OVERLAP}

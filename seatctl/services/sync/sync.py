@@ -29,6 +29,7 @@ from seatctl.models.operation import Operation
 from seatctl.models.report import Record, Report, change_report, counted
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import (
+    EventsRead,
     Gone,
     Kind,
     Mirrored,
@@ -47,7 +48,7 @@ from seatctl.services.sync.reader import (
     ParallelReader,
     by_dependence,
     changed_objects,
-    newest_event,
+    events_so_far,
     parallel_reader,
 )
 from seatctl.services.users.permissions import allow
@@ -374,14 +375,15 @@ def _begin_backfill(ledger: Ledger, billing: Billing, call: Call, *, restart: bo
     if under_way is not None and not restart and complete and call.now - under_way[1] < EVENTS_LAST:
         return
     # Taken before anything is read, so that what changes meanwhile has a later event.
-    newest = newest_event(billing)
+    before = events_so_far(billing)
     now = int(stripe_now(billing, call).timestamp())
     with ledger.journal() as journal:
         for kind in Kind:
             stripe_objects.delete_kind(journal, kind)
         stripe_objects.note_expected(journal, call.now)
-        until = max(now, newest or 0) + _CLOCKS_DIFFER
-        sync_state.begin_backfill(journal, now if newest is None else newest, until, call.now, BEGINNING)
+        before = before or EventsRead(now, frozenset())
+        until = max(now, before.newest) + _CLOCKS_DIFFER
+        sync_state.begin_backfill(journal, before, until, call.now, BEGINNING)
 
 
 def _store_pages(ledger: Ledger, call: Call, pages: list[Page], remaining: dict[Kind, list[Span]]) -> None:

@@ -127,7 +127,10 @@ def test_a_passing_trouble_does_not_end_the_stream(acme):
     customer, first = changed(acme, "First")
     _, second = changed(acme, "Second")
     acme.front.forget()
-    acme.front.refuse = lambda number, *_: 500 if number < 6 else None
+    troubled = iter(range(4))  # a read is tried four times
+    acme.front.refuse = lambda _number, _method, path: (
+        500 if "/customers/" in path and next(troubled, None) is not None else None
+    )
     followed = acme("sync", "--events", "-", stdin=f"{first}\n{second}\n")
     assert (followed.code, "1 event applied, 1 missed" in followed.err) == (6, True), followed.err
     assert query(acme.ledger, "SELECT name FROM customers WHERE stripe_id = ?", customer) == [("Second",)]
@@ -243,6 +246,36 @@ def test_a_backfill_that_is_killed_again_and_again_ends_like_an_undisturbed_one(
     undisturbed = mirror(tmp_path / "undisturbed.db")
     for table in undisturbed:
         assert disturbed[table] == undisturbed[table], table
+
+
+def test_a_backfill_reads_nothing_again_that_was_complete_when_it_began(acme):
+    synced = acme("sync", "-o", "json")
+    assert synced.code == 0, synced.err
+    assert not [path for _, _, path in acme.front.requests if path.startswith("/v1/invoices/")]
+    assert acme("sync", "-o", "json").json["read"] == 0
+
+
+def test_a_backfill_finds_what_changes_in_the_second_in_which_it_begins(acme):
+    (customer, *_) = [one["id"] for one in acme.front.twin.store.walk("customer")]
+
+    def rename(_number, _method, path):
+        if path.startswith("/v1/refunds") and not renamed:
+            renamed.append(send(acme.front.twin, f"customers/{customer}", {"name": "Meanwhile"}))
+
+    renamed = []
+    send(acme.front.twin, f"customers/{customer}", {"name": "Before"})
+    acme.front.refuse = rename
+    assert acme("sync").code == 0
+    assert renamed
+    assert query(acme.ledger, "SELECT name FROM customers WHERE stripe_id = ?", customer) == [("Meanwhile",)]
+
+
+def test_the_account_and_the_first_read_are_asked_for_at_once(acme):
+    acme.front.latency = 0.3
+    assert acme("sync").code == 0
+    (account, first, *_) = sorted(acme.front.requests)[:2]
+    assert {account[2].partition("?")[0], first[2].partition("?")[0]} == {"/v1/account", "/v1/events"}
+    assert first[0] - account[0] < 0.2
 
 
 def test_requests_leave_no_faster_than_they_may(acme):
