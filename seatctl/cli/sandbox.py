@@ -103,6 +103,7 @@ def reset(
       seatctl sandbox reset --yes
     """
     profile = ctx.profile
+    sandbox_path(ctx)
     place = ctx.ledger_place(profile)
     if not (keep_ledger or isinstance(place, Path)):  # others use it, too
         raise refuse(

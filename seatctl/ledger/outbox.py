@@ -19,6 +19,7 @@ from seatctl.models.message import Message, MessageState
 
 _MANY = "CAST(json_extract(o.ids, '$.from_change') AS BIGINT)"
 _RECIPIENTS = f"coalesce(CAST(json_extract(o.ids, '$.to_change') AS BIGINT) - {_MANY} + 1, 1)"
+_SHARE = "coalesce(o.recipient_id, length(o.recipient_actor), 0) % :shares"
 _IS_DUE = "o.state = 'waiting' AND (o.next_attempt IS NULL OR o.next_attempt <= :now)"
 
 _SELECT = f"""SELECT o.id, o.template, o.ids, o.state, o.attempts, a.at AS queued_at, o.next_attempt,
@@ -91,18 +92,27 @@ def has_unexpanded(reader: Reader, now: str) -> bool:
 
 
 def due(
-    reader: Reader, now: str, most: int, first_entry: int = 0, share: tuple[int, int] = (0, 1)
-) -> list[int]:
-    """Return the ids of due messages to one; those of `first_entry` and later come first.
+    reader: Reader, now: str, most: int, first_entry: int = 0, share: int | None = None, shares: int = 1
+) -> list[tuple[int, int]]:
+    """Return due messages to one as (id, share), of a share or of all; those of `first_entry` on come first.
 
-    `share`: its number, and how many shares there are.
+    All messages to one recipient are in one share, so that they are sent in the order of what happened.
     """
-    number, shares = share
-    return reader.column(
-        f"SELECT o.id FROM outbox o WHERE {_IS_DUE} AND {_MANY} IS NULL AND o.id % :shares = :share"
-        " ORDER BY o.entry_id >= :first DESC, o.id LIMIT :most",
-        {"now": now, "first": first_entry, "most": most, "share": number, "shares": shares},
-    )
+    return [
+        (row["id"], row["share"])
+        for row in reader.rows(
+            f"SELECT o.id, {_SHARE} AS share FROM outbox o WHERE {_IS_DUE} AND {_MANY} IS NULL"
+            f" AND (:share = -1 OR {_SHARE} = :share)"
+            " ORDER BY o.entry_id >= :first DESC, o.id LIMIT :most",
+            {
+                "now": now,
+                "first": first_entry,
+                "most": most,
+                "share": -1 if share is None else share,
+                "shares": shares,
+            },
+        )
+    ]
 
 
 def server_is_down(reader: Reader, now: str) -> bool:

@@ -91,6 +91,21 @@ def test_one_process_sends_all_shares(office, postbox):
     assert office("notify", "send").err.startswith("no message is due")
 
 
+def test_one_person_gets_messages_in_the_order_of_what_happened(office, postbox):
+    names = ("lab", "field", "studio")
+    for more, name in enumerate(names, 1):  # one message more each time, so that their numbers shift
+        buy = f"subs buy --plan pro --seats {len(PEOPLE) + 1} --name {name} --owner ann@example.com"
+        paid = "--billing-email pay@example.com --payment-method pm_card_visa --yes"
+        assert office(*f"{buy} {paid}".split()).code == 0
+        assert office("users", "add", f"new{more}@example.com").code == 0
+        assert office("seats", "assign", name, f"new{more}@example.com", *PEOPLE).code == 0
+    use(office, postbox)
+    assert office("notify", "send").code == 0
+    for person in PEOPLE:
+        subjects = [letter["Subject"] for letter in postbox.letters if letter.to == person]
+        assert subjects == [f"Your seat in {name}" for name in ("design", *names)]
+
+
 def test_a_move_waits_for_all_senders(office):
     ledger = open_ledger(ServerUrl(office.variables["SEATCTL_LEDGER"]))
     try:
@@ -109,7 +124,7 @@ def test_a_message_to_many_is_expanded_once_if_several_processes_meet_it(office)
     def expand(_: int) -> None:
         with closing(open_ledger(place)) as ledger:
             for _ in PEOPLE:
-                delivery._due(ledger, now, few, 0, (0, 1))
+                delivery._due(ledger, now, few, 0, None)
 
     with ThreadPoolExecutor(4) as threads:
         list(threads.map(expand, range(4)))

@@ -32,9 +32,14 @@ def test_a_dry_run_moves_nothing(sandbox):
     before = sandbox("sandbox", "status", "-o", "json").json["now"]
     assert sandbox("sandbox", "advance", "40d", "-n", "-o", "json").json["dry_run"] is True
     assert sandbox("sandbox", "fail", "500", "-n").code == 0
-    assert sandbox("sandbox", "reset", "-n").code == 0
     after = sandbox("sandbox", "status", "-o", "json").json
     assert (after["armed"], after["now"][:13]) == (0, before[:13])
+
+
+def test_a_dry_run_of_a_reset_empties_nothing(sandbox):
+    assert sandbox("plans", "add", "pro", "--price", "12", "--currency", "usd").code == 0
+    assert sandbox("sandbox", "reset", "-n").code == 0
+    assert [plan["name"] for plan in sandbox.rows("plans", "list")] == ["pro"]
 
 
 def test_faults_are_armed_and_listed(sandbox):

@@ -87,14 +87,20 @@ def test_a_name_that_the_file_system_does_not_take_is_no_bug(sandbox):
         ("users", "list", "--ledger", name),
         ("users", "import", name),
         ("seats", "apply", name, "-s", "design"),
-        ("ledger", "backup", name),
-        ("ledger", "restore", name, "--yes"),
         ("plans", "import", name),
         ("users", "list", "--profile", name),
     ):
         found = sandbox(*command)
         assert found.code in {2, 3, 9, 74}, (command, found.err)
         assert "File name too long" in found.err or "profile" in found.err
+
+
+def test_a_backup_whose_name_the_file_system_does_not_take_is_no_bug(sandbox):
+    name = "x" * 300
+    for command in (("ledger", "backup", name), ("ledger", "restore", name, "--yes")):
+        found = sandbox(*command)
+        assert found.code in {2, 3, 9, 74}, (command, found.err)
+        assert "File name too long" in found.err
 
 
 def test_an_argument_that_is_not_utf8_is_refused_before_anything_is_done(sandbox):

@@ -48,7 +48,9 @@ SQLITE_ONLY: dict[str, tuple[str, ...]] = {
         "tests/cli/test_doctor.py::test_a_group_that_may_read_is_named_and_no_problem",
         "tests/cli/test_doctor.py::test_a_ledger_that_is_gone_or_damaged",
         "tests/cli/test_doctor.py::test_files_that_others_can_read",
+        "tests/cli/test_surroundings.py::test_a_backup_whose_name_the_file_system_does_not_take_is_no_bug",
         "tests/config/test_policy_settings.py::test_a_setting_is_not_answered_without_the_ledger_that_stores_it",
+        "tests/config/test_policy_settings.py::test_a_value_in_config_toml_counts_until_the_ledger_has_one",
         "tests/config/test_policy_settings.py::test_before_there_is_a_ledger_it_is_written_to_config_toml",
         "tests/config/test_policy_settings.py::test_settings_are_shown_even_if_the_ledger_cannot_be_read",
         "tests/ledger/test_ledger.py::test_a_damaged_ledger_is_named_without_a_traceback",
@@ -94,6 +96,7 @@ SQLITE_ONLY: dict[str, tuple[str, ...]] = {
         "tests/ledger/test_query_steps.py::test_a_ledger_without_the_indexes_gets_them_when_it_is_opened",
     ),
     "what empties a file, or sets it up: on a server see tests/app/test_server_ledger.py": (
+        "tests/cli/test_sandbox.py::test_a_dry_run_of_a_reset_empties_nothing",
         "tests/cli/test_doctor.py::test_nothing_set_up_yet",
         f"{_DRY_RUN}[sandbox reset-would have emptied the sandbox]",
         "tests/cli/test_sandbox.py::test_a_damaged_sandbox_says_so_and_a_reset_repairs_it",

@@ -114,7 +114,7 @@ class _Delivery:
         until = time.monotonic() + (_LOCK_SECONDS if self._limit.patient else 0)
         while not self._is_over and (waiting := self._due()):
             before, others = len(self.sent.rows), False
-            for share in dict.fromkeys(number % self._ledger.mail_shares for number in waiting):
+            for share in dict.fromkeys(share for _, share in waiting):
                 with self._ledger.mail_lock(share) as locked:
                     if locked and not self._is_over:
                         self._send_share(share)
@@ -126,9 +126,8 @@ class _Delivery:
                     return
                 time.sleep(_POLL_SECONDS)
 
-    def _due(self, share: int | None = None) -> list[int]:
-        which = (0, 1) if share is None else (share, self._ledger.mail_shares)
-        return _due(self._ledger, self._now, self._limit, len(self.sent.rows), which)
+    def _due(self, share: int | None = None) -> list[tuple[int, int]]:
+        return _due(self._ledger, self._now, self._limit, len(self.sent.rows), share)
 
     def _send_share(self, share: int) -> None:
         """Send the messages of a share, whose lock this process holds."""
@@ -136,7 +135,7 @@ class _Delivery:
         try:
             while waiting and not self._stops():
                 sender = self._sender or self._connect()
-                for number in waiting:
+                for number, _ in waiting:
                     if self._stops():
                         return
                     self._ledger.require_mail_lock(share)
@@ -144,7 +143,7 @@ class _Delivery:
                 waiting = self._due(share)
         except NoConnection as error:
             if not self.sent.rows:
-                _put_off(self._ledger, waiting, self._now, error)
+                _put_off(self._ledger, [number for number, _ in waiting], self._now, error)
             self.sent.error, self._is_over = error, True
 
     def _stops(self) -> bool:
@@ -196,9 +195,12 @@ def _put_off(ledger: Ledger, numbers: Sequence[int], now: datetime, error: NoCon
 
 
 def _due(
-    ledger: Ledger, now: datetime, limit: DeliveryLimit, tried: int, share: tuple[int, int]
-) -> list[int]:
-    """Return the next messages to try. A message to many recipients is first expanded into one for each."""
+    ledger: Ledger, now: datetime, limit: DeliveryLimit, tried: int, share: int | None
+) -> list[tuple[int, int]]:
+    """Return the next messages to try, with the share of each.
+
+    A message to many recipients is first expanded into one for each.
+    """
     size = _PAGE if limit.messages is None else min(_PAGE, limit.messages - tried)
     if size <= 0:
         return []
@@ -209,7 +211,7 @@ def _due(
         with ledger.journal(Scope.WHOLE) as journal:
             outbox.expand(journal, format_time(now), size, limit.first_entry)
     with ledger.reading() as reader:
-        return outbox.due(reader, format_time(now), size, limit.first_entry, share)
+        return outbox.due(reader, format_time(now), size, limit.first_entry, share, ledger.mail_shares)
 
 
 def _is_down(ledger: Ledger, now: datetime) -> bool:
