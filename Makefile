@@ -1,7 +1,7 @@
 # The few commands that people type. CI runs .ci/run.
 PYTHON := .venv/bin/python
 
-.PHONY: setup test test-server lint format bench ci
+.PHONY: setup test lint format bench ci
 
 setup:
 	python3 -m venv .venv
@@ -9,8 +9,6 @@ setup:
 
 test:
 	$(PYTHON) -m pytest -n auto
-
-test-server:
 	$(PYTHON) -m pytest -n auto --ledger postgres
 	$(PYTHON) -m pytest -n auto --ledger pgbouncer
 
