@@ -165,7 +165,8 @@ class _Client:
         self.done.kinds[kind] += 1
         self.done.codes[int(code)] += 1
         self.done.repeated += len(repetitions)
-        self._learn(kind, int(code), rows)
+        if code in ALLOWED:
+            self._learn(kind, int(code), rows)
 
     def _wrong(self, kind: str, error: SeatctlError) -> None:
         self.done.wrong.append(f"{kind}: exit {int(error.exit_code)}: {error.message}")

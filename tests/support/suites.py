@@ -16,6 +16,7 @@ SUITES = tuple(
 
 THROUGH_PGBOUNCER = (
     "tests/ledger/test_transaction.py",
+    "tests/services/operations/test_cut_off.py",
     "tests/services/purchases/test_crash.py",
     "tests/services/requests/",
     "tests/services/runs/test_batch_killed.py",
