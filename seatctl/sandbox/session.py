@@ -20,7 +20,9 @@ _NOUNS = {
     "promotion_code": "promotion code",
     "tax_rate": "tax rate",
     "payment_method": "PaymentMethod",
+    "invoiceitem": "Invoice Item",
 }
+_LONGEST_ID = {"checkout.session": 66}
 _SETTLED_AFTER = 2
 """Seconds after which a charge has its balance transaction: Stripe captures in the background."""
 
@@ -46,8 +48,13 @@ class Session:
         obj = self.store.get(kind, identifier)
         if obj is None and kind == "subscription_item":
             raise invalid(f"Invalid subscription_item id: {identifier}", status=status)
+        if obj is None and len(identifier) > _LONGEST_ID.get(kind, len(identifier)):
+            text = f"{identifier[:4]}...{identifier[-4:]}; must be at most {_LONGEST_ID[kind]} characters"
+            raise invalid(f"Invalid string: {text}", param, status=status)
         if obj is None:
-            raise no_such(noun_for(kind), identifier, param, status=status)
+            refusal = no_such(noun_for(kind), identifier, param, status=status)
+            refusal.message += "(livemode=false)" if kind == "invoiceitem" else ""
+            raise refusal
         return obj
 
     def items_of(self, subscription: str) -> list[Obj]:

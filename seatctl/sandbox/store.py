@@ -147,10 +147,12 @@ class Store:
         row = self._row("SELECT body FROM objects WHERE id = ? AND deleted = 0", identifier)
         return None if row is None else json.loads(row[0])
 
-    def was_deleted(self, kind: str, identifier: str) -> bool:
-        """Whether the object existed and was deleted."""
-        statement = "SELECT 1 FROM objects WHERE id = ? AND kind = ? AND deleted = 1"
-        return self._row(statement, identifier, kind) is not None
+    def deleted(self, kind: str, identifier: str) -> Obj | None:
+        """Return the object as it was when it was deleted, or None if it was not."""
+        row = self._row(
+            "SELECT body FROM objects WHERE id = ? AND kind = ? AND deleted = 1", identifier, kind
+        )
+        return None if row is None else json.loads(row[0])
 
     def put(self, obj: Obj, *, due: int | None = None) -> None:
         """Insert the object, or replace its body and due time; its position in lists stays."""

@@ -14,7 +14,8 @@ import pytest
 from seatctl.sandbox.api.server import SandboxServer
 from tests.sandbox.relations import MISSING, SENTENCES, at_path, evaluate, holds, is_expression
 
-FOLDER = Path(__file__).parents[3] / "shared" / "stripe-recordings"
+SHARED = Path(__file__).parents[3] / "shared"
+FOLDERS = (SHARED / "stripe-recordings", SHARED / "stripe-recordings-more")
 FIXED = 1789900000  # the time of a recording without times
 KINDS = ("absent", "null", "present")
 REFERENCE = re.compile(r"\$[A-Za-z_]\w*")
@@ -22,13 +23,14 @@ REFERENCE = re.compile(r"\$[A-Za-z_]\w*")
 
 MISSING_RECORDINGS = (
     "RECORDINGS MISSING: the sandbox was not compared with the real Stripe. "
-    f"Put the recordings of its API at {FOLDER} and run tests/sandbox again."
+    f"Put the recordings of its API at {FOLDERS[0]} and {FOLDERS[1]} and run tests/sandbox again."
 )
 
 
 def recordings():
-    """Return the paths of the shared recordings, or [None] if they are not beside the clone."""
-    return sorted(FOLDER.glob("*.json")) or [None]
+    """Return the paths of the shared recordings, and None if a folder of them is not beside the clone."""
+    found = [sorted(folder.glob("*.json")) for folder in FOLDERS]
+    return [path for paths in found for path in paths] + ([] if all(found) else [None])
 
 
 def read_recording(path):
@@ -128,7 +130,9 @@ class Replay:
     def step(self, step):
         """Run one step: send, save, compare."""
         self.now = step.get("at", self.now)
-        self.score.tried += 1
+        # A set-up step makes what existed before the recording began: it must succeed and is not counted.
+        counts = not step.get("setup")
+        self.score.tried += counts
         params = substituted(step["params"], self.saved)
         path = substituted(step["path"], self.saved)
         status, body = self.request(step["method"], path, params, step.get("headers"))
@@ -139,7 +143,7 @@ class Replay:
         ran = StepResult(step["name"], params, status, body, self.now, self.saved, self.answers, request)
         differences = self.compare(expect, ran)
         self.answers[step["name"]] = ran
-        self.score.passed += not differences
+        self.score.passed += counts and not differences
         self.score.failures += [f"{step['name']}: {difference}" for difference in differences]
 
     def compare(self, expect, ran):

@@ -41,6 +41,8 @@ ORDER = {
     "|pending_if_incomplete|default_incomplete",
     ("SubscriptionUpdateParams", "payment_behavior"): "allow_incomplete|error_if_incomplete"
     "|pending_if_incomplete|default_incomplete",
+    ("InvoiceListParams", "status"): "draft|open|void|paid|uncollectible",
+    ("InvoiceCreateParams", "pending_invoice_items_behavior"): "include|exclude",
 }
 
 

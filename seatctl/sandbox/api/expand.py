@@ -50,7 +50,7 @@ def _resolve(session: Session, value: Any, *, last: bool, path: str) -> Any:
     obj = session.store.get_any(value)
     if obj is not None:
         return session.view(obj)
-    if session.store.was_deleted("customer", value):
+    if session.store.deleted("customer", value):
         return deleted("customer", value)
     if last and "_" not in value:
         raise _refusal(path)
@@ -78,7 +78,7 @@ def _listed(kind: str, url: str, *, by: str, without: Sequence[str] = ()) -> Inc
 def _confirmation_secret(session: Session, invoice: Obj) -> Any:
     for payment in session.store.walk("invoice_payment", parent=invoice["id"]):
         intent = session.store.get("payment_intent", payment["payment"]["payment_intent"])
-        if intent is not None and intent["status"] not in ("succeeded", "canceled"):
+        if intent is not None:
             return {"client_secret": intent["client_secret"], "type": "payment_intent"}
     return None
 

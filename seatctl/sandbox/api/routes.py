@@ -84,7 +84,7 @@ GET    /v1/products/{product:id}                                                
 POST   /v1/products/{product:id}                                                                   products.update                                                              ProductUpdateParams
 DELETE /v1/products/{product:id}                                                                   products.delete                                                              ProductDeleteParams
 POST   /v1/prices                                                                                  prices.create                                                                PriceCreateParams
-GET    /v1/prices                                                                                  list_page(price,active,currency,type,lookup_keys=lookup_key,recurring)       PriceListParams
+GET    /v1/prices                                                                                  list_page(price,!product,active,currency,type,lookup_keys=lookup_key,recurring)       PriceListParams
 GET    /v1/prices/{price}                                                                          retrieve                                                                     PriceRetrieveParams
 POST   /v1/prices/{price}                                                                          prices.update                                                                PriceUpdateParams
 POST   /v1/coupons                                                                                 coupons.create                                                               CouponCreateParams
@@ -112,11 +112,11 @@ POST   /v1/invoices                                                             
 GET    /v1/invoices                                                                                list_page(invoice,!customer,!subscription,status,collection_method,due_date) InvoiceListParams
 POST   /v1/invoices/create_preview                                                                 invoice_previews.create_preview                                              InvoiceCreatePreviewParams
 GET    /v1/invoices/{invoice}                                                                      retrieve                                                                     InvoiceRetrieveParams
-POST   /v1/invoices/{invoice}                                                                      invoices.update                                                              InvoiceUpdateParams
-DELETE /v1/invoices/{invoice:id}                                                                   invoices.delete                                                              InvoiceDeleteParams
+POST   /v1/invoices/{invoice:id}                                                                   invoices.update                                                              InvoiceUpdateParams
+DELETE /v1/invoices/{invoice}                                                                      invoices.delete                                                              InvoiceDeleteParams
 POST   /v1/invoices/{invoice:id}/finalize                                                          invoices.finalize                                                            InvoiceFinalizeInvoiceParams
-POST   /v1/invoices/{invoice}/pay                                                                  invoices.pay                                                                 InvoicePayParams
-POST   /v1/invoices/{invoice:id}/send                                                              invoices.send                                                                InvoiceSendInvoiceParams
+POST   /v1/invoices/{invoice:id}/pay                                                               invoices.pay                                                                 InvoicePayParams
+POST   /v1/invoices/{invoice}/send                                                                 invoices.send                                                                InvoiceSendInvoiceParams
 POST   /v1/invoices/{invoice:id}/void                                                              invoices.void                                                                InvoiceVoidInvoiceParams
 POST   /v1/invoices/{invoice:id}/mark_uncollectible                                                invoices.mark_uncollectible                                                  InvoiceMarkUncollectibleParams
 GET    /v1/invoices/{invoice}/lines                                                                invoice_lines.list_page                                                      InvoiceLineItemListParams
@@ -126,9 +126,9 @@ POST   /v1/invoices/{invoice}/update_lines                                      
 POST   /v1/invoices/{invoice}/remove_lines                                                         invoice_lines.remove                                                         InvoiceRemoveLinesParams
 POST   /v1/invoiceitems                                                                            invoice_items.create                                                         InvoiceItemCreateParams
 GET    /v1/invoiceitems                                                                            invoice_items.list_page                                                      InvoiceItemListParams
-GET    /v1/invoiceitems/{invoiceitem}                                                              retrieve                                                                     InvoiceItemRetrieveParams
-POST   /v1/invoiceitems/{invoiceitem}                                                              invoice_items.update                                                         InvoiceItemUpdateParams
-DELETE /v1/invoiceitems/{invoiceitem}                                                              invoice_items.delete                                                         InvoiceItemDeleteParams
+GET    /v1/invoiceitems/{invoiceitem:id}                                                           retrieve                                                                     InvoiceItemRetrieveParams
+POST   /v1/invoiceitems/{}                                                                         invoice_items.change                                                         InvoiceItemUpdateParams
+DELETE /v1/invoiceitems/{}                                                                         invoice_items.remove                                                         InvoiceItemDeleteParams
 GET    /v1/invoice_payments                                                                        list_page(invoice_payment,!invoice,status,payment)                           InvoicePaymentListParams
 GET    /v1/invoice_payments/{invoice_payment}                                                      retrieve                                                                     InvoicePaymentRetrieveParams
 POST   /v1/payment_intents                                                                         payment_intents.create                                                       PaymentIntentCreateParams
@@ -143,7 +143,7 @@ GET    /v1/disputes                                                             
 GET    /v1/disputes/{dispute}                                                                      retrieve                                                                     DisputeRetrieveParams
 POST   /v1/disputes/{dispute}/close                                                                disputes.close                                                               DisputeCloseParams
 POST   /v1/refunds                                                                                 refunds.create                                                               RefundCreateParams
-GET    /v1/refunds                                                                                 list_page(refund,payment_intent)                                             RefundListParams
+GET    /v1/refunds                                                                                 list_page(refund,!charge,!payment_intent,payment_intent)                                             RefundListParams
 GET    /v1/refunds/{refund}                                                                        retrieve                                                                     RefundRetrieveParams
 POST   /v1/credit_notes                                                                            credit_notes.create                                                          CreditNoteCreateParams
 GET    /v1/credit_notes                                                                            list_page(credit_note)                                                       CreditNoteListParams

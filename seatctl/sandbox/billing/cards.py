@@ -102,7 +102,7 @@ _CARDS = {
     "mastercard_debit": Card("mastercard", "3222", funding="debit"),
     "mastercard_prepaid": Card("mastercard", "5100", funding="prepaid"),
     "amex": Card("amex", "8431"),
-    "discover": Card("discover", "1117"),
+    "discover": Card("discover", "9424"),
     "diners": Card("diners", "0004"),
     "jcb": Card("jcb", "0505"),
     "unionpay": Card("unionpay", "0005", country="CN"),

@@ -66,7 +66,7 @@ def collect(
     before = session.view(invoice)
     outcome = attempt_payment(session, intent, method, authenticated=authenticated)
     invoice["attempted"] = True
-    if automatic or not invoice["attempt_count"]:
+    if automatic or not (invoice["attempt_count"] or outcome.wants_authentication):
         invoice["attempt_count"] += 1
     subscription = session.store.get("subscription", subscription_of(invoice) or "")
     if outcome.paid:

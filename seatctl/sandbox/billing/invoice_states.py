@@ -64,6 +64,7 @@ def _open_payment(session: Session, invoice: Obj) -> None:
         invoice["currency"],
         description=_DESCRIPTIONS.get(invoice["billing_reason"], "Subscription update"),
         capture_method="automatic",
+        setup_future_usage="off_session" if invoice["billing_reason"] == "subscription_create" else None,
         _invoice=invoice["id"],
     )
     session.save(intent)
@@ -95,12 +96,12 @@ def open_intent(session: Session, invoice: str) -> Obj | None:
     return payment and session.store.get("payment_intent", payment["payment"]["payment_intent"])
 
 
-def mark_paid(session: Session, invoice: Obj) -> None:
-    """Mark an open invoice, with its open payment, as paid and write it."""
+def mark_paid(session: Session, invoice: Obj, *, attempted: bool = True) -> None:
+    """Mark an open invoice, with its open payment, as paid and write it; `attempted` is as Stripe shows it."""
     close_payment(session, invoice, "paid")
     invoice["amount_paid"] += invoice["amount_remaining"]
     invoice["amount_remaining"] = invoice["amount_due"] - invoice["amount_paid"]
-    invoice.update(status="paid", attempted=True, auto_advance=False, next_payment_attempt=None)
+    invoice.update(status="paid", attempted=attempted, auto_advance=False, next_payment_attempt=None)
     invoice["status_transitions"] = {**invoice["status_transitions"], "paid_at": session.now}
     session.save(invoice)
     set_delinquent(session, invoice, owing=False)

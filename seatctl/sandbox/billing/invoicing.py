@@ -46,7 +46,7 @@ def new_draft(
             "account_tax_ids application customer_account default_payment_method default_source description "
             "effective_at ending_balance from_invoice hosted_invoice_url invoice_pdf "
             "last_finalization_error latest_revision number on_behalf_of receipt_number rendering "
-            "shipping_cost shipping_details statement_descriptor test_clock webhooks_delivered_at"
+            "shipping_cost shipping_details statement_descriptor test_clock"
         ),
         zero=(
             "amount_due amount_overpaid amount_paid amount_remaining amount_shipping attempt_count "
@@ -87,6 +87,7 @@ def new_draft(
         starting_balance=balance_in(customer, currency),
         status="draft",
         status_transitions=nulls("finalized_at marked_uncollectible_at paid_at voided_at"),
+        webhooks_delivered_at=session.now,  # at once: the account has no webhook endpoints
         _days_until_due=days_until_due,
     )
 
@@ -130,6 +131,7 @@ def compute_sums(session: Session, invoice: Obj) -> None:
     spread_discounts(others, running_terms(session, invoice["discounts"], invoice["currency"]))
     sums: dict[str, int] = {}
     for line in lines:
+        line["pretax_credit_amounts"] = pretax_credits(line["discount_amounts"])
         for part in line["discount_amounts"]:
             sums[part["discount"]] = sums.get(part["discount"], 0) + part["amount"]
     subtotal = sum(line["amount"] for line in lines)
@@ -137,9 +139,15 @@ def compute_sums(session: Session, invoice: Obj) -> None:
     invoice["subtotal"] = invoice["subtotal_excluding_tax"] = subtotal
     invoice["total"] = invoice["total_excluding_tax"] = total
     invoice["total_discount_amounts"] = [{"amount": part, "discount": name} for name, part in sums.items()]
+    invoice["total_pretax_credit_amounts"] = pretax_credits(invoice["total_discount_amounts"])
     # A draft shows what would be due; a sum below the smallest charge is carried over when it is finalized.
     due = apply_balance(total, invoice["starting_balance"], 0).amount_due
     invoice["amount_due"] = invoice["amount_remaining"] = due
+
+
+def pretax_credits(discount_amounts: list[Obj]) -> list[Obj]:
+    """Return the amounts of discounts as `pretax_credit_amounts` shows them."""
+    return [{**part, "type": "discount"} for part in discount_amounts]
 
 
 def update_sums(session: Session, invoice: Obj) -> None:

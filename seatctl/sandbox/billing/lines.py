@@ -40,12 +40,12 @@ def new_line(invoice: str, *, amount: int, period: tuple[int, int], quantity: in
 
 
 def period_line(
-    invoice: str, item: Obj, price: Obj, name: str, period: tuple[int, int], *, trial: bool
+    invoice: str, item: Obj, price: Obj, units: str, period: tuple[int, int], *, trial: bool
 ) -> Obj:
     """Return the line for a whole period of a subscription item, or for its free trial."""
     quantity = item["quantity"]
     unit_price = amount_text(price["unit_amount_decimal"], price["currency"])
-    description = f"{quantity} × {name} (at {unit_price} {interval_text(price)})"
+    description = f"{units} (at {unit_price} {interval_text(price)})"
     details = {
         "invoice_item": None,
         "proration": False,
@@ -57,7 +57,7 @@ def period_line(
         invoice,
         amount=0 if trial else round_half_up(exact_price(price, quantity)),
         currency=price["currency"],
-        description=f"Trial period for {name}" if trial else description,
+        description=f"Free trial for {units}" if trial else description,
         period=period,
         quantity=quantity,
         parent=_parent(subscription=details),

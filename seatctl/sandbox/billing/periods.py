@@ -44,10 +44,11 @@ def begin_period(session: Session, item: Obj, start: int, anchor: int) -> None:
     session.save(item)
 
 
-def product_name(session: Session, price: Obj) -> str:
-    """Return the name of a price's product, as lines show it."""
-    product = session.store.get("product", price["product"])
-    return str(product["name"]) if product else str(price["product"])
+def product_name(session: Session, price: Obj, quantity: int | None = None) -> str:
+    """Return the name of a price's product as lines show it; with a quantity, `10 user × NAME`."""
+    product = session.store.get("product", price["product"]) or {"name": price["product"], "unit_label": None}
+    label = f" {product['unit_label']}" if product["unit_label"] else ""
+    return str(product["name"]) if quantity is None else f"{quantity}{label} × {product['name']}"
 
 
 def bill_period(
@@ -59,7 +60,8 @@ def bill_period(
     """
     price = item["price"]
     period = (item["current_period_start"], item["current_period_end"])
-    line = period_line(invoice["id"], item, price, product_name(session, price), period, trial=trial)
+    units = product_name(session, price, item["quantity"])
+    line = period_line(invoice["id"], item, price, units, period, trial=trial)
     invoice["lines"]["data"].append(line)
     item["_billed"] = [] if trial else [_billed(item, {"invoice": invoice["id"], "line": line["id"]})]
     whole_start = _period_start(period[1], price)
@@ -183,8 +185,7 @@ def _proration_item(
 ) -> Obj:
     """Return the invoice item for `Unused` or `Remaining` time at the price and quantity of `billed`."""
     price, quantity = billed["price"], billed["quantity"]
-    name = product_name(session, price)
-    units = name if quantity == 1 else f"{quantity} × {name}"
+    units = product_name(session, price, None if quantity == 1 else quantity)
     return new_invoice_item(
         session.find("subscription", item["subscription"], None)["customer"],
         amount=amount,

@@ -19,14 +19,15 @@ _METHODS = ("card", "us_bank_account")
 _SHORTEST_LIFE, _LONGEST_LIFE = HOUR // 2, DAY
 _ECHOED = (
     "allow_promotion_codes billing_address_collection cancel_url client_reference_id customer "
-    "customer_creation customer_email locale submit_type success_url"
+    "customer_email locale submit_type success_url"
 )
 _UNSUPPORTED = (
     "adaptive_pricing after_expiration collected_information consent consent_collection currency_conversion "
-    "discounts integration_identifier invoice_creation managed_payments origin_context "
+    "integration_identifier invoice_creation managed_payments origin_context "
     "payment_method_configuration_details payment_method_options permissions recovered_from "
     "saved_payment_method_options shipping_address_collection shipping_cost wallet_options"
 )
+_NO_DISCOUNT = {"coupon": None, "promotion_code": None}
 
 
 def create(session: Session, params: Obj) -> Obj:
@@ -83,11 +84,15 @@ def _new_session(session: Session, params: Obj, mode: str, amount: int | None, c
             "status": None,
         },
         currency=currency,
+        customer_creation=None if setup or params.get("customer") else "always",
+        discounts=None
+        if setup
+        else [{**_NO_DISCOUNT, **discount} for discount in params.get("discounts") or []],
         custom_text=nulls("after_submit shipping_address submit terms_of_service_acceptance"),
         expires_at=params.get("expires_at", session.now + _LONGEST_LIFE),
         metadata=merge_metadata({}, params.get("metadata")),
         mode=mode,
-        payment_method_collection=None if setup else params.get("payment_method_collection", "always"),
+        payment_method_collection=params.get("payment_method_collection", "always"),
         payment_method_types=_types(params) or list(_METHODS),
         payment_status="no_payment_required" if setup else "unpaid",
         **pick(params, "return_url"),

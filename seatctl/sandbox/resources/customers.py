@@ -7,6 +7,7 @@ them.
 from __future__ import annotations
 
 from seatctl.sandbox.billing.balance import change_balance, record_transaction
+from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.metadata import merge_metadata, update_metadata
 from seatctl.sandbox.objects import Obj, address, new_id, nulls, set_fields, shipping, token, unset
 from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create, set_default_method
@@ -79,9 +80,19 @@ def _apply(customer: Obj, params: Obj) -> None:
 
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     """GET /v1/customers/ID. The answer for a deleted customer has three keys only."""
-    if session.store.was_deleted("customer", identifier):
+    if session.store.deleted("customer", identifier):
         return deleted("customer", identifier)
     return session.view(session.find("customer", identifier, "id", status=404))
+
+
+def check_email(customer: Obj, params: Obj) -> None:
+    """Refuse invoices that are sent to a customer without an e-mail address."""
+    if params.get("collection_method") == "send_invoice" and not customer["email"]:
+        message = (
+            "Missing email. In order to create invoices that are sent to the customer, the customer must have "
+            "a valid email."
+        )
+        raise invalid(message)
 
 
 def update(session: Session, params: Obj, customer: Obj) -> Obj:

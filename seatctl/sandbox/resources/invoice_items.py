@@ -132,10 +132,11 @@ def _amount(params: Obj, price: Obj | None, quantity: int) -> int:
     raise ApiError(400, message, code="parameter_missing", param="amount")
 
 
-def _pricing_of_amount(params: Obj) -> Any:
+def _pricing_of_amount(params: Obj, before: Obj | None = None) -> Any:
     decimal = params.get("unit_amount_decimal", params.get("amount"))
     # Without a price, Stripe makes a one-off price and product; the sandbox makes only their ids.
-    price = {"id": new_id("price"), "product": f"prod_{token(14)}"}
+    product = before["price_details"]["product"] if before else f"prod_{token(14)}"
+    price = {"id": new_id("price"), "product": product}
     return pricing_of(price, unit=str(decimal))
 
 
@@ -160,8 +161,15 @@ def items_to_add(
         yield built
 
 
+def change(session: Session, params: Obj, identifier: str) -> Obj:
+    """POST /v1/invoiceitems/ID."""
+    if session.store.deleted("invoiceitem", identifier):
+        raise invalid("This invoice item has been deleted.")
+    return update(session, params, session.find("invoiceitem", identifier, "id", status=404))
+
+
 def update(session: Session, params: Obj, item: Obj) -> Obj:
-    """POST /v1/invoiceitems/ID. The frozen fields of a proration cannot change."""
+    """Change an item. The frozen fields of a proration cannot change."""
     invoice = session.store.get("invoice", item["invoice"] or "")
     if invoice is not None:
         check_draft(invoice)
@@ -189,7 +197,7 @@ def _apply(session: Session, item: Obj, params: Obj) -> None:
     quantity = _quantity(params, item["quantity"])
     if "amount" in params:
         item["amount"] = params["amount"]
-        item["pricing"] = _pricing_of_amount(params)
+        item["pricing"] = _pricing_of_amount(params, item["pricing"])
     elif price is not None or {"quantity", "quantity_decimal", "unit_amount_decimal"} & set(params):
         unit = str(params.get("unit_amount_decimal") or item["pricing"]["unit_amount_decimal"] or 0)
         item["amount"] = round_half_up(Fraction(unit) * quantity)
@@ -198,8 +206,17 @@ def _apply(session: Session, item: Obj, params: Obj) -> None:
     item["net_amount"] = net_amount(item["amount"], discountable=item["discountable"])
 
 
-def delete(session: Session, params: Obj, item: Obj) -> Obj:
-    """DELETE /v1/invoiceitems/ID: of a pending item, or one on a draft."""
+def remove(session: Session, params: Obj, identifier: str) -> Obj:
+    """DELETE /v1/invoiceitems/ID."""
+    gone = session.store.deleted("invoiceitem", identifier)
+    if gone and session.store.deleted("invoice", gone["invoice"] or ""):
+        message = "Can't delete an invoice item that is attached to an invoice that is no longer editable"
+        raise invalid(message)
+    return delete(session, session.find("invoiceitem", identifier, "id", status=404))
+
+
+def delete(session: Session, item: Obj) -> Obj:
+    """Delete a pending item, or one on a draft."""
     invoice = session.store.get("invoice", item["invoice"] or "")
     if invoice is not None:
         check_draft(invoice)

@@ -92,7 +92,7 @@ def remove(session: Session, params: Obj, invoice: Obj) -> Obj:
         line = _line(draft, entry["id"], f"lines[{position}][id]")
         item = _item_of(session, line)
         if item is not None and entry.get("behavior") == "delete":
-            delete_item(session, {}, item)
+            delete_item(session, item)
             continue
         draft["lines"]["data"] = [other for other in draft["lines"]["data"] if other["id"] != line["id"]]
         if item is not None:

@@ -130,4 +130,4 @@ def _finish(session: Session, invoice: Obj, params: Obj) -> None:
         line["invoice"] = identifier
     invoice["id"] = identifier
     invoice["lines"]["url"] = f"/v1/invoices/{identifier}/lines"
-    invoice["automatically_finalizes_at"] = None
+    invoice.update(automatically_finalizes_at=None, webhooks_delivered_at=None)

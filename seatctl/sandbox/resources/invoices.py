@@ -22,9 +22,10 @@ from seatctl.sandbox.billing.invoicing import (
 )
 from seatctl.sandbox.billing.payments import PaymentOutcome
 from seatctl.sandbox.clock import HOUR
-from seatctl.sandbox.errors import ApiError, invalid, missing_param
+from seatctl.sandbox.errors import ApiError, invalid
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, nulls, set_fields, shipping, subscription_of, unset
+from seatctl.sandbox.resources.customers import check_email
 from seatctl.sandbox.resources.payment_methods import own_method, set_default_method
 from seatctl.sandbox.session import Session
 
@@ -37,6 +38,7 @@ def create(session: Session, params: Obj) -> Obj:
     customer = session.find("customer", params["customer"], "customer")
     method = params.get("collection_method", "charge_automatically")
     _check_due(params, method, session.now)
+    check_email(customer, params)
     subscription = None
     if params.get("subscription"):
         subscription = session.find("subscription", params["subscription"], "subscription")
@@ -45,13 +47,15 @@ def create(session: Session, params: Obj) -> Obj:
         session,
         customer,
         currency=currency.lower(),
-        reason="subscription_update" if subscription else "manual",
+        reason="manual",
         period=(session.now, session.now),
         subscription=subscription,
         auto_advance=params.get("auto_advance", False),
         collection=method,
         days_until_due=params.get("days_until_due"),
     )
+    if params.get("auto_advance") is False:
+        invoice["webhooks_delivered_at"] = None  # recorded so; why is not known (docs/sandbox.md)
     if automatic_tax.is_enabled(params):
         invoice["automatic_tax"] = automatic_tax.of_invoice(customer, enabled=True)
     _apply(session, customer, invoice, params)
@@ -67,15 +71,14 @@ def create(session: Session, params: Obj) -> Obj:
 def _check_due(params: Obj, method: str, now: int) -> None:
     dues = {"days_until_due", "due_date"} & {name for name in params if params[name] not in (None, "")}
     if method != "send_invoice" and dues:
-        message = (
-            "You can only specify 'days_until_due' or 'due_date' if invoice collection method "
-            "is 'send_invoice'."
+        raise invalid(
+            "You can only specify 'due_date' or 'days_until_due' if invoice collection method is "
+            "'send_invoice'."
         )
-        if dues == {"days_until_due"}:
-            message = "You can only specify 'days_until_due' if invoice collection method is 'send_invoice'."
-        raise invalid(message)
     if method == "send_invoice" and not dues and params.get("collection_method"):
-        raise missing_param("days_until_due")
+        raise invalid(
+            "If invoice collection method is 'send_invoice', you must specify 'due_date' or 'days_until_due'."
+        )
     if params.get("due_date") and params["due_date"] <= now:
         message = "Invalid timestamp: must be an integer Unix timestamp in the future."
         raise invalid(message, "due_date")
@@ -120,7 +123,8 @@ def _set_auto_advance(session: Session, invoice: Obj, enabled: bool) -> None:
     """Set `auto_advance`: if true, a draft is finalized, or an open invoice charged, in an hour."""
     invoice["auto_advance"] = enabled
     if invoice["status"] == "draft":
-        moment = session.now + HOUR if enabled else None
+        # The hour begins when the draft is created, not when it is enabled (recorded).
+        moment = max(invoice["created"] + HOUR, session.now) if enabled else None
         invoice["automatically_finalizes_at"] = moment
         automatic = invoice["collection_method"] == "charge_automatically"
         invoice["next_payment_attempt"] = moment if automatic else None
@@ -130,11 +134,13 @@ def _set_auto_advance(session: Session, invoice: Obj, enabled: bool) -> None:
 
 def update(session: Session, params: Obj, invoice: Obj) -> Obj:
     """POST /v1/invoices/ID. Of a finalized invoice, only the metadata and `auto_advance` can change."""
-    if invoice["status"] != "draft" and set(params) - _EDITABLE_WHEN_FINAL:
-        raise invalid("Finalized invoices can't be updated in this way")
+    fixed = [name for name in params if name not in _EDITABLE_WHEN_FINAL]
+    if invoice["status"] != "draft" and fixed:
+        raise invalid("Finalized invoices can't be updated in this way", fixed[0])
     customer = session.find("customer", invoice["customer"], "customer")
     method = str(params.get("collection_method", invoice["collection_method"]))
     _check_due(params, method, session.now)
+    check_email(customer, params)
     _apply(session, customer, invoice, params)
     if "auto_advance" in params:
         _set_auto_advance(session, invoice, params["auto_advance"])
@@ -183,7 +189,7 @@ def pay(session: Session, params: Obj, invoice: Obj) -> Obj:
     if params.get("paid_out_of_band"):
         close_payment(session, invoice, "canceled")
         invoice["_off_stripe"] = invoice["amount_remaining"]
-        mark_paid(session, invoice)
+        mark_paid(session, invoice, attempted=invoice["attempted"])
         return session.view(invoice)
     customer = session.find("customer", invoice["customer"], "customer")
     requested = params.get("payment_method")
@@ -231,6 +237,8 @@ def send(session: Session, params: Obj, invoice: Obj) -> Obj:
 
 def void(session: Session, params: Obj, invoice: Obj) -> Obj:
     """POST /v1/invoices/ID/void. The amounts stay; credit that the invoice used goes back to the customer."""
+    if invoice["amount_paid"]:
+        raise invalid("Invoices with `paid` payments cannot be voided.")
     if invoice["status"] not in ("open", "uncollectible"):
         raise invalid(_NOT_OPEN)
     void_invoice(session, invoice)
@@ -239,6 +247,8 @@ def void(session: Session, params: Obj, invoice: Obj) -> Obj:
 
 def mark_uncollectible(session: Session, params: Obj, invoice: Obj) -> Obj:
     """POST /v1/invoices/ID/mark_uncollectible. The amounts stay."""
+    if invoice["status"] == "uncollectible":
+        raise invalid("This invoice has already been marked uncollectible.")
     if invoice["status"] != "open":
         raise invalid(_NOT_OPEN)
     write_off(session, invoice)

@@ -18,6 +18,7 @@ from seatctl.sandbox.due import ENDED, period_end, period_start
 from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.objects import Obj, set_fields, unset
+from seatctl.sandbox.resources.customers import check_email
 from seatctl.sandbox.resources.invoice_items import items_to_add
 from seatctl.sandbox.resources.payment_methods import set_default_method
 from seatctl.sandbox.resources.subscriptions import check_collection, check_future, payment_refusal
@@ -100,6 +101,7 @@ def _check(session: Session, subscription: Obj, params: Obj) -> None:
 
 
 def _apply(session: Session, subscription: Obj, params: Obj) -> None:
+    check_email(session.find("customer", subscription["customer"], "customer"), params)
     set_fields(subscription, params, "description", "days_until_due", "collection_method")
     if subscription["collection_method"] == "charge_automatically":
         subscription["days_until_due"] = None

@@ -28,6 +28,7 @@ from seatctl.sandbox.errors import (
 from seatctl.sandbox.lists import check_ids, in_range, page_of
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, new_id, nulls, unset
+from seatctl.sandbox.resources.customers import check_email
 from seatctl.sandbox.resources.invoice_items import items_to_add
 from seatctl.sandbox.resources.payment_methods import set_default_method
 from seatctl.sandbox.session import Session
@@ -43,6 +44,7 @@ def create(session: Session, params: Obj) -> Obj:
     """POST /v1/subscriptions. The first invoice is made, finalized and collected within the call."""
     customer = session.find("customer", params["customer"], "customer", status=404)
     _check(session, params)
+    check_email(customer, params)
     automatic_tax.require_location(session, customer, params)
     prices = prices_of_new_items(session, params["items"])
     _check_currency(session, customer, prices[0]["currency"])
@@ -213,6 +215,8 @@ def _charge_first(session: Session, subscription: Obj, invoice: Obj, behavior: s
     finalize_invoice(session, invoice)
     if invoice["status"] == "paid":
         return
+    invoice["auto_advance"] = True
+    session.save(invoice)
     if behavior == "default_incomplete" or method is None:
         subscription["status"] = "incomplete"
         return
