@@ -61,7 +61,7 @@ def test_paid_out_of_band_counts_no_attempt_and_cancels_the_payment(stripe, draf
     paid = stripe.post(f"invoices/{draft}/pay", {"paid_out_of_band": True})
     assert (paid["status"], paid["amount_due"]) == ("paid", 2500)
     assert (paid["amount_paid"], paid["amount_remaining"]) == (2500, 0)
-    assert (paid["attempted"], paid["attempt_count"]) == (True, 0)
+    assert (paid["attempted"], paid["attempt_count"]) == (False, 0)
     assert stripe.get(f"payment_intents/{intent}")["status"] == "canceled"
 
 

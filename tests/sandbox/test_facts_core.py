@@ -57,10 +57,12 @@ def test_an_error_has_a_doc_url_if_and_only_if_it_has_a_code(wire):
         ("POST", "subscriptions/sub_no", "subscription", "id"),
         ("DELETE", "subscriptions/sub_no", "subscription", "id"),
         ("GET", "invoices/in_no", "invoice", "invoice"),
-        ("POST", "invoices/in_no/pay", "invoice", "invoice"),
+        ("POST", "invoices/in_no", "invoice", "id"),
+        ("POST", "invoices/in_no/pay", "invoice", "id"),
         ("POST", "invoices/in_no/void", "invoice", "id"),
         ("POST", "invoices/in_no/finalize", "invoice", "id"),
-        ("DELETE", "invoices/in_no", "invoice", "id"),
+        ("POST", "invoices/in_no/send", "invoice", "invoice"),
+        ("DELETE", "invoices/in_no", "invoice", "invoice"),
     ],
 )
 def test_a_missing_id_in_the_path_is_404_and_named_as_stripe_names_it(wire, method, path, noun, param):
