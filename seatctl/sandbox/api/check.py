@@ -11,6 +11,7 @@ documentation; an account at Stripe can use those of its country.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -155,6 +156,8 @@ def check(params: str, sent: Obj, version: str) -> Obj:
     typed = {name: _typed(value, _spec(specs, name), (name,)) for name, value in sent.items()}
     _check_supported(params, typed)
     check_limits(typed)
+    if not params.endswith("ListParams"):  # a list is filtered by any text
+        _check_emails(typed)
     required = REQUIRED.get(params, ()) + tuple(n[:-1] for n in specs if n.endswith("!"))
     for name in (*required, "starting_after", "ending_before"):
         if typed.get(name) == "":
@@ -327,6 +330,16 @@ def check_limits(typed: Obj) -> None:
             _check_currency(value, bracketed(path))
         elif name in _AMOUNTS and isinstance(value, int):
             _check_amount(abs(value), siblings, bracketed(path))
+
+
+# A domain without a dot, a space and a full-width `＠` are refused (public bug reports).
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s.]+(\.[^@\s.]+)+")
+
+
+def _check_emails(typed: Obj) -> None:
+    for path, name, value, _ in _walk(typed, ()):
+        if name in ("email", "customer_email", "receipt_email") and value and not _EMAIL.fullmatch(value):
+            raise malformed(f"Invalid email address: {value}", bracketed(path), code="email_invalid")
 
 
 def _walk(value: Any, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str, Any, Obj]]:

@@ -97,7 +97,7 @@ def open_intent(session: Session, invoice: str) -> Obj | None:
 
 
 def mark_paid(session: Session, invoice: Obj, *, attempted: bool = True) -> None:
-    """Mark an open invoice, with its open payment, as paid and write it; `attempted` is as Stripe shows it."""
+    """Mark an open invoice, with its open payment, as paid and write it; `attempted` as Stripe shows it."""
     close_payment(session, invoice, "paid")
     invoice["amount_paid"] += invoice["amount_remaining"]
     invoice["amount_remaining"] = invoice["amount_due"] - invoice["amount_paid"]

@@ -129,20 +129,27 @@ def compute_sums(session: Session, invoice: Obj) -> None:
             spread_discounts([line], running_terms(session, line["discounts"], invoice["currency"]))
     others = [line for line in lines if not line["discounts"]]
     spread_discounts(others, running_terms(session, invoice["discounts"], invoice["currency"]))
-    sums: dict[str, int] = {}
     for line in lines:
         line["pretax_credit_amounts"] = pretax_credits(line["discount_amounts"])
-        for part in line["discount_amounts"]:
-            sums[part["discount"]] = sums.get(part["discount"], 0) + part["amount"]
+    discounts = sum_by_discount(lines)
     subtotal = sum(line["amount"] for line in lines)
-    total = subtotal - sum(sums.values())
+    total = subtotal - sum(part["amount"] for part in discounts)
     invoice["subtotal"] = invoice["subtotal_excluding_tax"] = subtotal
     invoice["total"] = invoice["total_excluding_tax"] = total
-    invoice["total_discount_amounts"] = [{"amount": part, "discount": name} for name, part in sums.items()]
-    invoice["total_pretax_credit_amounts"] = pretax_credits(invoice["total_discount_amounts"])
+    invoice["total_discount_amounts"] = discounts
+    invoice["total_pretax_credit_amounts"] = pretax_credits(discounts)
     # A draft shows what would be due; a sum below the smallest charge is carried over when it is finalized.
     due = apply_balance(total, invoice["starting_balance"], 0).amount_due
     invoice["amount_due"] = invoice["amount_remaining"] = due
+
+
+def sum_by_discount(lines: list[Obj]) -> list[Obj]:
+    """Return what each discount takes off all lines together."""
+    sums: dict[str, int] = {}
+    for line in lines:
+        for part in line["discount_amounts"]:
+            sums[part["discount"]] = sums.get(part["discount"], 0) + part["amount"]
+    return [{"amount": amount, "discount": name} for name, amount in sums.items()]
 
 
 def pretax_credits(discount_amounts: list[Obj]) -> list[Obj]:

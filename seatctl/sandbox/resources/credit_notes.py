@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from seatctl.sandbox.billing import balance
 from seatctl.sandbox.billing.invoice_states import close_payment, mark_paid
+from seatctl.sandbox.billing.invoicing import pretax_credits, sum_by_discount
 from seatctl.sandbox.errors import invalid, missing_param, no_such
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, embedded_list, new_id, new_object, pick, sent, token
@@ -39,7 +40,9 @@ def _new_note(session: Session, invoice: Obj, params: Obj) -> Obj:
     if invoice["status"] not in ("open", "paid"):
         raise invalid("Credit notes can only be created for open or paid invoices.", "invoice")
     lines = _lines(invoice, params)
-    total = sum(line["amount"] - line["discount_amount"] for line in lines)
+    subtotal = sum(line["amount"] for line in lines)
+    discounts = sum_by_discount(lines)
+    total = subtotal - sum(part["amount"] for part in discounts)
     creditable = max(invoice["total"], 0) - invoice.get("_credited", 0)
     if total <= 0 or total > creditable:
         message = (
@@ -52,11 +55,12 @@ def _new_note(session: Session, invoice: Obj, params: Obj) -> Obj:
         "credit_note",
         identifier,
         null="customer_account customer_balance_transaction shipping_cost voided_at",
-        empty="discount_amounts pretax_credit_amounts refunds total_taxes",
+        empty="refunds total_taxes",
         amount=total,
         amount_shipping=0,
         **pick(invoice, "currency", "customer"),
-        discount_amount=sum(line["discount_amount"] for line in lines),
+        discount_amount=subtotal - total,
+        discount_amounts=discounts,
         effective_at=params.get("effective_at", session.now),
         invoice=invoice["id"],
         lines=embedded_list(lines, f"/v1/credit_notes/{identifier}/lines"),
@@ -66,9 +70,10 @@ def _new_note(session: Session, invoice: Obj, params: Obj) -> Obj:
         pdf=f"https://sandbox.invalid/credit_notes/test_{token(32)}/pdf",
         post_payment_amount=total if paid else 0,
         pre_payment_amount=0 if paid else total,
+        pretax_credit_amounts=pretax_credits(discounts),
         status="issued",
-        subtotal=total,
-        subtotal_excluding_tax=total,
+        subtotal=subtotal,
+        subtotal_excluding_tax=subtotal,
         total=total,
         total_excluding_tax=total,
         type="post_payment" if paid else "pre_payment",
@@ -95,17 +100,21 @@ def _line(invoice: Obj, entry: Obj, param: str) -> Obj:
     line = next((line for line in invoice["lines"]["data"] if line["id"] == identifier), None)
     if line is None:
         raise no_such("invoice line item", str(identifier), f"{param}[invoice_line_item]")
-    discount = sum(part["amount"] for part in line["discount_amounts"])
     amount, quantity = entry.get("amount"), entry.get("quantity")
-    if amount is None and quantity is not None:
-        amount = line["amount"] * quantity // line["quantity"]
-        discount = discount * quantity // line["quantity"]
-    elif amount is None:
-        amount = line["amount"]
-    else:
-        discount = 0
-    credit_line = _credit_line(amount, "invoice_line_item", line["description"])
-    return {**credit_line, "invoice_line_item": line["id"], "discount_amount": discount, "quantity": quantity}
+    discounts: list[Obj] = []
+    if amount is None:
+        units = line["quantity"] if quantity is None else quantity
+        parts = [line, *line["discount_amounts"]]
+        amount, *shares = (part["amount"] * units // line["quantity"] for part in parts)
+        discounts = [{**part, "amount": n} for part, n in zip(parts[1:], shares, strict=True)]
+    return {
+        **_credit_line(amount, "invoice_line_item", line["description"]),
+        "invoice_line_item": line["id"],
+        "discount_amount": sum(part["amount"] for part in discounts),
+        "discount_amounts": discounts,
+        "pretax_credit_amounts": pretax_credits(discounts),
+        "quantity": quantity,
+    }
 
 
 def _credit_line(amount: int, kind: str, description: str | None) -> Obj:

@@ -89,8 +89,8 @@ def check_email(customer: Obj, params: Obj) -> None:
     """Refuse invoices that are sent to a customer without an e-mail address."""
     if params.get("collection_method") == "send_invoice" and not customer["email"]:
         message = (
-            "Missing email. In order to create invoices that are sent to the customer, the customer must have "
-            "a valid email."
+            "Missing email. In order to create invoices that are sent to the customer, the customer must "
+            "have a valid email."
         )
         raise invalid(message)
 

@@ -82,8 +82,8 @@ def _check_amount(amount: int, currency: str) -> None:
 def _apply(session: Session, payment_intent: Obj, params: Obj) -> None:
     if params.get("capture_method") == "manual":
         raise invalid("The sandbox does not support `capture_method` manual.", "capture_method")
-    names = ("description", "receipt_email", "setup_future_usage", "statement_descriptor")
-    set_fields(payment_intent, params, *names)
+    names = ("description", "receipt_email", "setup_future_usage", "statement_descriptor", "transfer_group")
+    set_fields(payment_intent, params, "statement_descriptor_suffix", *names)
     if "shipping" in params:
         payment_intent["shipping"] = shipping(unset(params["shipping"]))
     for name in ("capture_method", "payment_method_types", "allowed_payment_method_types"):
