@@ -197,3 +197,16 @@ def test_events_are_found_by_type_and_by_several(wire):
     several = wire.get("events", {"types": ["customer.updated", "payment_method.attached"]})
     assert [event["type"] for event in several["data"]] == ["customer.updated", "payment_method.attached"]
     assert wire.get(f"events/{several['data'][0]['id']}") == several["data"][0]
+
+
+@pytest.mark.parametrize(
+    ("path", "param", "noun"),
+    [
+        ("prices", "product", "product"),
+        ("refunds", "charge", "charge"),
+        ("refunds", "payment_intent", "payment_intent"),
+    ],
+)
+def test_a_list_by_an_unknown_object_is_refused(wire, path, param, noun):
+    error = wire.refused("GET", path, {param: "xx_no"})
+    assert refusal(error, 400, f"No such {noun}: 'xx_no'", code="resource_missing", param=param)

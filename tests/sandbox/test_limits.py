@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.sandbox.assertions import refusal
+
 METADATA = {"k" * 40: "v" * 500}
 
 
@@ -102,3 +104,16 @@ def test_an_invoice_is_due_in_the_future(stripe):
     error = stripe.refused("POST", "invoices", params)
     assert (error["status"], error["param"]) == (400, "due_date")
     assert stripe.post("invoices", {**params, "due_date": 1790000001})["due_date"] == 1790000001
+
+
+@pytest.mark.parametrize("email", ["ann", "ann@example", " ann@example.com", "ann＠example.com", "a@b..com"])
+@pytest.mark.parametrize(
+    ("path", "name", "more"),
+    [
+        ("customers", "email", {}),
+        ("checkout/sessions", "customer_email", {"mode": "setup", "currency": "usd"}),
+    ],
+)
+def test_an_address_that_is_not_one_is_refused(stripe, path, name, more, email):
+    error = stripe.refused("POST", path, {name: email, **more})
+    assert refusal(error, 400, f"Invalid email address: {email}", code="email_invalid", param=name)

@@ -85,9 +85,10 @@ def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
     return session.view(session.find("customer", identifier, "id", status=404))
 
 
-def check_email(customer: Obj, params: Obj) -> None:
+def check_email(session: Session, customer: str, params: Obj) -> None:
     """Refuse invoices that are sent to a customer without an e-mail address."""
-    if params.get("collection_method") == "send_invoice" and not customer["email"]:
+    is_sent = params.get("collection_method") == "send_invoice"
+    if is_sent and not session.find("customer", customer, "customer")["email"]:
         message = (
             "Missing email. In order to create invoices that are sent to the customer, the customer must "
             "have a valid email."

@@ -38,7 +38,7 @@ def create(session: Session, params: Obj) -> Obj:
     customer = session.find("customer", params["customer"], "customer")
     method = params.get("collection_method", "charge_automatically")
     _check_due(params, method, session.now)
-    check_email(customer, params)
+    check_email(session, customer["id"], params)
     subscription = None
     if params.get("subscription"):
         subscription = session.find("subscription", params["subscription"], "subscription")
@@ -140,7 +140,7 @@ def update(session: Session, params: Obj, invoice: Obj) -> Obj:
     customer = session.find("customer", invoice["customer"], "customer")
     method = str(params.get("collection_method", invoice["collection_method"]))
     _check_due(params, method, session.now)
-    check_email(customer, params)
+    check_email(session, customer["id"], params)
     _apply(session, customer, invoice, params)
     if "auto_advance" in params:
         _set_auto_advance(session, invoice, params["auto_advance"])

@@ -101,7 +101,7 @@ def _check(session: Session, subscription: Obj, params: Obj) -> None:
 
 
 def _apply(session: Session, subscription: Obj, params: Obj) -> None:
-    check_email(session.find("customer", subscription["customer"], "customer"), params)
+    check_email(session, subscription["customer"], params)
     set_fields(subscription, params, "description", "days_until_due", "collection_method")
     if subscription["collection_method"] == "charge_automatically":
         subscription["days_until_due"] = None

@@ -44,7 +44,7 @@ def create(session: Session, params: Obj) -> Obj:
     """POST /v1/subscriptions. The first invoice is made, finalized and collected within the call."""
     customer = session.find("customer", params["customer"], "customer", status=404)
     _check(session, params)
-    check_email(customer, params)
+    check_email(session, customer["id"], params)
     automatic_tax.require_location(session, customer, params)
     prices = prices_of_new_items(session, params["items"])
     _check_currency(session, customer, prices[0]["currency"])
