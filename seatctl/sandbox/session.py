@@ -66,7 +66,12 @@ class Session:
         shown = public(obj)
         if obj["object"] == "subscription":
             return self._with_items(shown)
-        if obj["object"] == "charge" and obj["paid"] and self.now >= obj["created"] + _SETTLED_AFTER:
+        if (
+            obj["object"] == "charge"
+            and obj["paid"]
+            and obj["captured"]
+            and self.now >= obj["created"] + _SETTLED_AFTER
+        ):
             shown["balance_transaction"] = f"txn_{obj['id'].removeprefix('ch_')}"
         if obj["object"] == "invoice":
             shown["lines"] = first_entries([*map(public, shown["lines"]["data"])], shown["lines"]["url"])

@@ -140,3 +140,36 @@ def test_detaching_the_default_card_leaves_no_default(stripe):
     assert stripe.default_card(customer) is None
     event = stripe.get("events", {"type": "payment_method.detached"})["data"][0]
     assert event["data"]["previous_attributes"] == {"customer": customer}
+
+
+@pytest.fixture
+def authorized(stripe):
+    """A payment of 29.00 USD that is authorized and not captured; its intent."""
+    customer = stripe.customer()
+    how = {"confirm": True, "capture_method": "manual", "off_session": True}
+    card = {"customer": customer, "payment_method": stripe.default_card(customer)}
+    return stripe.post("payment_intents", {"amount": 2900, "currency": "usd", **card, **how})
+
+
+def charge_of(stripe, intent):
+    charge = stripe.get(f"charges/{intent['latest_charge']}")
+    names = ("status", "captured", "amount_captured", "amount_refunded", "refunded")
+    return tuple(charge[name] for name in names)
+
+
+def test_an_authorized_payment_is_captured(stripe, authorized):
+    assert (authorized["status"], authorized["amount_capturable"]) == ("requires_capture", 2900)
+    assert charge_of(stripe, authorized) == ("succeeded", False, 0, 0, False)
+    path = f"payment_intents/{authorized['id']}"
+    assert stripe.refused("POST", f"{path}/capture", {"amount_to_capture": 2901})["status"] == 400
+    taken = stripe.post(f"{path}/capture", {"amount_to_capture": 2000})
+    assert (taken["status"], taken["amount_received"], taken["amount_capturable"]) == ("succeeded", 2000, 0)
+    assert charge_of(stripe, authorized) == ("succeeded", True, 2000, 900, False)
+    again = stripe.refused("POST", f"{path}/capture")
+    assert (again["status"], again["code"]) == (400, "payment_intent_unexpected_state")
+
+
+def test_an_authorized_payment_that_is_canceled_is_released(stripe, authorized):
+    canceled = stripe.post(f"payment_intents/{authorized['id']}/cancel")
+    assert (canceled["status"], canceled["amount_capturable"]) == ("canceled", 0)
+    assert charge_of(stripe, authorized) == ("succeeded", False, 0, 2900, True)

@@ -1,5 +1,6 @@
-"""Checkout sessions: what the recordings of Stripe show, in our own words."""
+"""Checkout sessions: what the recordings of Stripe show, in our own words, and what else is known."""
 
+from seatctl.sandbox.api import control
 from tests.sandbox.assertions import holds, refusal
 
 
@@ -27,3 +28,42 @@ def test_an_id_that_is_too_long_for_a_page_of_checkout(stripe):
     error = stripe.refused("GET", f"checkout/sessions/cs_test_{'a' * 59}")
     message = "Invalid string: cs_t...aaaa; must be at most 66 characters"
     assert refusal(error, 404, message, param="session")
+
+
+def one_time(stripe, amount):
+    product = stripe.post("products", {"name": "Setup"})["id"]
+    return stripe.post("prices", {"product": product, "currency": "usd", "unit_amount": amount})["id"]
+
+
+def test_a_page_for_one_payment(stripe, customer):
+    inline = {"currency": "usd", "unit_amount": 700, "product_data": {"name": "Poster"}}
+    lines = [{"price": one_time(stripe, 900), "quantity": 2}, {"price_data": inline, "quantity": 1}]
+    params = {"mode": "payment", "line_items": lines, "success_url": "https://shop.example/"}
+    page = stripe.post("checkout/sessions", {**params, "customer": customer})
+    assert holds(
+        page,
+        {"amount_total": 2500, "payment_status": "unpaid", "payment_method_collection": "if_required"},
+        null="payment_intent subscription invoice",
+    )
+    control.complete_checkout(stripe.twin, page["id"])
+    paid = stripe.get(f"checkout/sessions/{page['id']}", {"expand": ["payment_intent"]})
+    assert (paid["payment_status"], paid["payment_intent"]["amount_received"]) == ("paid", 2500)
+
+
+def test_a_page_takes_prices_that_fit_its_mode(stripe):
+    back = {"success_url": "https://shop.example/"}
+    once = [{"price": one_time(stripe, 900), "quantity": 1}]
+    monthly = [{"price": stripe.price(1000), "quantity": 1}]
+    error = stripe.refused("POST", "checkout/sessions", {"mode": "subscription", "line_items": once, **back})
+    message = "You must provide at least one recurring price in `subscription` mode when using prices."
+    assert refusal(error, 400, message)
+    error = stripe.refused("POST", "checkout/sessions", {"mode": "payment", "line_items": monthly, **back})
+    message = (
+        "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode or "
+        "use only one-time prices."
+    )
+    assert refusal(error, 400, message)
+    both = stripe.post("checkout/sessions", {"mode": "subscription", "line_items": monthly + once, **back})
+    control.complete_checkout(stripe.twin, both["id"])
+    bought = stripe.get(f"checkout/sessions/{both['id']}")["subscription"]
+    assert stripe.invoice(bought)["amount_paid"] == both["amount_total"] == 1900

@@ -136,6 +136,7 @@ GET    /v1/payment_intents                                                      
 GET    /v1/payment_intents/{payment_intent:intent}                                                 retrieve                                                                     PaymentIntentRetrieveParams
 POST   /v1/payment_intents/{payment_intent:intent}                                                 payment_intents.update                                                       PaymentIntentUpdateParams
 POST   /v1/payment_intents/{payment_intent:intent}/confirm                                         payment_intents.confirm                                                      PaymentIntentConfirmParams
+POST   /v1/payment_intents/{payment_intent:intent}/capture                                         payment_intents.capture                                                      PaymentIntentCaptureParams
 POST   /v1/payment_intents/{payment_intent:intent}/cancel                                          payment_intents.cancel                                                       PaymentIntentCancelParams
 GET    /v1/charges                                                                                 list_page(charge,!customer)                                                  ChargeListParams
 GET    /v1/charges/{charge:id}                                                                     retrieve                                                                     ChargeRetrieveParams

@@ -89,6 +89,13 @@ def attempt_payment(
     if method["customer"] is None:
         # A method without a customer can pay once only.
         session.save({**method, "_detached": True})
+    if intent["capture_method"] == "manual":
+        charge.update(captured=False, amount_captured=0)
+        session.save_and_emit(charge, "charge.succeeded")
+        held = {"amount_capturable": intent["amount"], "latest_charge": charge["id"]}
+        intent.update(held, status="requires_capture", payment_method=method["id"], next_action=None)
+        session.save_and_emit(intent, "payment_intent.amount_capturable_updated")
+        return PaymentOutcome(paid=True, charge=charge)
     session.emit("charge.succeeded", session.view(charge))
     received = {"amount_received": intent["amount"], "latest_charge": charge["id"]}
     _set_status(session, intent, method, "succeeded", **received)
@@ -148,9 +155,23 @@ def _decline(session: Session, intent: Obj, method: Obj, decline: cards.Decline)
     return PaymentOutcome(paid=False, decline=decline, charge=charge)
 
 
+def capture(session: Session, intent: Obj, amount: int) -> Obj:
+    """Capture `amount` of an authorized payment and release the rest; the intent is written."""
+    charge = session.find("charge", intent["latest_charge"], None)
+    charge.update(captured=True, amount_captured=amount, amount_refunded=charge["amount"] - amount)
+    session.save_changed(charge, "charge.captured")
+    intent.update(status="succeeded", amount_capturable=0, amount_received=amount)
+    return session.save_and_emit(intent, "payment_intent.succeeded")
+
+
 def cancel_intent(session: Session, intent: Obj, reason: str | None) -> Obj:
-    """Cancel an intent; it is written."""
+    """Cancel an intent, which is written; what was authorized is released."""
+    if intent["status"] == "requires_capture":
+        charge = session.find("charge", intent["latest_charge"], None)
+        charge.update(amount_refunded=charge["amount"], refunded=True)
+        session.save_changed(charge, "charge.refunded")
     intent.update(status="canceled", canceled_at=session.now, cancellation_reason=reason, next_action=None)
+    intent["amount_capturable"] = 0
     return session.save_and_emit(intent, "payment_intent.canceled")
 
 

@@ -1,11 +1,12 @@
-"""Checkout sessions of the modes `subscription` and `setup`; `complete` acts as the customer on the page."""
+"""Checkout sessions; `complete` acts as the customer on the page."""
 
 from __future__ import annotations
 
 from seatctl.sandbox.billing.automatic_tax import is_enabled, of_subscription
+from seatctl.sandbox.billing.catalog import create_inline_price
 from seatctl.sandbox.billing.collection import collect
 from seatctl.sandbox.billing.due_work import expire_checkout
-from seatctl.sandbox.billing.payments import new_setup_intent
+from seatctl.sandbox.billing.payments import attempt_payment, new_intent, new_setup_intent
 from seatctl.sandbox.clock import DAY, HOUR
 from seatctl.sandbox.errors import invalid, missing_param
 from seatctl.sandbox.lists import check_ids
@@ -33,10 +34,8 @@ _NO_DISCOUNT = {"coupon": None, "promotion_code": None}
 def create(session: Session, params: Obj) -> Obj:
     """POST /v1/checkout/sessions."""
     mode = params["mode"]
-    if mode == "payment":
-        raise invalid("The sandbox has no Checkout of mode `payment`.", "mode")
     check_ids(session, params, "customer")
-    if mode == "subscription" and not params.get("line_items"):
+    if mode != "setup" and not params.get("line_items"):
         raise missing_param("line_items")
     if mode == "setup" and not (params.get("currency") or _types(params)):
         raise missing_param("currency")
@@ -47,26 +46,41 @@ def create(session: Session, params: Obj) -> Obj:
             "Session creation."
         )
         raise invalid(message, "expires_at")
-    amount, currency = _amount(session, params)
-    checkout = _new_session(session, params, mode, amount, currency)
+    prices = [_price(session, item, n) for n, item in enumerate(params.get("line_items") or [])]
+    kinds = {price["type"] for price in prices}
+    if mode == "subscription" and "recurring" not in kinds:
+        raise invalid(
+            "You must provide at least one recurring price in `subscription` mode when using prices."
+        )
+    if mode == "payment" and "recurring" in kinds:
+        message = (
+            "You specified `payment` mode but passed a recurring price. Either switch to `subscription` mode "
+            "or use only one-time prices."
+        )
+        raise invalid(message)
+    checkout = _new_session(session, params, mode, prices)
     session.save(checkout)
     return session.view(checkout)
 
 
-def _amount(session: Session, params: Obj) -> tuple[int | None, str | None]:
-    total, currency = 0, params.get("currency")
-    for position, item in enumerate(params.get("line_items") or []):
-        if not item.get("price"):
-            raise missing_param(f"line_items[{position}][price]")
-        price = session.find("price", item["price"], f"line_items[{position}][price]")
-        total += round_half_up(exact_price(price, item.get("quantity", 1)))
-        currency = price["currency"]
-    return (total, currency) if params.get("line_items") else (None, currency)
+def _price(session: Session, item: Obj, position: int) -> Obj:
+    """Return the price of a line, which the request names or describes; the line then names it."""
+    param = f"line_items[{position}]"
+    if item.get("price_data"):
+        inline = create_inline_price(session, item.pop("price_data"), f"{param}[price_data]")
+        item["price"] = inline["id"]
+    if not item.get("price"):
+        raise missing_param(f"{param}[price]")
+    return session.find("price", item["price"], f"{param}[price]")
 
 
-def _new_session(session: Session, params: Obj, mode: str, amount: int | None, currency: str | None) -> Obj:
+def _new_session(session: Session, params: Obj, mode: str, prices: list[Obj]) -> Obj:
     identifier = f"cs_test_{token(58)}"
     setup = mode == "setup"
+    quantities = [item.get("quantity", 1) for item in params.get("line_items") or []]
+    costs = [round_half_up(exact_price(*line)) for line in zip(prices, quantities, strict=True)]
+    amount = sum(costs) if costs else None
+    on_need = "if_required" if mode == "payment" else "always"
     return session.new(
         "checkout.session",
         identifier,
@@ -83,8 +97,10 @@ def _new_session(session: Session, params: Obj, mode: str, amount: int | None, c
             "provider": "stripe" if is_enabled(params) else None,
             "status": None,
         },
-        currency=currency,
-        customer_creation=None if setup or params.get("customer") else "always",
+        currency=prices[0]["currency"] if prices else params.get("currency"),
+        customer_creation=None
+        if setup or params.get("customer")
+        else params.get("customer_creation", on_need),
         discounts=None
         if setup
         else [{**_NO_DISCOUNT, **discount} for discount in params.get("discounts") or []],
@@ -92,7 +108,7 @@ def _new_session(session: Session, params: Obj, mode: str, amount: int | None, c
         expires_at=params.get("expires_at", session.now + _LONGEST_LIFE),
         metadata=merge_metadata({}, params.get("metadata")),
         mode=mode,
-        payment_method_collection=params.get("payment_method_collection", "always"),
+        payment_method_collection=params.get("payment_method_collection", on_need),
         payment_method_types=_types(params) or list(_METHODS),
         payment_status="no_payment_required" if setup else "unpaid",
         **pick(params, "return_url"),
@@ -132,7 +148,7 @@ def complete(session: Session, identifier: str, card: str) -> Obj:
     if checkout["status"] != "open":
         raise invalid(f"This session is {checkout['status']}.")
     params = checkout["_params"]
-    if checkout["customer"] is None:
+    if checkout["customer"] is None:  # one who buys as a guest has one here too
         checkout["customer"] = create_customer(session, {"email": checkout["customer_email"]})["id"]
     method = find_or_create(session, card, "payment_method")
     if method["type"] not in checkout["payment_method_types"]:
@@ -140,6 +156,8 @@ def complete(session: Session, identifier: str, card: str) -> Obj:
     attach_to(session, method, checkout["customer"])
     if checkout["mode"] == "setup":
         _set_up(session, checkout, method, params)
+    elif checkout["mode"] == "payment":
+        _pay(session, checkout, method, params)
     else:
         _subscribe(session, checkout, method, params)
     customer = session.find("customer", checkout["customer"], None)
@@ -160,6 +178,18 @@ def _set_up(session: Session, checkout: Obj, method: Obj, params: Obj) -> None:
     checkout["setup_intent"] = intent["id"]
 
 
+def _pay(session: Session, checkout: Obj, method: Obj, params: Obj) -> None:
+    total, currency = checkout["amount_total"], checkout["currency"]
+    intent = new_intent(session, checkout["customer"], total, currency)
+    data = params.get("payment_intent_data") or {}
+    intent.update(pick(data, "description", "metadata", "setup_future_usage"))
+    outcome = attempt_payment(session, intent, method, authenticated=True)
+    if outcome.decline is not None:
+        raise outcome.decline.refusal()
+    payment_status = "paid" if outcome.paid else "unpaid"
+    checkout.update(payment_intent=intent["id"], payment_status=payment_status)
+
+
 def _save_address(session: Session, identifier: str, params: Obj) -> None:
     """Save the address that the customer enters on the page, if the session asks for that."""
     customer = session.find("customer", identifier, None)
@@ -173,13 +203,18 @@ def _subscribe(session: Session, checkout: Obj, method: Obj, params: Obj) -> Non
     data = params.get("subscription_data") or {}
     if is_enabled(params):
         _save_address(session, checkout["customer"], params)
+    lines: Obj = {"recurring": [], "one_time": []}
+    for item in params["line_items"]:
+        price = session.find("price", item["price"], None)
+        lines[price["type"]].append(pick(item, "price", "quantity"))
     settings = pick(data, "metadata", "description", "trial_end", "trial_period_days", "billing_cycle_anchor")
     subscription = subscribe(
         session,
         {
             **settings,
             "customer": checkout["customer"],
-            "items": [pick(item, "price", "quantity") for item in params["line_items"]],
+            "items": lines["recurring"],
+            "add_invoice_items": lines["one_time"],
             "default_payment_method": method["id"],
             **pick(params, "automatic_tax"),
             "payment_settings": {"payment_method_types": _types(params)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing import cards
+from seatctl.sandbox.billing import cards, payments
 from seatctl.sandbox.billing.collection import collect
 from seatctl.sandbox.billing.payments import (
     PaymentOutcome,
@@ -80,8 +80,6 @@ def _check_amount(amount: int, currency: str) -> None:
 
 
 def _apply(session: Session, payment_intent: Obj, params: Obj) -> None:
-    if params.get("capture_method") == "manual":
-        raise invalid("The sandbox does not support `capture_method` manual.", "capture_method")
     names = ("description", "receipt_email", "setup_future_usage", "statement_descriptor", "transfer_group")
     set_fields(payment_intent, params, "statement_descriptor_suffix", *names)
     if "shipping" in params:
@@ -165,6 +163,23 @@ def _attempt(
 
 def _objects(session: Session, payment_intent: Obj, method: Obj) -> Obj:
     return {"payment_intent": session.view(payment_intent), "payment_method": session.view(method)}
+
+
+def capture(session: Session, params: Obj, payment_intent: Obj) -> Obj:
+    """POST /v1/payment_intents/ID/capture: of a payment that was authorized with `capture_method=manual`."""
+    if payment_intent["status"] != "requires_capture":
+        message = (
+            "This PaymentIntent could not be captured because it has a status of "
+            f"{payment_intent['status']}. Only a PaymentIntent with one of the following statuses may be "
+            "captured: requires_capture."
+        )
+        raise _unexpected(session, payment_intent, message)
+    amount: int = {"amount_to_capture": payment_intent["amount"], **params}["amount_to_capture"]
+    if not 0 < amount <= payment_intent["amount"]:
+        message = "The requested capture amount is greater than the amount you can capture for this charge."
+        raise invalid(message, "amount_to_capture", code="amount_too_large")
+    update_metadata(payment_intent, params)
+    return payments.capture(session, payment_intent, amount)
 
 
 def update(session: Session, params: Obj, payment_intent: Obj) -> Obj:
