@@ -96,3 +96,24 @@ def test_tiers_options_and_tax_ids_are_shown_if_expanded(stripe):
     customer = stripe.customer()
     stripe.post(f"customers/{customer}/tax_ids", {"type": "eu_vat", "value": "DE123456789"})
     assert stripe.get(f"customers/{customer}", {"expand": ["tax_ids"]})["tax_ids"]["total_count"] == 1
+
+
+def test_what_is_made_once_can_be_named_later(stripe):
+    """Updates of charges, refunds and credit notes; the lines of a note; setup intents; a tax id."""
+    customer = stripe.customer()
+    bought = stripe.subscribe(customer, stripe.price(), trial_period_days=3)
+    paid = stripe.post(f"invoices/{stripe.draft(customer)}/pay", {"expand": ["payments"]})
+    intent = paid["payments"]["data"][0]["payment"]["payment_intent"]
+    charge = stripe.get("charges", {"payment_intent": intent})["data"][0]["id"]
+    assert stripe.post(f"charges/{charge}", {"description": "Seats"})["description"] == "Seats"
+    refund = stripe.post("refunds", {"charge": charge, "amount": 500})["id"]
+    assert stripe.post(f"refunds/{refund}", {"metadata": {"why": "late"}})["metadata"] == {"why": "late"}
+    note = stripe.post("credit_notes", {"invoice": paid["id"], "amount": 300, "credit_amount": 300})
+    assert stripe.post(f"credit_notes/{note['id']}", {"memo": "sorry"})["memo"] == "sorry"
+    assert stripe.get(f"credit_notes/{note['id']}/lines")["data"] == note["lines"]["data"]
+    tax_id = stripe.post(f"customers/{customer}/tax_ids", {"type": "eu_vat", "value": "DE123456789"})
+    assert stripe.get(f"customers/{customer}/tax_ids/{tax_id['id']}") == tax_id
+    assert bought["pending_setup_intent"] is None
+    nobody = stripe.subscribe(stripe.customer(card=None), stripe.price(), trial_period_days=3)
+    (waiting,) = stripe.get("setup_intents", {"customer": nobody["customer"]})["data"]
+    assert waiting["id"] == nobody["pending_setup_intent"]

@@ -72,6 +72,7 @@ POST   /v1/customers/{customer:id}/balance_transactions/{customer_balance_transa
 POST   /v1/customers/{customer:id}/tax_ids                                                         customers.create_tax_id                                                      CustomerTaxIdCreateParams
 GET    /v1/customers/{customer:id}/tax_ids                                                         list_page(tax_id)                                                            CustomerTaxIdListParams
 DELETE /v1/customers/{customer:id}/tax_ids/{tax_id:id}                                             delete(customer.tax_id.deleted)                                              CustomerTaxIdDeleteParams
+GET    /v1/customers/{customer:id}/tax_ids/{tax_id:id}                                             retrieve                                                                     CustomerTaxIdRetrieveParams
 POST   /v1/payment_methods                                                                         payment_methods.create                                                       PaymentMethodCreateParams
 GET    /v1/payment_methods                                                                         payment_methods.list_page                                                    PaymentMethodListParams
 GET    /v1/payment_methods/{}                                                                      payment_methods.retrieve                                                     PaymentMethodRetrieveParams
@@ -140,16 +141,20 @@ POST   /v1/payment_intents/{payment_intent:intent}/capture                      
 POST   /v1/payment_intents/{payment_intent:intent}/cancel                                          payment_intents.cancel                                                       PaymentIntentCancelParams
 GET    /v1/charges                                                                                 list_page(charge,!customer)                                                  ChargeListParams
 GET    /v1/charges/{charge:id}                                                                     retrieve                                                                     ChargeRetrieveParams
+POST   /v1/charges/{charge:id}                                                                     update(description,receipt_email)                                            ChargeUpdateParams
 GET    /v1/disputes                                                                                list_page(dispute,payment_intent)                                            DisputeListParams
 GET    /v1/disputes/{dispute}                                                                      retrieve                                                                     DisputeRetrieveParams
 POST   /v1/disputes/{dispute}/close                                                                disputes.close                                                               DisputeCloseParams
 POST   /v1/refunds                                                                                 refunds.create                                                               RefundCreateParams
 GET    /v1/refunds                                                                                 list_page(refund,!charge,!payment_intent,payment_intent)                                             RefundListParams
 GET    /v1/refunds/{refund}                                                                        retrieve                                                                     RefundRetrieveParams
+POST   /v1/refunds/{refund}                                                                        update                                                                       RefundUpdateParams
 POST   /v1/credit_notes                                                                            credit_notes.create                                                          CreditNoteCreateParams
 GET    /v1/credit_notes                                                                            list_page(credit_note)                                                       CreditNoteListParams
 GET    /v1/credit_notes/preview                                                                    credit_notes.preview                                                         CreditNotePreviewParams
 GET    /v1/credit_notes/{credit_note:id}                                                           retrieve                                                                     CreditNoteRetrieveParams
+POST   /v1/credit_notes/{credit_note:id}                                                           update(memo)                                                                 CreditNoteUpdateParams
+GET    /v1/credit_notes/{credit_note:id}/lines                                                     credit_notes.list_lines                                                      CreditNoteLineItemListParams
 POST   /v1/checkout/sessions                                                                       checkout_sessions.create                                                     checkout.SessionCreateParams
 GET    /v1/checkout/sessions                                                                       list_page(checkout.session,!customer,status,subscription,payment_intent)     checkout.SessionListParams
 GET    /v1/checkout/sessions/{checkout.session:session}                                            retrieve                                                                     checkout.SessionRetrieveParams
@@ -160,6 +165,7 @@ GET    /v1/billing_portal/configurations                                        
 GET    /v1/billing_portal/configurations/{billing_portal.configuration:configuration}              retrieve                                                                     billing_portal.ConfigurationRetrieveParams
 POST   /v1/billing_portal/configurations/{billing_portal.configuration:configuration}              billing_portal.update                                                        billing_portal.ConfigurationUpdateParams
 GET    /v1/setup_intents/{setup_intent:intent}                                                     retrieve                                                                     SetupIntentRetrieveParams
+GET    /v1/setup_intents                                                                           list_page(setup_intent,!customer,payment_method)                             SetupIntentListParams
 GET    /v1/events                                                                                  events.list_page                                                             EventListParams
 GET    /v1/events/{event:id}                                                                       events.retrieve                                                              EventRetrieveParams
 """

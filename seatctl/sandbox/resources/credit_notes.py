@@ -6,6 +6,7 @@ from seatctl.sandbox.billing import balance
 from seatctl.sandbox.billing.invoice_states import close_payment, mark_paid
 from seatctl.sandbox.billing.invoicing import pretax_credits, sum_by_discount
 from seatctl.sandbox.errors import invalid, missing_param, no_such
+from seatctl.sandbox.lists import page_of_entries
 from seatctl.sandbox.metadata import merge_metadata
 from seatctl.sandbox.objects import Obj, embedded_list, new_id, new_object, pick, sent, token
 from seatctl.sandbox.resources.refunds import refund_charge
@@ -34,6 +35,11 @@ def preview(session: Session, params: Obj) -> Obj:
         return create(session, params)
     finally:
         session.store.roll_back()
+
+
+def list_lines(session: Session, params: Obj, note: Obj) -> Obj:
+    """GET /v1/credit_notes/ID/lines."""
+    return page_of_entries(note["lines"]["data"], params, note["lines"]["url"], "credit note line item")
 
 
 def _new_note(session: Session, invoice: Obj, params: Obj) -> Obj:
