@@ -2,6 +2,8 @@
 
 import pytest
 
+from tests.sandbox.assertions import refusal
+
 CARD = {"currency": "usd", "payment_method_types": ["card"]}
 
 
@@ -173,3 +175,15 @@ def test_an_authorized_payment_that_is_canceled_is_released(stripe, authorized):
     canceled = stripe.post(f"payment_intents/{authorized['id']}/cancel")
     assert (canceled["status"], canceled["amount_capturable"]) == ("canceled", 0)
     assert charge_of(stripe, authorized) == ("succeeded", False, 0, 2900, True)
+
+
+def test_a_refund_of_too_much_names_both_amounts(stripe):
+    paid = stripe.post(
+        "payment_intents", {**CARD, "amount": 5445, "payment_method": "pm_card_visa", "confirm": True}
+    )
+    refund = {"charge": paid["latest_charge"], "amount": 9390}
+    message = "Refund amount ($93.90) is greater than charge amount ($54.45)"
+    assert refusal(stripe.refused("POST", "refunds", refund), 400, message, param="amount")
+    stripe.post("refunds", {**refund, "amount": 3300})
+    message = "Refund amount ($93.90) is greater than unrefunded amount on charge ($21.45)"
+    assert refusal(stripe.refused("POST", "refunds", refund), 400, message, param="amount")

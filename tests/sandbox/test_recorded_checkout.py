@@ -67,3 +67,16 @@ def test_a_page_takes_prices_that_fit_its_mode(stripe):
     control.complete_checkout(stripe.twin, both["id"])
     bought = stripe.get(f"checkout/sessions/{both['id']}")["subscription"]
     assert stripe.invoice(bought)["amount_paid"] == both["amount_total"] == 1900
+
+
+def test_a_page_that_is_not_open_cannot_expire(stripe):
+    page = stripe.post(
+        "checkout/sessions", {"mode": "setup", "currency": "usd", "success_url": "https://e.example/"}
+    )
+    stripe.post(f"checkout/sessions/{page['id']}/expire")
+    error = stripe.refused("POST", f"checkout/sessions/{page['id']}/expire")
+    message = (
+        'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of '
+        "`expired`."
+    )
+    assert refusal(error, 400, message)

@@ -86,8 +86,9 @@ def create_session(session: Session, params: Obj) -> Obj:
     configuration = params.get("configuration")
     if not configuration:
         message = (
-            "You can't create a portal session in test mode until you save your customer portal settings in "
-            "test mode at https://dashboard.stripe.com/test/settings/billing/portal."
+            "No configuration provided and your test mode default configuration has not been created. "
+            "Provide a configuration or create your default by saving your customer portal settings in test mode at "
+            "https://dashboard.stripe.com/test/settings/billing/portal."
         )
         raise invalid(message)
     session.find("billing_portal.configuration", configuration, "configuration")

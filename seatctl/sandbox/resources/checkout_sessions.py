@@ -41,10 +41,8 @@ def create(session: Session, params: Obj) -> Obj:
         raise missing_param("currency")
     life = params.get("expires_at", session.now + _LONGEST_LIFE) - session.now
     if not _SHORTEST_LIFE <= life <= _LONGEST_LIFE:
-        message = (
-            "The `expires_at` timestamp must be at least 30 minutes and less than 24 hours from Checkout "
-            "Session creation."
-        )
+        bound = "at least 30 minutes" if life < _SHORTEST_LIFE else "less than 24 hours"
+        message = f"The `expires_at` timestamp must be {bound} from Checkout Session creation."
         raise invalid(message, "expires_at")
     prices = [_price(session, item, n) for n, item in enumerate(params.get("line_items") or [])]
     kinds = {price["type"] for price in prices}
@@ -131,7 +129,8 @@ def expire(session: Session, params: Obj, checkout: Obj) -> Obj:
     """POST /v1/checkout/sessions/ID/expire."""
     if checkout["status"] != "open":
         raise invalid(
-            f"Only Checkout Sessions with a status of open can be expired. This one is {checkout['status']}."
+            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a '
+            f"status of `{checkout['status']}`."
         )
     return expire_checkout(session, checkout)
 

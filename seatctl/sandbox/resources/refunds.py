@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.errors import invalid, missing_param
+from seatctl.sandbox.errors import invalid
 from seatctl.sandbox.metadata import merge_metadata
+from seatctl.sandbox.money import amount_text
 from seatctl.sandbox.objects import Obj, new_id, new_object, pick, token
 from seatctl.sandbox.session import Session
 
@@ -21,7 +22,9 @@ def _charge(session: Session, params: Obj) -> Obj:
     if params.get("charge"):
         return session.find("charge", params["charge"], "charge")
     if not params.get("payment_intent"):
-        raise missing_param("charge")
+        raise invalid(
+            "One of the following params should be provided for this request: payment_intent or charge."
+        )
     intent = session.find("payment_intent", params["payment_intent"], "payment_intent")
     if intent["status"] != "succeeded":
         message = f"This PaymentIntent ({intent['id']}) does not have a successful charge to refund."
@@ -44,9 +47,9 @@ def refund_charge(session: Session, charge: Obj, amount: int | None, *, reason: 
     if amount < 1:
         raise invalid("Invalid positive integer", "amount", code="parameter_invalid_integer")
     if amount > unrefunded:
-        raise invalid(
-            f"Refund amount ({amount}) is greater than unrefunded amount on charge ({unrefunded})", "amount"
-        )
+        what = "unrefunded amount on charge" if charge["amount_refunded"] else "charge amount"
+        asked, most = (amount_text(str(number), charge["currency"]) for number in (amount, unrefunded))
+        raise invalid(f"Refund amount ({asked}) is greater than {what} ({most})", "amount")
     before = session.view(charge)
     charge["amount_refunded"] += amount
     charge["refunded"] = charge["amount_refunded"] == charge["amount"]
