@@ -76,7 +76,7 @@ def test_a_page_that_is_not_open_cannot_expire(stripe):
     stripe.post(f"checkout/sessions/{page['id']}/expire")
     error = stripe.refused("POST", f"checkout/sessions/{page['id']}/expire")
     message = (
-        'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of '
-        "`expired`."
+        'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status '
+        "of `expired`."
     )
     assert refusal(error, 400, message)

@@ -87,8 +87,8 @@ def create_session(session: Session, params: Obj) -> Obj:
     if not configuration:
         message = (
             "No configuration provided and your test mode default configuration has not been created. "
-            "Provide a configuration or create your default by saving your customer portal settings in test mode at "
-            "https://dashboard.stripe.com/test/settings/billing/portal."
+            "Provide a configuration or create your default by saving your customer portal settings in test "
+            "mode at https://dashboard.stripe.com/test/settings/billing/portal."
         )
         raise invalid(message)
     session.find("billing_portal.configuration", configuration, "configuration")
