@@ -44,6 +44,8 @@ ORDER = {
     "|pending_if_incomplete|default_incomplete",
     ("InvoiceListParams", "status"): "draft|open|void|paid|uncollectible",
     ("InvoiceCreateParams", "pending_invoice_items_behavior"): "include|exclude",
+    ("PaymentIntentCancelParams", "cancellation_reason"): "duplicate|fraudulent|requested_by_customer"
+    "|abandoned",  # as documented
 }
 
 

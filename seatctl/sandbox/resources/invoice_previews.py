@@ -101,8 +101,8 @@ def _next_renewal(session: Session, subscription: Obj) -> Obj:
     for item in items:
         begin_period(session, item, item["current_period_end"], subscription["billing_cycle_anchor"])
     invoice = cycle_invoice(session, subscription, period)
-    invoice["created"] = period[1]
-    invoice["next_payment_attempt"] = period[1] + 3600
+    attempt = period[1] + 3600
+    invoice.update(created=period[1], next_payment_attempt=attempt, billing_reason="upcoming")
     return invoice
 
 
