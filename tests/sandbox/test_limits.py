@@ -117,3 +117,9 @@ def test_an_invoice_is_due_in_the_future(stripe):
 def test_an_address_that_is_not_one_is_refused(stripe, path, name, more, email):
     error = stripe.refused("POST", path, {name: email, **more})
     assert refusal(error, 400, f"Invalid email address: {email}", code="email_invalid", param=name)
+
+
+@pytest.mark.parametrize("percent", ["0", "-5", "100.5"])
+def test_a_coupon_takes_off_a_part_or_all(stripe, percent):
+    error = stripe.refused("POST", "coupons", {"percent_off": percent, "duration": "once"})
+    assert (error["status"], error["param"]) == (400, "percent_off")

@@ -16,6 +16,8 @@ def create(session: Session, params: Obj) -> Obj:
         raise ApiError(400, "Must provide percent_off or amount_off.", code="parameter_missing")
     if "amount_off" in params and not params.get("currency"):
         raise invalid("Must provide currency when passing amount_off.", "currency", code="parameter_missing")
+    if not 0 < float(params.get("percent_off", 100)) <= 100:
+        raise invalid("`percent_off` must be greater than 0 and at most 100.", "percent_off")
     duration = params.get("duration", "once")
     if (duration == "repeating") != ("duration_in_months" in params):
         message = (
