@@ -13,6 +13,7 @@ Obj = dict[str, Any]
 
 API_VERSION = "2026-08-26.dahlia"
 ENDIVE = "2026-10-28.endive"
+CLOVER = "2025-09-30.clover"
 
 _EMBEDDED = 10
 """How many entries of a list an object shows; all of them are listed at the list's `url`."""

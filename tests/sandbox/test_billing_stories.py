@@ -181,17 +181,6 @@ def test_a_pending_proration_is_on_the_next_renewal(stripe):
     assert invoice["amount_paid"] == 5000
 
 
-def test_another_interval_begins_a_new_period_that_is_paid_now(stripe):
-    subscription = stripe.subscribe(stripe.customer(), stripe.price(3000), 1)
-    yearly = stripe.price(30000, interval="year")
-    stripe.advance(days=10)
-    changed = stripe.change(subscription, price=yearly)
-    # 20 of 30 days unused: -20.00; the year from now: 300.00.
-    invoice = stripe.invoice(subscription["id"])
-    assert (invoice["total"], invoice["amount_paid"]) == (28000, 28000)
-    assert changed["items"]["data"][0]["current_period_start"] == 1790000000 + 10 * DAY
-
-
 def test_a_first_period_cut_short_by_its_anchor_costs_its_share(stripe):
     anchor = 1790000000 + 10 * DAY
     subscription = stripe.subscribe(stripe.customer(), stripe.price(3100), billing_cycle_anchor=anchor)

@@ -52,8 +52,9 @@ def test_no_parameter_that_changes_a_bill_is_ignored(stripe):
     part = {"customer": customer, "currency": "usd", "unit_amount_decimal": "50", "quantity_decimal": "1.5"}
     assert stripe.refused("POST", "invoiceitems", part)["param"] == "quantity_decimal"
     params = {"customer": customer, "items": [{"price": price}]}
-    classic = {**params, "billing_mode": {"type": "classic"}}
-    assert stripe.refused("POST", "subscriptions", classic)["param"] == "billing_mode"
+    itemized = {"type": "flexible", "flexible": {"proration_discounts": "itemized"}}
+    refusal = stripe.refused("POST", "subscriptions", {**params, "billing_mode": itemized})
+    assert refusal["param"] == "billing_mode"
     free = {**params, "billing_cycle_anchor": 1790500000, "proration_behavior": "none"}
     assert stripe.refused("POST", "subscriptions", free)["param"] == "proration_behavior"
 

@@ -53,7 +53,6 @@ _NO_TAX_OR_CONNECT = (
     "application_fee_percent", "application_fee_amount", "default_tax_rates", "on_behalf_of", "tax_rates",
     "transfer_data", "default_source", "account_tax_ids",
 )  # fmt: skip
-_INCLUDED = {"type": "flexible", "flexible": {"proration_discounts": "included"}}
 # Parameters that the sandbox cannot honor, and therefore refuses: a wrong price would be worse than a 400.
 UNSUPPORTED = {
     "CustomerCreateParams": ("source", "tax_id_data", "test_clock"),
@@ -174,8 +173,9 @@ def _check_supported(params: str, typed: Obj) -> None:
     for name in UNSUPPORTED.get(params, ()):
         if typed.get(name) not in (None, "", [], False):
             raise malformed(f"The sandbox does not support `{name}`.", name)
-    if typed.get("billing_mode", {}) not in ({}, {"type": "flexible"}, _INCLUDED):
-        raise malformed("The sandbox bills in flexible mode, with discounts in prorations.", "billing_mode")
+    for mode in (typed.get("billing_mode"), (typed.get("subscription_data") or {}).get("billing_mode")):
+        if (((mode or {}).get("flexible") or {}).get("proration_discounts") or "included") != "included":
+            raise malformed("The sandbox includes discounts in the amounts of prorations.", "billing_mode")
     if (
         typed.get("billing_cycle_anchor")
         and typed.get("proration_behavior") == "none"

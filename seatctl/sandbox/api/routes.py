@@ -103,6 +103,7 @@ GET    /v1/subscriptions                                                        
 GET    /v1/subscriptions/{subscription:id}                                                         retrieve                                                                     SubscriptionRetrieveParams
 POST   /v1/subscriptions/{subscription:id}                                                         subscription_updates.update                                                  SubscriptionUpdateParams
 DELETE /v1/subscriptions/{subscription:id}                                                         subscriptions.cancel                                                         SubscriptionCancelParams
+POST   /v1/subscriptions/{subscription:id}/migrate                                                 subscriptions.migrate                                                        SubscriptionMigrateParams
 POST   /v1/subscriptions/{subscription:id}/resume                                                  subscriptions.resume                                                         SubscriptionResumeParams
 POST   /v1/subscription_items                                                                      subscription_items.create                                                    SubscriptionItemCreateParams
 GET    /v1/subscription_items                                                                      subscription_items.list_page                                                 SubscriptionItemListParams

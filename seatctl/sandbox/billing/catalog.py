@@ -180,15 +180,15 @@ def set_lookup_key(session: Session, price: Obj, params: Obj) -> None:
     price["lookup_key"] = key
 
 
-def prices_of_new_items(session: Session, entries: list[Obj]) -> list[Obj]:
+def prices_of_new_items(session: Session, entries: list[Obj], *, one_interval: bool) -> list[Obj]:
     """Return the prices of a new subscription's items, which the entries of a request name."""
     prices = [price_of(session, entry, f"items[{position}]") for position, entry in enumerate(entries)]
-    check_prices(prices)
+    check_prices(prices, one_interval=one_interval)
     return prices
 
 
-def check_prices(prices: list[Obj]) -> None:
-    """Refuse a price that is there twice, and prices of different currencies."""
+def check_prices(prices: list[Obj], *, one_interval: bool) -> None:
+    """Refuse a price that is there twice, and prices of other currencies; if `one_interval`, of others."""
     seen: set[str] = set()
     for price in prices:
         if price["id"] in seen:
@@ -197,6 +197,14 @@ def check_prices(prices: list[Obj]) -> None:
         seen.add(price["id"])
     if len({price["currency"] for price in prices}) > 1:
         raise invalid("Price currencies must match across all subscription items.", "items")
+    if one_interval and len({interval_of(price) for price in prices}) > 1:
+        message = "Currency and interval fields must match across all plans on this subscription. "
+        raise invalid(message + "Found mismatched interval field.", "items")
+
+
+def interval_of(price: Obj) -> tuple[str, int]:
+    """Return how often a price is billed, as interval and count."""
+    return price["recurring"]["interval"], price["recurring"]["interval_count"]
 
 
 def price_of(session: Session, entry: Obj, param: str) -> Obj:

@@ -3,8 +3,9 @@
 An item's `_billed` holds what it was billed for: price and quantity, the period (`start` to `end`), the part
 of it that is still billed so (`from` to `until`), and the invoice line or pending item that did.
 
-Under flexible billing, a change credits each amount that was billed for the rest of the period and charges
-the whole new quantity for it. Each line is rounded once, a half towards minus infinity.
+A change credits the rest of the period and charges the whole new quantity for it. Flexible billing credits
+each amount that was billed; classic billing credits what the item costs before the change, with the discount
+that was billed last, whatever was billed. Each line is rounded once, a half towards minus infinity.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from seatctl.sandbox.billing.discounts import applies_to, running_terms
 from seatctl.sandbox.billing.lines import new_invoice_item, period_line, pricing_of
 from seatctl.sandbox.clock import add_interval, anchor_day, day_text
 from seatctl.sandbox.money import exact_price, round_half_down
-from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.objects import Obj, pick
 from seatctl.sandbox.session import Session
 
 
@@ -36,6 +37,18 @@ def next_end(start: int, price: Obj, anchor: int) -> int:
     """Return the end of a period that begins at `start`; a short month does not move the anchor's day."""
     recurring = price["recurring"]
     return add_interval(start, recurring["interval"], recurring["interval_count"], day=anchor_day(anchor))
+
+
+def keep_anchor(item: Obj, moment: int, anchor: int) -> None:
+    """Set the period of an item whose price got another interval: `moment` is in it, the anchor stays.
+
+    As recorded, a month becomes a year that began with the month. No recording shows a year that becomes
+    months: the month that contains `moment` is taken, counted from the beginning of the year.
+    """
+    start = item["current_period_start"]
+    while (end := next_end(start, item["price"], anchor)) <= moment:
+        start = end
+    item.update(current_period_start=start, current_period_end=end)
 
 
 def begin_period(session: Session, item: Obj, start: int, anchor: int) -> None:
@@ -90,9 +103,11 @@ def _billed(item: Obj, source: Obj) -> Obj:
 
 
 def credit_items(session: Session, item: Obj, at: int) -> list[Obj]:
-    """Return invoice items that credit what was billed for an item from `at` on; not yet written."""
+    """Return invoice items that credit the time of an item from `at` on; not yet written."""
     credits: list[Obj] = []
-    for billed in item.get("_billed", []):
+    subscription = session.find("subscription", item["subscription"], None)
+    classic = is_classic(subscription) and subscription["status"] not in ("trialing", "paused")
+    for billed in _as_item_is(session, item) if classic else item.get("_billed", []):
         start, until = max(at, billed["from"]), billed["until"]
         if start >= until:
             continue
@@ -104,10 +119,25 @@ def credit_items(session: Session, item: Obj, at: int) -> list[Obj]:
     return credits
 
 
+def is_classic(subscription: Obj) -> bool:
+    """Return whether a subscription has the classic billing mode."""
+    return bool(subscription["billing_mode"]["type"] == "classic")
+
+
+def _as_item_is(session: Session, item: Obj) -> list[Obj]:
+    """Return what classic billing credits: the item as it is, also if that was never billed."""
+    whole = _billed(item, {"net": str(_cost(item))})
+    last = max(item["_billed"], key=lambda billed: int(billed["until"]), default=whole)
+    rate = _net(session, last) / (Fraction(last["full"]) or 1)
+    credited = pick(whole, "price", "quantity", "full")
+    return [{**last, **credited, "net": str(_cost(item) * rate), "from": item["current_period_start"]}]
+
+
 def _discounted(session: Session, item: Obj) -> Fraction:
     """Return what a whole period of an item costs after the subscription's running discounts.
 
-    Under flexible billing they are part of a proration's amount; the items share a fixed amount off.
+    They are part of a proration's amount. A fixed amount off is shared by the items: in proportion to what
+    they cost, or in equal parts under classic billing.
     """
     subscription = session.find("subscription", item["subscription"], None)
     terms = running_terms(session, subscription["discounts"], subscription["currency"])
@@ -117,9 +147,10 @@ def _discounted(session: Session, item: Obj) -> Fraction:
         lowered = {name for name, other in items.items() if applies_to(coupon, other["price"]["product"])}
         total = sum(cost for name, cost in costs.items() if name in lowered)
         percent, amount = coupon["percent_off"], coupon["amount_off"]
-        share = Fraction(str(percent)) / 100 if amount is None else Fraction(amount) / (total or 1)
-        remaining = 1 - min(share, Fraction(1))
-        costs = {name: cost * remaining if name in lowered else cost for name, cost in costs.items()}
+        for name in lowered:
+            of = costs[name] * len(lowered) if is_classic(subscription) else total
+            share = Fraction(str(percent)) / 100 if amount is None else Fraction(amount) / (of or 1)
+            costs[name] *= 1 - min(share, Fraction(1))
     return costs[item["id"]]
 
 
@@ -140,10 +171,12 @@ def _net(session: Session, billed: Obj) -> Fraction:
     return full
 
 
-def _credited(session: Session, billed: Obj) -> Obj:
+def _credited(session: Session, billed: Obj) -> Obj | None:
     """Return what a credit names as its source: the invoice line that billed the time, or a pending item."""
     if "item" in billed:
         return line_of_item(session, billed["item"]) or {"invoice_item": billed["item"]}
+    if "invoice" not in billed:
+        return None
     return {"invoice": billed["invoice"], "invoice_line_items": [billed["line"]]}
 
 

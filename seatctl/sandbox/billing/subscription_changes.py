@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from seatctl.sandbox.billing.cancellation import end_trial_without_method
-from seatctl.sandbox.billing.catalog import build_item, check_prices, price_of, set_price
+from seatctl.sandbox.billing.catalog import build_item, check_prices, interval_of, price_of, set_price
 from seatctl.sandbox.billing.periods import (
     begin_period,
     charge_item,
     charge_rest,
     credit_items,
+    is_classic,
+    keep_anchor,
     next_end,
     prorated_amount,
     save_pending,
@@ -36,10 +38,13 @@ class _Change:
     is_charged: bool
 
 
-def change_items(session: Session, subscription: Obj, entries: list[Obj], at: int, *, prorate: bool) -> bool:
+def change_items(
+    session: Session, subscription: Obj, entries: list[Obj], at: int, *, prorate: bool, restart_now: bool
+) -> bool:
     """Change, add and delete items as the entries of a request say; prorations begin at `at`.
 
-    Return whether a new period begins, which is billed now: an item's price has another interval.
+    Return whether a new period begins, which is billed now: an item's price has another interval, and the
+    billing mode is classic or the request sets the anchor (`restart_now`). Otherwise the anchor stays.
     """
     is_free = subscription["status"] in ("trialing", "paused")
     changes: list[_Change] = []
@@ -54,10 +59,13 @@ def change_items(session: Session, subscription: Obj, entries: list[Obj], at: in
         price, quantity = _new_price_and_quantity(session, item, entry, param, is_new=is_new)
         update_metadata(item, entry)
         if is_new or (price["id"], quantity) != (item["price"]["id"], item["quantity"]):
-            item_restarts = not is_new and not is_free and _interval(price) != _interval(item["price"])
-            credits = credit_items(session, item, at)
+            is_other = not is_new and not is_free and interval_of(price) != interval_of(item["price"])
+            item_restarts = is_other and (restart_now or is_classic(subscription))
+            credits = [] if is_new else credit_items(session, item, at)
             set_price(item, price)
             item["quantity"] = quantity
+            if is_other and not item_restarts:
+                keep_anchor(item, min(at, session.now), subscription["billing_cycle_anchor"])
             restarts = restarts or item_restarts
             changes.append(_Change(item, credits, is_charged=not is_free and not item_restarts))
         session.save(item)
@@ -66,6 +74,7 @@ def change_items(session: Session, subscription: Obj, entries: list[Obj], at: in
         _prorate(session, changes, at)
     if restarts:
         restart(session, subscription)
+    _move_end(session, subscription)
     return restarts
 
 
@@ -87,10 +96,7 @@ def restart(session: Session, subscription: Obj) -> None:
     subscription["billing_cycle_anchor"] = session.now
     for item in session.items_of(subscription["id"]):
         begin_period(session, item, session.now, session.now)
-
-
-def _interval(price: Obj) -> tuple[str, int]:
-    return price["recurring"]["interval"], price["recurring"]["interval_count"]
+    _move_end(session, subscription)
 
 
 def _find_or_build(session: Session, subscription: Obj, entry: Obj, param: str) -> tuple[Obj, bool]:
@@ -121,7 +127,7 @@ def _check_items(session: Session, subscription: Obj) -> None:
     if not items:
         message = "A subscription must have at least one active item. Cancel the subscription instead."
         raise invalid(message, "items")
-    check_prices([item["price"] for item in items])
+    check_prices([item["price"] for item in items], one_interval=is_classic(subscription))
 
 
 def change_trial(session: Session, subscription: Obj, params: Obj, *, prorate: bool) -> bool:
@@ -167,16 +173,27 @@ def _end_trial(session: Session, subscription: Obj) -> bool:
     return True
 
 
-def change_anchor(session: Session, subscription: Obj, params: Obj, *, prorate: bool) -> None:
-    """Begin a new period now if `billing_cycle_anchor` is `now`; what was paid is not credited.
-
-    As recorded, the time from the end of the old period to the end of the new one is charged.
-    """
+def is_anchored_now(params: Obj) -> bool:
+    """Return whether a request sets `billing_cycle_anchor` to now."""
     anchor: Any = params.get("billing_cycle_anchor")
-    kind = anchor.get("type") if isinstance(anchor, dict) else anchor
-    if kind != "now" or "trial_end" in params:
-        return
-    for item in session.items_of(subscription["id"]):
+    return bool((anchor.get("type") if isinstance(anchor, dict) else anchor) == "now")
+
+
+def change_anchor(session: Session, subscription: Obj, params: Obj, *, prorate: bool) -> bool:
+    """Begin a new period now if `billing_cycle_anchor` is `now`. Return whether it is billed now, whole.
+
+    Classic billing bills it and credits the rest of the old one. As recorded, flexible billing credits
+    nothing, and charges the time from the end of the old period to the end of the new one.
+    """
+    if not is_anchored_now(params) or "trial_end" in params:
+        return False
+    items = session.items_of(subscription["id"])
+    if is_classic(subscription) and subscription["status"] != "trialing":
+        credits = [credit for item in items if prorate for credit in credit_items(session, item, session.now)]
+        save_pending(session, credits)
+        restart(session, subscription)
+        return True
+    for item in items:
         price = item["price"]
         old_end = item["current_period_end"]
         start, end = session.now, next_end(session.now, price, session.now)
@@ -186,5 +203,11 @@ def change_anchor(session: Session, subscription: Obj, params: Obj, *, prorate: 
             save_pending(session, [charge_rest(session, item, amount, old_end)])
         session.save(item)
     subscription["billing_cycle_anchor"] = session.now
+    _move_end(session, subscription)
+    return False
+
+
+def _move_end(session: Session, subscription: Obj) -> None:
+    """Let a subscription that ends with its period end with the changed period."""
     if subscription["cancel_at_period_end"]:
         subscription["cancel_at"] = period_end(session.items_of(subscription["id"]))

@@ -206,7 +206,8 @@ def _subscribe(session: Session, checkout: Obj, method: Obj, params: Obj) -> Non
     for item in params["line_items"]:
         price = session.find("price", item["price"], None)
         lines[price["type"]].append(pick(item, "price", "quantity"))
-    settings = pick(data, "metadata", "description", "trial_end", "trial_period_days", "billing_cycle_anchor")
+    names = "metadata description trial_end trial_period_days billing_cycle_anchor billing_mode"
+    settings = pick(data, *names.split())
     subscription = subscribe(
         session,
         {

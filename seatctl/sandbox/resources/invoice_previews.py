@@ -48,7 +48,7 @@ def _of_new_subscription(session: Session, params: Obj, details: Obj) -> Obj:
     address = pick(params.get("customer_details") or {}, "address")
     customer = params.get("customer") or create_customer(session, address)["id"]
     request = {
-        **pick(details, "items", "trial_end"),
+        **pick(details, "items", "trial_end", "billing_mode"),
         **pick(params, "automatic_tax"),
         "customer": customer,
         "discounts": params.get("discounts") or [],
@@ -73,6 +73,10 @@ def _of_subscription(session: Session, params: Obj, details: Obj) -> Obj:
         raise invalid("The subscription does not belong to the customer.", "subscription")
     if subscription["status"] in ENDED:
         raise _no_upcoming(subscription)
+    mode = subscription["billing_mode"]["type"]
+    if (details.get("billing_mode") or {}).get("type", mode) != mode:
+        message = "The sandbox previews a subscription in its own billing mode only."
+        raise invalid(message, "subscription_details[billing_mode]")
     previous = subscription["latest_invoice"]
     if details.get("cancel_now"):
         prorate = details.get("proration_behavior", "create_prorations") != "none"

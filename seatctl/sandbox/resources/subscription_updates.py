@@ -12,7 +12,12 @@ from seatctl.sandbox.billing.collection import collect, method_for, no_method
 from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice
 from seatctl.sandbox.billing.invoicing import first_invoice, pending_for, pending_invoice, save_draft
-from seatctl.sandbox.billing.subscription_changes import change_anchor, change_items, change_trial
+from seatctl.sandbox.billing.subscription_changes import (
+    change_anchor,
+    change_items,
+    change_trial,
+    is_anchored_now,
+)
 from seatctl.sandbox.billing.subscription_states import Snapshot, hold
 from seatctl.sandbox.due import ENDED, period_end, period_start
 from seatctl.sandbox.errors import invalid
@@ -51,10 +56,14 @@ def change(session: Session, subscription: Obj, params: Obj) -> None:
     billed_now = False
     session.save(subscription)
     if "items" in params:
-        billed_now = change_items(session, subscription, params["items"], at, prorate=prorate)
+        restart_now = is_anchored_now(params)
+        billed_now = change_items(
+            session, subscription, params["items"], at, prorate=prorate, restart_now=restart_now
+        )
     if "trial_end" in params:
         billed_now = change_trial(session, subscription, params, prorate=prorate) or billed_now
-    change_anchor(session, subscription, params, prorate=prorate)
+    if not billed_now:
+        billed_now = change_anchor(session, subscription, params, prorate=prorate)
     schedule_end(session, subscription, params)
     for item in items_to_add(session, subscription, params):
         session.save_and_emit(item, "invoiceitem.created")

@@ -27,7 +27,7 @@ from seatctl.sandbox.errors import (
 )
 from seatctl.sandbox.lists import check_ids, in_range, page_of
 from seatctl.sandbox.metadata import merge_metadata
-from seatctl.sandbox.objects import Obj, new_id, nulls, unset
+from seatctl.sandbox.objects import CLOVER, Obj, new_id, nulls, unset
 from seatctl.sandbox.resources.customers import check_email
 from seatctl.sandbox.resources.invoice_items import items_to_add
 from seatctl.sandbox.resources.payment_methods import set_default_method
@@ -46,7 +46,8 @@ def create(session: Session, params: Obj) -> Obj:
     _check(session, params)
     check_email(session, customer["id"], params)
     automatic_tax.require_location(session, customer, params)
-    prices = prices_of_new_items(session, params["items"])
+    mode = _billing_mode(session, params)
+    prices = prices_of_new_items(session, params["items"], one_interval=mode["type"] == "classic")
     _check_currency(session, customer, prices[0]["currency"])
     if str(params.get("currency", prices[0]["currency"])).lower() != prices[0]["currency"]:
         raise invalid("The sandbox bills a price in its own currency only.", "currency")
@@ -150,11 +151,7 @@ def _new_subscription(session: Session, customer: Obj, params: Obj, currency: st
         empty="billing_schedules default_tax_rates discounts",
         automatic_tax=automatic_tax.of_subscription(enabled=automatic_tax.is_enabled(params)),
         billing_cycle_anchor=anchor,
-        billing_mode={
-            "flexible": {"proration_discounts": "included"},
-            "type": "flexible",
-            "updated_at": session.now,
-        },
+        billing_mode=_billing_mode(session, params),
         cancel_at_period_end=False,
         cancellation_details=nulls("comment feedback feedback_option reason"),
         collection_method=params.get("collection_method", "charge_automatically"),
@@ -182,6 +179,27 @@ def _new_subscription(session: Session, customer: Obj, params: Obj, currency: st
         },
         trial_start=session.now if trial else None,
     )
+
+
+def _billing_mode(session: Session, params: Obj) -> Obj:
+    """Return the billing mode that a request asks for; without one, the API version decides."""
+    usual = "classic" if session.version < CLOVER else "flexible"
+    if (params.get("billing_mode") or {}).get("type", usual) == "classic":
+        return {"flexible": None, "type": "classic", "updated_at": None}
+    return {
+        "flexible": {"proration_discounts": "included"},
+        "type": "flexible",
+        "updated_at": session.now,
+    }
+
+
+def migrate(session: Session, params: Obj, subscription: Obj) -> Obj:
+    """POST /v1/subscriptions/ID/migrate: from classic to flexible billing; amounts that wait stay."""
+    _check_running(subscription)
+    if subscription["billing_mode"]["type"] == "flexible":
+        raise invalid("The subscription has the flexible billing mode already.", "billing_mode[type]")
+    subscription["billing_mode"] = _billing_mode(session, params)
+    return session.save_changed(subscription, "customer.subscription.updated")
 
 
 def _apply(session: Session, subscription: Obj, params: Obj) -> None:
