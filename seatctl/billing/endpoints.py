@@ -6,6 +6,9 @@ from urllib.parse import quote
 
 from seatctl.billing.port import Form, Read, Write
 
+FLEXIBLE_BILLING: Form = {"billing_mode": {"type": "flexible"}}
+"""Asks for the billing mode that credits what was billed. The default of an account may be another one."""
+
 
 def path_of(collection: str, identifier: str) -> str:
     """Return the path of one object; the id is quoted, so that a typed one cannot reach another endpoint."""
@@ -119,6 +122,11 @@ def create_subscription(form: Form) -> Write:
 def update_subscription(subscription: str, form: Form) -> Write:
     """Change items, metadata or cancellation of a subscription."""
     return Write("post", path_of("subscriptions", subscription), form)
+
+
+def migrate_subscription(subscription: str) -> Write:
+    """Change the billing mode from classic to flexible. Stripe does not take it back."""
+    return Write("post", f"{path_of('subscriptions', subscription)}/migrate", {**FLEXIBLE_BILLING})
 
 
 def cancel_subscription(subscription: str, *, invoice_now: bool = False) -> Write:

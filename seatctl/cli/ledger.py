@@ -311,28 +311,38 @@ def adopt(
     subscription: Annotated[
         list[str] | None, argument("[SUBSCRIPTION]...", "Subscriptions to adopt; by default all.")
     ] = None,
+    migrate: Annotated[
+        bool, option("--migrate", "Also change classic billing to flexible; Stripe does not take it back.")
+    ] = False,
 ) -> None:
     """Make this ledger the home of subscriptions that have another home or none.
 
     A subscription has one home: the ledger that may change it and that assigns its seats. The id of the home
     is stored in Stripe. The previous home can then only read the subscription.
 
+    In Stripe's classic billing mode, a change credits what the item holds; in flexible mode, what was billed.
+    So some changes of a classic subscription are refused. A migration charges nothing and leaves the renewal
+    as it is.
+
     Examples:
       seatctl ledger adopt
       seatctl ledger adopt design sales --yes
       seatctl ledger adopt --dry-run
+      seatctl ledger adopt design --migrate
     """
     from seatctl.models.report import counted
     from seatctl.services.sync.adopt_operation import adopt as adopt_subscriptions
-    from seatctl.services.sync.adopt_operation import adoptable
+    from seatctl.services.sync.adopt_operation import adoption
 
-    names = subscription or []
-    if ctx.asks:
-        with ctx.ledger.reading() as reader:
-            subscriptions = adoptable(reader, ctx.call, ctx.ledger.id, names)
-        homes = {each.home_ledger for each in subscriptions if each.home_ledger}
-        if subscriptions:
-            previous = f"; {', '.join(sorted(homes))} can then only read" if homes else ""
-            number = counted(len(subscriptions), "subscription")
-            ctx.confirm(f"Make this ledger the home of {number}{previous}?")
-    ctx.emit(adopt_subscriptions(ctx.ledger, ctx.billing, ctx.call, names), handle="name")
+    chosen = adoption(ctx.ledger, lambda: ctx.billing, ctx.call, subscription or [], migrate=migrate)
+    if ctx.asks and chosen.subscriptions:
+        homes = {each.home_ledger for each in chosen.adopted if each.home_ledger}
+        previous = f" ({', '.join(sorted(homes))} can then only read)" if homes else ""
+        adopted, migrated = (counted(len(some), "subscription") for some in (chosen.adopted, chosen.migrated))
+        parts = (
+            *((f"make this ledger the home of {adopted}{previous}",) if chosen.adopted else ()),
+            *((f"migrate {migrated} to flexible billing for good",) if chosen.migrated else ()),
+        )
+        question = " and ".join(parts)
+        ctx.confirm(f"{question[0].upper()}{question[1:]}?")
+    ctx.emit(adopt_subscriptions(ctx.ledger, ctx.billing, ctx.call, chosen), handle="name")

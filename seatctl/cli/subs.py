@@ -42,7 +42,7 @@ LIST_COLUMNS = columns(
 SHOW_COLUMNS = columns(
     "name plan status seats assigned free attention ways_out next_seats next_plan over_assigned owner"
     " billing_email unit_amount currency term_start term_end ends ends_at auto_approve rules calendar"
-    " stripe_subscription stripe_item auto_approval policy home_ledger",
+    " billing_mode stripe_subscription stripe_item auto_approval policy home_ledger",
     machine="next_seats next_plan currency ends stripe_item auto_approval policy home_ledger",
 )
 
@@ -95,8 +95,9 @@ def show(ctx: Context, subscription: SubscriptionArg) -> None:
         email = customers.billing_email(reader, current.customer_id)
         next_term = subscriptions.planned(reader, current.id)
         plan_policy = plans.find(reader, current.plan_slug).policy
+        billing_mode = subscriptions.billing_mode(reader, current.id)
     page = with_troubles(subscription_page(current, email, next_term, plan_policy), current, ctx.now)
-    ctx.emit_one(page, SHOW_COLUMNS, handle="name")
+    ctx.emit_one({**page, "billing_mode": billing_mode}, SHOW_COLUMNS, handle="name")
 
 
 @app.command()

@@ -20,7 +20,7 @@ from seatctl.models.plan import Policy
 from seatctl.models.subscription import AutoApproval, Subscription
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.approval import auto_approval_fields, read_auto_approval
-from seatctl.rules.metadata import metadata_of
+from seatctl.rules.metadata import BILLING_MODE, mirrored_metadata
 from seatctl.rules.names import name_key
 from seatctl.rules.policies import as_fields
 
@@ -122,6 +122,14 @@ def planned(reader: Reader, subscription_id: int) -> NextTerm:
     return NextTerm(row["quantity"], waiting or row["plan"])
 
 
+def billing_mode(reader: Reader, subscription_id: int) -> str | None:
+    """Return Stripe's billing mode, `classic` or `flexible`; None if an earlier version has read it."""
+    for row in reader.rows("SELECT metadata FROM subscriptions WHERE id = ?", (subscription_id,)):
+        mode: str | None = json.loads(row["metadata"]).get(BILLING_MODE)
+        return mode
+    return None
+
+
 def named(reader: Reader, name: str) -> Subscription | None:
     """Return the subscription with exactly this name, or None."""
     row = reader.row(f"{_SELECT} WHERE s.name_key = :key", {"key": name_key(name), "now": _NEVER})
@@ -175,7 +183,7 @@ def add(tx: Transaction, new: NewSubscription) -> Subscription:
             "cancel_at_period_end": int(mirror.cancel_at_period_end),
             "cancel_at": optional_text(mirror.cancel_at),
             "home_ledger": new.home_ledger,
-            "metadata": json.dumps(dict(metadata_of(mirror, item))),
+            "metadata": json.dumps(mirrored_metadata(mirror, item)),
             "pause_collection": pause_text(mirror.pause),
             "created_at": format_time(mirror.created_at),
         },

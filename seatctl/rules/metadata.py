@@ -33,6 +33,9 @@ COVERS_UNTIL: Final = "seatctl_covers_until"
 """On an invoice of our own: the term that it pays for."""
 AUTO_APPROVAL: Final = "seatctl_auto_approval"
 
+BILLING_MODE: Final = "[billing_mode]"
+"""Only in the ledger's copy of the metadata: Stripe's billing mode. Stripe allows no brackets in a key."""
+
 OURS: Final = "seatctl_"
 """The prefix of the keys of our metadata."""
 _OF_ALL: Final = frozenset((LEDGER, OPERATION, REQUEST))
@@ -101,6 +104,12 @@ def metadata_of(subscription: StripeSubscription, item: StripeItem) -> Mapping[s
         key: text for key, text in subscription.metadata.items() if key in _OF_ALL or not key.startswith(OURS)
     }
     return {**shared, **item.metadata}
+
+
+def mirrored_metadata(subscription: StripeSubscription, item: StripeItem) -> dict[str, str]:
+    """Return the metadata that applies to our subscription on this item as the ledger copies it."""
+    mode = "flexible" if subscription.flexible else "classic"
+    return {**metadata_of(subscription, item), BILLING_MODE: mode}
 
 
 def is_on_item(subscription: StripeSubscription, item: StripeItem) -> bool:

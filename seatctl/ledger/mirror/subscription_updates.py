@@ -18,7 +18,7 @@ from seatctl.models.call import format_time, optional_text
 from seatctl.models.plan import Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import Subscription, SubscriptionState
-from seatctl.rules.metadata import LEDGER, metadata_of
+from seatctl.rules.metadata import LEDGER, mirrored_metadata
 from seatctl.rules.policies import as_fields
 from seatctl.rules.subscription_state import PAID_UNTIL, RENEWED
 
@@ -128,7 +128,7 @@ def store_copy(journal: Journal, subscription: Subscription, update: MirrorUpdat
             "quantity": update.state.next.seats,
             "cancel_at_period_end": int(mirror.cancel_at_period_end),
             "home_ledger": mirror.metadata.get(LEDGER),
-            "metadata": json.dumps(dict(metadata_of(mirror, update.item))),
+            "metadata": json.dumps(mirrored_metadata(mirror, update.item)),
         },
     )
     update_unpaid_since(journal, subscription.id, mirror)

@@ -67,6 +67,8 @@ class PurchasePayload(Payload):
     """The card of the subscription whose customer pays; None: the customer's default."""
     due_days: int | None = None
     """Days until an invoice on account is due; None charges the card."""
+    flexible: bool = False
+    """Whether flexible billing is asked for; earlier versions left it to the account."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,6 +218,8 @@ def subscription_form(running: OperationRun[PurchasePayload], customer: str) -> 
         form["discounts"] = [*payload.discounts]
     if payload.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
+    if payload.flexible:
+        form |= endpoints.FLEXIBLE_BILLING
     return form
 
 

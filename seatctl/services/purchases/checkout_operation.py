@@ -127,10 +127,11 @@ def page_form(running: OperationRun[CheckoutPayload], customer: str) -> dict[str
     if policy.renewal == "manual":
         intent: JsonValue = {"metadata": running.marks}
         return {**form, "mode": "setup", "currency": payload.currency, "setup_intent_data": intent}
+    billing_mode = endpoints.FLEXIBLE_BILLING if payload.flexible else {}
     form |= {
         "mode": "subscription",
         "line_items": [{"price": payload.price, "quantity": payload.seats}],
-        "subscription_data": {"metadata": new_metadata(running)},
+        "subscription_data": {"metadata": new_metadata(running), **billing_mode},
     }
     if payload.discounts:
         form["discounts"] = [*payload.discounts]

@@ -273,6 +273,7 @@ def _payload(plan: Plan, order: Order, customer: str | None) -> PurchasePayload:
         discounts=tuple(discount_forms(order.discounts)),
         automatic_tax=order.automatic_tax,
         due_days=order.due_days,
+        flexible=True,
     )
 
 
@@ -281,7 +282,10 @@ def _price(
 ) -> tuple[Preview, Record]:
     """Return what Stripe would charge now for the price and customer of the payload, and as row fields."""
     form: dict[str, JsonValue] = {
-        "subscription_details": {"items": [{"price": payload.price, "quantity": order.seats}]},
+        "subscription_details": {
+            "items": [{"price": payload.price, "quantity": order.seats}],
+            **endpoints.FLEXIBLE_BILLING,
+        },
     }
     if payload.discounts:  # else the customer's own count, as on the subscription
         form["discounts"] = [*payload.discounts]

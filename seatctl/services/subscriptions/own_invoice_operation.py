@@ -242,6 +242,8 @@ class RenewPayload(TermPayload):
     """The next term's policy, which earlier versions stored instead."""
     metadata: dict[str, JsonValue] | None = None
     """What Stripe's metadata said about the subscription."""
+    flexible: bool = False
+    """Whether a new subscription for the term has flexible billing; earlier versions did not ask for it."""
 
 
 def prepare_renewal(change: ChangeRequest, renewal: RenewalOptions) -> Proposal:
@@ -298,6 +300,7 @@ def prepare_renewal(change: ChangeRequest, renewal: RenewalOptions) -> Proposal:
         new_end=int(end.timestamp()),
         agreed=TermPolicies(state.policy, plan.policy).metadata,
         metadata=dict(metadata_of(snapshot.mirror, snapshot.item)),
+        flexible=True,
         summary=f"renewed {what}",
         warnings=unused_discount_warning(len(discounts), preview.discounts, preview.total),
     )
@@ -410,6 +413,8 @@ def _begin_new_subscription(running: OperationRun[RenewPayload], invoice: str) -
         form["default_payment_method"] = own_invoice.payment_method
     if own_invoice.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
+    if payload.flexible:
+        form |= endpoints.FLEXIBLE_BILLING
     made = running.step_must_succeed("begin-anew", endpoints.create_subscription(form), find_new)
     return str(made["id"])
 

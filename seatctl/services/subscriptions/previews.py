@@ -161,10 +161,11 @@ def require_true_credit(
 
 
 def _refused(snapshot: SubscriptionSnapshot, action: str, why: str, hint: str) -> SeatctlError:
+    migrate = f"seatctl ledger adopt {quote(snapshot.name)} --migrate"
     return refuse(
         Code.CLASSIC_BILLING,
         f"{snapshot.name}: {action} in Stripe's classic billing mode, which credits what the"
         f" item holds now, and {why}; nothing was changed",
-        hint=f"{hint}; or migrate it to flexible billing mode in Stripe",
+        hint=f"{hint}; or to migrate it to flexible billing mode: {migrate}",
         data={"subscription": snapshot.name, "stripe_subscription": snapshot.mirror.id},
     )
