@@ -7,7 +7,7 @@ preview (`recurring`) or computed from the sums, which cover all lines.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from seatctl.billing.objects import object_of, objects_in, read_preview
 from seatctl.billing.port import StripeJson
@@ -79,6 +79,16 @@ def previews_next_term(invoice: StripeJson, item: StripeItem, at: int) -> bool:
     if terms or not _is_cut(invoice):
         return any(line.period_start >= item.period_end for line in terms)
     return from_epoch(_number(invoice, "created")) > from_epoch(at) + _A_WHILE
+
+
+def end_of_term(invoice: StripeJson, price: str) -> datetime | None:
+    """Return until when a preview bills a price (UTC); None if none of the lines that can be read does."""
+    ends = [
+        _number(object_of(line.get("period")), "end")
+        for line in objects_in(_lines(invoice).get("data"))
+        if object_of(object_of(line.get("pricing")).get("price_details")).get("price") == price
+    ]
+    return from_epoch(max(ends)) if ends else None
 
 
 def _alone(invoice: StripeJson) -> tuple[list[StripeJson], bool]:

@@ -308,6 +308,9 @@ def change_plan(
 ) -> None:
     """Change to another plan, now or at the renewal.
 
+    A plan with another billing interval begins now: Stripe credits the rest of the term and charges the new
+    one. What is due and the next renewal are shown before.
+
     Examples:
       seatctl subs change-plan design team
       seatctl subs change-plan design pro --at-renewal

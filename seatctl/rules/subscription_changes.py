@@ -16,7 +16,6 @@ from seatctl.models.plan import (
     Decrease,
     Discounts,
     Increase,
-    Interval,
     OnAccount,
     Plan,
     PlanChange,
@@ -166,11 +165,10 @@ def check_plan_waits(state: SubscriptionState, plan: str) -> None:
     Stripe's item holds that plan then, and setting it again would not prorate anything.
     """
     if plan == state.next.plan != state.now.plan:
-        back = hints.command("subs", "change-plan", state.name, state.now.plan, "--at-renewal")
         raise refuse(
             Code.CHANGE_WAITS,
             f"{state.name}: {plan} already begins on {_day(state.term_end)}",
-            hint=hints.to("to undo that first", back),
+            hint=hints.to("to undo that first", _take_back(state)),
             data={"subscription": state.name, "allowed_from": format_time(state.term_end)},
         )
 
@@ -309,20 +307,45 @@ def check_currency(state: SubscriptionState, plan: Plan, currency: str) -> None:
         )
 
 
-def check_plan_change(state: SubscriptionState, plan: Plan, interval: Interval | None, count: int) -> None:
-    """Return if a running subscription may change to `plan`.
+def check_interval_change(state: SubscriptionState, target: Target, plan: Plan) -> None:
+    """Return if a running subscription may change to a plan of another interval, which takes effect at once.
 
-    Raises `interval_change`, `plan_sold_otherwise`.
+    Raises `interval_change`: Stripe changes the interval of an item now, or not at all. A change that waits
+    for the renewal, or a term that was paid in advance, has an end that the other interval would move.
     """
+    name, now = state.name, hints.command("subs", "change-plan", state.name, plan.slug)
+    allowed_now = state.policy.plan_change is PlanChange.ANYTIME
+    instead = f"{hints.command('subs', 'cancel', name)}, then buy the other plan: {hints.buy(plan.slug)}"
+    if state.by_hand or state.renewed:
+        why, hint = f"{name} is paid in advance until {_day(state.period_end)}", instead
+    elif target.now == state.now:
+        why, hint = "Stripe changes it at once and not at the renewal", now if allowed_now else instead
+    elif state.ends_at is not None:
+        why = f"{name} is canceled and ends on {_day(state.ends_at)}"
+        hint = hints.to("to let it renew first", hints.command("subs", "resume", name))
+    elif state.pending:
+        why = f"a change of {name} waits for {_day(state.term_end)}"
+        hint = hints.to("to undo that first", _take_back(state))
+    else:
+        return
+    raise refuse(
+        Code.INTERVAL_CHANGE,
+        f"{plan.slug} has another billing interval, and {why}; nothing was changed",
+        hint=hint,
+        data={"subscription": name, "plan": plan.slug, "allowed_from": None},
+    )
+
+
+def _take_back(state: SubscriptionState) -> str:
+    """Return the command that takes back the change that waits for the renewal."""
+    if state.next.plan != state.now.plan:
+        return hints.command("subs", "change-plan", state.name, state.now.plan, "--at-renewal")
+    return hints.command("subs", "set-seats", state.name, state.now.seats)
+
+
+def check_plan_change(state: SubscriptionState, plan: Plan) -> None:
+    """Return if a running subscription may change to `plan`. Raises `plan_sold_otherwise`."""
     data: dict[str, JsonValue] = {"subscription": state.name, "plan": plan.slug}
-    if (plan.interval, plan.interval_count) != (interval, count):
-        raise refuse(
-            Code.INTERVAL_CHANGE,
-            f"{plan.slug} has another billing interval; Stripe would end the period at once",
-            hint=f"{hints.command('subs', 'cancel', state.name)}, then buy the other plan:"
-            f" {hints.buy(plan.slug)}",
-            data={**data, "allowed_from": None},
-        )
     policy = state.policy
     assert plan.policy is not None
     full = Increase.FULL_PRICE

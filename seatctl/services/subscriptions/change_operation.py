@@ -20,7 +20,7 @@ from seatctl.ledger import plans
 from seatctl.ledger.departures import ending_between
 from seatctl.models.call import format_time
 from seatctl.models.invoice import InvoiceStatus
-from seatctl.models.plan import Increase
+from seatctl.models.plan import Increase, Plan
 from seatctl.models.report import counted
 from seatctl.models.role import Action
 from seatctl.models.subscription import SubscriptionState
@@ -46,6 +46,7 @@ from seatctl.services.subscriptions.previews import ChangePreviews, Proration, r
 from seatctl.services.subscriptions.proposal import (
     NO_DEPARTURES,
     Departures,
+    NextRenewal,
     content_row,
     priced_proposal,
     repeated_proposal,
@@ -58,6 +59,7 @@ from seatctl.services.subscriptions.snapshot import (
     TermPayload,
     has_item,
     read_running,
+    require_unshared,
     term_fields,
 )
 
@@ -176,7 +178,11 @@ def prepare_plan_change(change: ChangeRequest, slug: str, *, at_renewal: bool) -
         subscription_changes.require_collecting(state, snapshot.stripe_time)
     recurring = snapshot.item.price
     subscription_changes.check_currency(state, plan, recurring.currency)
-    subscription_changes.check_plan_change(state, plan, recurring.interval, recurring.interval_count)
+    is_interval_other = (plan.interval, plan.interval_count) != (recurring.interval, recurring.interval_count)
+    if is_interval_other:
+        subscription_changes.check_interval_change(state, target, plan)
+        require_unshared(snapshot, "another billing interval")
+    subscription_changes.check_plan_change(state, plan)
     assert plan.policy is not None
     command = f"first: seatctl subs set-seats {quote(state.name)}"
     for seats in {target.next.seats, target.now.seats if target.now != state.now else target.next.seats}:
@@ -188,7 +194,9 @@ def prepare_plan_change(change: ChangeRequest, slug: str, *, at_renewal: bool) -
         state.policy if is_current or target.now == state.now else plan.policy,
         state.policy if is_current else plan.policy,
     )
-    return prepare_change(snapshot, target, what, agreed=agreed)
+    return prepare_change(
+        snapshot, target, what, agreed=agreed, other_interval=plan if is_interval_other else None
+    )
 
 
 def _when(state: SubscriptionState, target: Target) -> str:
@@ -208,14 +216,16 @@ def prepare_change(
     what: str,
     leaving: Departures = NO_DEPARTURES,
     agreed: TermPolicies | None = None,
+    other_interval: Plan | None = None,
 ) -> Proposal:
     """Propose a change that Stripe prorates, or that waits for the renewal.
 
-    `what` says it after "change"; `agreed` are the policies of a plan change.
+    `what` says it after "change"; `agreed` are the policies of a plan change. `other_interval` is its plan if
+    it has another interval: that is billed at once, or a year would be used before it is paid.
     """
     state, billing, change = snapshot.state, snapshot.billing, snapshot.change
     is_billed = target.now != state.now
-    at_once = state.policy.increase is not Increase.PRORATE_NEXT_INVOICE
+    at_once = state.policy.increase is not Increase.PRORATE_NEXT_INVOICE or other_interval is not None
     behavior = "always_invoice" if at_once else "create_prorations"
     # Stripe refuses a date outside the period, and the period may have ended before Stripe began the next.
     period_start, period_end = (
@@ -235,6 +245,9 @@ def prepare_change(
     previews = ChangePreviews(snapshot, target, proration, discounts)
     costs = previews.due_now()
     due = costs.now
+    renewal = (
+        None if other_interval is None else NextRenewal(other_interval, previews.renews_at(), costs.credit)
+    )
     check_spend(due, snapshot.currency, change.max_spend)
     on_account = snapshot.mirror.collection_method == "send_invoice"
     if due and not on_account:
@@ -270,6 +283,7 @@ def prepare_change(
         next_invoice=next_invoice,
         carried_over=costs.carried_over,
         on_account=on_account,
+        renewal=renewal,
     )
 
 

@@ -6,16 +6,18 @@ In Stripe's classic billing mode a proration may credit something else than was 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from shlex import quote
 from typing import TYPE_CHECKING
 
 from seatctl.billing.objects import read_preview
 from seatctl.billing.port import InvalidRequest, MissingInStripe, StripeJson
-from seatctl.billing.previews import RECURRING, has_pending_items, previews_next_term
+from seatctl.billing.previews import RECURRING, end_of_term, has_pending_items, previews_next_term
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.models.call import parse_time
 from seatctl.models.report import counted
 from seatctl.models.subscription import TermContent
+from seatctl.rules import hints
 from seatctl.rules.metadata import COVERS_UNTIL
 from seatctl.rules.purchases import address_hint, check_tax
 from seatctl.rules.subscription_changes import Target
@@ -45,6 +47,8 @@ class DueNow:
 
     now: int = 0
     carried_over: int = 0
+    credit: int = 0
+    """What goes to the customer's balance if more is credited than charged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,33 @@ class ChangePreviews:
             return DueNow()
         preview = read_preview(raw)
         check_tax(preview.tax_status, address_hint(self.snapshot.name))
-        return DueNow(max(0, preview.amount_due), preview.carried_over)
+        return DueNow(max(0, preview.amount_due), preview.carried_over, max(0, -preview.total))
+
+    def renews_at(self) -> datetime:
+        """Return the end (UTC) of the term that a change of interval begins or continues.
+
+        Only Stripe says it: flexible billing keeps the beginning of the period, classic billing begins a new
+        one. Raises `interval_change` if the preview does not show an end that lies ahead.
+        """
+        snapshot, price = self.snapshot, self.target.now.price_id
+        assert self.proration is not None
+        today = self.preview(self.target.now, self.proration)
+        if previews_next_term(today, snapshot.item, self.proration.moment):
+            return snapshot.state.period_end  # in a trial, which goes on
+        end = end_of_term(today, price)
+        if end is None:  # more than a page of waiting items comes before the line
+            end = end_of_term(self.preview(self.target.now, self.proration, RECURRING), price)
+        if end is None or end <= snapshot.stripe_time:
+            raise refuse(
+                Code.INTERVAL_CHANGE,
+                f"{snapshot.name}: Stripe's preview does not say when {self.target.now.plan} would renew;"
+                " nothing was changed",
+                hint=hints.either(
+                    hints.command("subs", "cancel", snapshot.name), hints.buy(self.target.now.plan)
+                ),
+                data={"subscription": snapshot.name, "plan": self.target.now.plan},
+            )
+        return end
 
     def next_total(self) -> int | None:
         """Return the total of the next term's invoice, in minor units; None if the subscription ends before.

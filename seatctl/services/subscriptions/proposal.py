@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from shlex import quote
 
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
@@ -15,6 +16,7 @@ from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time
 from seatctl.models.money import format_money
 from seatctl.models.operation import OperationState
+from seatctl.models.plan import Plan
 from seatctl.models.report import Record
 from seatctl.models.subscription import Subscription
 from seatctl.rules.purchases import ShownCharge, amount_of, check_spend, too_little
@@ -88,6 +90,22 @@ class Departures:
 
 
 NO_DEPARTURES = Departures()
+
+
+@dataclass(frozen=True, slots=True)
+class NextRenewal:
+    """When a subscription renews after a change of interval, and what stays of its credit, in minor units."""
+
+    plan: Plan
+    at: datetime
+    credit: int
+
+    def remarks(self, currency: str) -> list[str]:
+        """Return what the user is told of it."""
+        count, unit = self.plan.interval_count, self.plan.interval
+        often = f"every {unit}" if count == 1 else f"every {count} {unit}s"
+        credit = f"{format_money(self.credit, currency)} stay as credit for the next invoices"
+        return [f"it renews on {self.at:%Y-%m-%d}, then {often}", *([credit] if self.credit else [])]
 
 
 def departures_from_file(ledger: Ledger, subscription_id: int, source: str) -> Departures:
@@ -250,10 +268,11 @@ def priced_proposal(
     next_invoice: int | None = None,
     carried_over: int,
     on_account: bool,
+    renewal: NextRenewal | None = None,
 ) -> Proposal:
     """Propose a change with its price now and on the next invoice, in minor units, and with its effect.
 
-    `leaving` are the users who lose their seats.
+    `leaving` are the users who lose their seats; `renewal` is given if the change moves it.
     """
     state, currency, due = snapshot.state, snapshot.currency, payload.due_now
     row: dict[str, JsonValue] = {
@@ -264,13 +283,14 @@ def priced_proposal(
         "next_seats": payload.next.seats,
         "due_now": due,
         "carried_over": carried_over,
+        **({"credit": renewal.credit} if renewal is not None and renewal.credit else {}),
         "currency": currency,
         "next_invoice": next_invoice,
-        "renews_at": None if state.ends else format_time(state.period_end),
+        "renews_at": None if state.ends else format_time(renewal.at if renewal else state.period_end),
         "ends_at": None if state.ends_at is None else format_time(state.ends_at),
         **leaving.row_fields,
     }
-    remarks: list[str] = []
+    remarks = renewal.remarks(currency) if renewal else []
     if state.ends_early and state.ends_at is not None:
         remarks.append(f"it ends on {state.ends_at:%Y-%m-%d}, before {state.current_end:%Y-%m-%d}")
     if carried_over:

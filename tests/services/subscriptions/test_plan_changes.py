@@ -52,20 +52,6 @@ def test_an_upgrade_grants_what_was_paid_for_at_once(granted):
     is_sound(granted)
 
 
-def test_another_interval_is_refused_with_the_two_commands_that_serve(granted):
-    done(granted, "plans add annual --price 100.00 --currency usd --interval year --policy flexible")
-    granted("subs", "rename", "d", "design & co")
-    for command in ("change-plan", "change-plan --at-renewal"):
-        verb, *options = command.split()
-        told = granted("subs", verb, "design & co", "annual", *options, "--yes", "-o", "json")
-        assert (told.code, told.error["code"]) == (4, "interval_change")
-        assert "subs cancel 'design & co'" in told.error["hint"]
-        assert told.error["hint"].endswith(
-            "seatctl subs buy --plan annual --seats N --name NAME --payment-method ID"
-        )
-    assert subs_row(granted, "design & co")["plan"] == "small"
-
-
 def test_an_upgrade_after_the_bank_was_asked_grants_it_too(granted):
     change_card(granted, "pay@example.com", "pm_card_threeDSecure2Required")
     assert granted("subs", "change-plan", "d", "large", "--yes").code == 10

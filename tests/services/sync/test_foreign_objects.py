@@ -36,7 +36,9 @@ def foreign(sandbox):
         meetings, webinars = product(stripe, "Meetings"), product(stripe, "Webinars")
         metered = {"interval": "month", "usage_type": "metered", "meter": "mtr_1"}
         calls = product(stripe, "Calls", recurring=metered)
-        made = [subscribe(stripe, customer(stripe, NAMES[n % 6]), prices[n % 8]) for n in range(36)]
+        for n in range(36):
+            mode = {"billing_mode": {"type": "flexible" if n % 3 else "classic"}}
+            subscribe(stripe, customer(stripe, NAMES[n % 6]), prices[n % 8], **mode)
         subscribe(stripe, customer(stripe, "Globex Corp"), meetings, webinars)
         with_meter = [{"price": meetings, "quantity": 4}, {"price": calls}]
         send(stripe, "subscriptions", {"customer": customer(stripe, "Initech"), "items": with_meter})
@@ -50,10 +52,6 @@ def foreign(sandbox):
         send(stripe, "invoiceitems", {"customer": single, "amount": 500, "currency": "usd"})
         bill = {"customer": single, "pending_invoice_items_behavior": "include"}
         send(stripe, f"invoices/{send(stripe, 'invoices', bill)['id']}/finalize", {})
-    # The sandbox itself bills in flexible mode only; what Stripe made earlier is classic.
-    classic = """UPDATE objects SET body = json_set(body, '$.billing_mode', json('{"type": "classic"}'))"""
-    for identifier in made[::3]:
-        query(sandbox.home / "default" / "sandbox.db", f"{classic} WHERE id = ?", identifier)
     return sandbox
 
 
