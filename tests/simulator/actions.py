@@ -317,6 +317,15 @@ COMMANDS: dict[str, tuple[int, Maker]] = {
     "list": (1, lambda see: [see.pick("subs", "users", "seats", "requests", "invoices", "runs"), "list"]),
     "show": (1, lambda see: ["subs", "show", see.subscription()]),
     "invoice-show": (1, lambda see: ["invoices", "show", see.pick(*(see.invoices or ["none-1"]))]),
+    # These only in histories about them.
+    "annual": (
+        0,
+        lambda see: [
+            *("plans", "add", "annual", "--price", "90.00", "--currency", "usd", "--interval", "year"),
+            *("--policy", "flexible", *see.maybe(0.3, "--set", "increase=prorate_next_invoice")),
+        ],
+    ),
+    "migrate": (0, lambda see: ["ledger", "adopt", *see.maybe(0.5, see.subscription()), "--migrate"]),
     "check": (1, lambda see: ["check", see.pick(*PEOPLE), *see.maybe(0.5, "-s", see.subscription())]),
 }
 READS = frozenset({"status", "list", "show", "invoice-show", "check"})

@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from seatctl.sandbox.api import control
 from seatctl.sandbox.errors import ApiError
-from tests.simulator import invariants, money
+from tests.simulator import invariants, modes, money
 from tests.simulator.actions import ASKS, COMMANDS, DAY, Sight, Step, is_read
 from tests.simulator.books import Books
 from tests.simulator.invariants import Violation
@@ -122,6 +122,8 @@ class History:
         invariants.check_rate_limit(result, before, after, self._moved(objects, step))
         invariants.check_looked(step, result)
         invariants.check_guards(step, result, before, after)
+        modes.check_modes(step, result, before, after)
+        modes.check_interval(step, result, before, after)
         if step.words[0] == "sync" and result.code == 0 and not reading:
             self.synced = not result.hit
         if not reading:

@@ -468,6 +468,20 @@ def _classic_mode(stack: ExitStack) -> None:
     everywhere(stack, previews, "require_true_credit", lambda *_, **__: None)
 
 
+@fault("interval waits", 9, "interval", "another interval is set for the renewal, and begins at once unpaid")
+def _interval_waits(stack: ExitStack) -> None:
+    from seatctl.rules import subscription_changes
+
+    within(stack, subscription_changes, "check_interval_change", lambda *_: None)
+
+
+@fault("mode of the account", 9, "", "a purchase takes whatever billing mode the account has")
+def _mode_of_the_account(stack: ExitStack) -> None:
+    from seatctl.billing import endpoints
+
+    within(stack, endpoints, "FLEXIBLE_BILLING", {})
+
+
 @fault("tax unknown", 9, "tax", "with tax on, a purchase is tried whose tax Stripe cannot tell")
 def _tax_unknown(stack: ExitStack) -> None:
     from seatctl.rules import purchases

@@ -132,6 +132,13 @@ THEMES = {
         2,
         {"classic": 12, "set-seats": 24, "add-seats": 24, "cancel": 8, "change-plan": 8, "sync": 4},
     ),
+    # Monthly to yearly and back, and from classic billing to flexible.
+    "interval": Theme(
+        ("pro", "annual", "team", "annual", "later"),
+        2,
+        {"annual": 10, "change-plan": 40, "clock": 20, "classic": 8, "migrate": 8, "set-seats": 10}
+        | {"add-seats": 12, "cancel": 6, "sync": 6},
+    ),
     "tax": Theme(PLANS, 1, {"tax": 10, "buy": 50, "billing": 8, "add-seats": 12}),
     "disputed": Theme(
         PLANS,
