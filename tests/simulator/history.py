@@ -259,6 +259,11 @@ class History:
     def tampered(self, step: Step) -> str:
         """Stripe holds what the sandbox itself does not make."""
         identifier, what = step.words
+        there = {one["id"]: one for one in self.books.stripe["subscription"]}
+        if what == "classic" and (one := there.get(identifier)) is not None:
+            # Stripe takes no migration back.
+            if one["billing_mode"]["updated_at"] not in {None, one["created"]}:
+                return "migrated"
         fields: dict[str, object] = {
             "schedule": {"schedule": "sub_sched_1"},
             "released": {"schedule": None},

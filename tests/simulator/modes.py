@@ -30,7 +30,7 @@ def check_modes(step: Step, result: Result, before: Books, after: Books) -> None
         return
     if before.money() != after.money():
         raise Violation("an adoption has moved money", str(step))
-    # Stripe makes none classic again, but the simulator does: the ledger may know such a one as flexible.
+    # The simulator makes flexible ones classic, which the ledger may not know yet.
     named = [ours["name"] for ours in before.subscriptions if ours["name"] in step.words]
     known = {
         ours["stripe_subscription"]

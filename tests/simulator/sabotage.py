@@ -471,8 +471,10 @@ def _classic_mode(stack: ExitStack) -> None:
 @fault("interval waits", 9, "interval", "another interval is set for the renewal, and begins at once unpaid")
 def _interval_waits(stack: ExitStack) -> None:
     from seatctl.rules import subscription_changes
+    from seatctl.services.subscriptions import previews
 
     within(stack, subscription_changes, "check_interval_change", lambda *_: None)
+    within(stack, previews.ChangePreviews, "renews_at", lambda self: self.snapshot.state.period_end)
 
 
 @fault("mode of the account", 9, "", "a purchase takes whatever billing mode the account has")
