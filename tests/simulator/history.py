@@ -260,10 +260,9 @@ class History:
         """Stripe holds what the sandbox itself does not make."""
         identifier, what = step.words
         there = {one["id"]: one for one in self.books.stripe["subscription"]}
-        if what == "classic" and (one := there.get(identifier)) is not None:
-            # Stripe takes no migration back.
-            if one["billing_mode"]["updated_at"] not in {None, one["created"]}:
-                return "migrated"
+        one = there.get(identifier)
+        if what == "classic" and one and one["billing_mode"]["updated_at"] not in {None, one["created"]}:
+            return "migrated"  # Stripe takes no migration back
         fields: dict[str, object] = {
             "schedule": {"schedule": "sub_sched_1"},
             "released": {"schedule": None},

@@ -24,7 +24,8 @@ def check_modes(step: Step, result: Result, before: Books, after: Books) -> None
     shapes = {one["id"]: one for one in after.stripe["subscription"]}
     for one in before.stripe["subscription"]:
         mode = shapes.get(one["id"], one)["billing_mode"]["type"]
-        if mode != one["billing_mode"]["type"] and (mode != "flexible" or "--migrate" not in _asked(step)):
+        asked = "--migrate" in _asked(step) or any(open_.kind == "adopt" for open_ in before.open_operations)
+        if mode != one["billing_mode"]["type"] and not (mode == "flexible" and asked):
             raise Violation("another billing mode unasked", f"{one['id']}: {mode}")
     if step.words[:2] != ("ledger", "adopt") or before.open_operations or result.met:
         return

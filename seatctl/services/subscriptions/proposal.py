@@ -101,7 +101,7 @@ class NextRenewal:
     credit: int
 
     def remarks(self, currency: str) -> list[str]:
-        """Return what the user is told of it."""
+        """Return the sentences for the user, about when it renews and what stays as credit."""
         count, unit = self.plan.interval_count, self.plan.interval
         often = f"every {unit}" if count == 1 else f"every {count} {unit}s"
         credit = f"{format_money(self.credit, currency)} stay as credit for the next invoices"
