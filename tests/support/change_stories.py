@@ -130,6 +130,32 @@ def foreign(seatctl: Seatctl) -> None:
 
 
 @made_once
+def classic(seatctl: Seatctl) -> None:
+    """`acme`, five seats of 12.00 a month in classic billing, made elsewhere; a decrease waits."""
+    freeze(seatctl, START)
+    done(seatctl, "plans add pro --price 12 --currency usd --policy flexible")
+    (price,) = [one["id"] for one in objects(seatctl, "price")]
+    card = {"payment_method": "pm_card_visa", "invoice_settings": {"default_payment_method": "pm_card_visa"}}
+    with twin(seatctl) as stripe:
+        customer = send(stripe, "customers", {"name": "acme", "email": PAYER, **card})["id"]
+        items = [{"price": price, "quantity": 5}]
+        request = {"customer": customer, "items": items, "billing_mode": {"type": "classic"}}
+        send(stripe, "subscriptions", request)
+    assert seatctl("sync").code == 0
+    done(seatctl, "ledger adopt")
+    done(seatctl, "users add lee@example.com")
+    done(seatctl, "subs transfer acme lee@example.com")
+    done(seatctl, "subs set-seats acme 3")
+
+
+@made_once
+def with_annual(seatctl: Seatctl) -> None:
+    """The flexible scene, and `annual`, which costs 120.00 a seat and year."""
+    flexible(seatctl)
+    done(seatctl, "plans add annual --price 120 --currency usd --interval year --policy flexible")
+
+
+@made_once
 def failed(seatctl: Seatctl) -> None:
     """The card of `design` failed at the renewal; its invoice is open."""
     with_card(REFUSED, flexible)(seatctl)
@@ -222,6 +248,13 @@ STORIES = {
     "decrease at the renewal": Story("change", flexible, "subs set-seats design 2 --revoke newest"),
     "decrease now": Story("change", flexible, "subs set-seats loose 2"),
     "upgrade": Story("change", flexible, "subs change-plan design team", (2000,)),
+    "month to year": Story(
+        # A third of 60.00 comes back; 345 of 365 days of 600.00 are left.
+        "change", with_annual, "subs change-plan design annual", (54712,)
+    ),
+    "year to month": Story(
+        "change", after("subs change-plan design annual", with_annual), "subs change-plan design pro"
+    ),
     "plan at the renewal": Story("change", flexible, "subs change-plan design team --at-renewal"),
     "add-on at full price": Story("addon", contract, f"subs add-seats acme 5{ONCE}", (2500,), points=18),
     "add-on after the renewal": Story("addon", renewed, f"subs add-seats acme 5{ONCE}", (2500,), points=18),
@@ -266,6 +299,7 @@ STORIES = {
     "invoice made void": Story("invoice_void", owing, "invoices void {}"),
     "invoice sent": Story("invoice_send", on_account, "invoices send {}", changes=False),
     "adoption": Story("adopt", foreign, "ledger adopt"),
+    "migration": Story("adopt", classic, "ledger adopt --migrate"),
     "billing by another card": Story(
         "billing", flexible, f"subs billing design --payment-method pm_card_mastercard{ONCE}"
     ),

@@ -99,6 +99,7 @@ def _subscription(one: dict, item: dict) -> tuple:
     return (
         *(one["status"], one["cancel_at"], one["trial_end"], one["pending_update"] is None),
         one["pause_collection"],
+        *(one["billing_mode"]["type"], one["billing_cycle_anchor"], item.get("current_period_end")),
         *(item.get("quantity"), item.get("price", {}).get("id"), sorted(metadata.items())),
     )
 

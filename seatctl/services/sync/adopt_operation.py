@@ -91,7 +91,8 @@ def adoption(
 ) -> Adoption:
     """Return what would be adopted: those named, else all running ones with another home.
 
-    With `migrate`, those in classic billing too. Stripe is asked unless the ledger knows that it is flexible.
+    With `migrate`, those in classic billing too, by the mirror: an interrupted migration is finished even if
+    Stripe has carried it out. Stripe is asked about those that an earlier version has read.
     Raises RoleRequired, UnknownSubscription.
     """
     with ledger.reading() as reader:
@@ -101,12 +102,16 @@ def adoption(
         )
         running = (one for one in subscriptions.listing(reader, call.now) if not one.status.is_over)
         chosen = [*(named or running)]
-        unsure = {
-            one.stripe_subscription
+        modes = {
+            one.stripe_subscription: subscriptions.billing_mode(reader, one.id)
             for one in (chosen if migrate else ())
-            if not one.status.is_over and subscriptions.billing_mode(reader, one.id) != "flexible"
+            if not one.status.is_over
         }
-    classic = frozenset(stripe_id for stripe_id in sorted(unsure) if _is_classic(billing(), stripe_id))
+    classic = frozenset(
+        stripe_id
+        for stripe_id, mode in modes.items()
+        if mode == "classic" or (mode is None and _is_classic(billing(), stripe_id))
+    )
     concerned = [one for one in chosen if one.home_ledger != ledger.id or one.stripe_subscription in classic]
     return Adoption(ledger.id, tuple(concerned), migrate, classic)
 
