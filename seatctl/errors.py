@@ -136,9 +136,7 @@ class Code:
     FILE_LEDGER = Refusal(4, "The ledger is a file, and this needs one on a PostgreSQL server.")
     FIXED_SETTING = Refusal(4, "The setting was decided by `init` and cannot be changed.")
     HOLDS_ROLES = Refusal(4, "The user still holds roles; revoke them before removing the user.")
-    INTERVAL_CHANGE = Refusal(
-        4, "Another billing interval would take effect at once, and cannot now."
-    )
+    INTERVAL_CHANGE = Refusal(4, "Another billing interval would take effect at once, and cannot now.")
     INVOICE_STATE = Refusal(4, "The invoice is in a state that does not allow this.")
     ITEM_GONE = Refusal(4, "The subscription's item no longer exists in Stripe.")
     LEDGER_NOT_EMPTY = Refusal(4, "There is a ledger with contents where the copy would be made.")

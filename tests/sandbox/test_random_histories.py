@@ -23,7 +23,9 @@ def test_seats_are_billed_by_time_whenever_they_change_or_end(stripe, seed):
     chance = random.Random(seed)
     percent = 25 * (seed % 2)
     discounts = [{"coupon": stripe.coupon(percent_off=percent)}] if percent else []
-    subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 2, discounts=discounts)
+    mode = {"type": "classic" if seed % 4 > 1 else "flexible"}  # they agree if every change is prorated
+    terms = {"discounts": discounts, "billing_mode": mode}
+    subscription = stripe.subscribe(stripe.customer(), stripe.price(1000), 2, **terms)
     item, path = subscription["items"]["data"][0], f"subscriptions/{subscription['id']}"
     now = start = item["current_period_start"]
     stop = end = item["current_period_end"]

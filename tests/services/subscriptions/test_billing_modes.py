@@ -183,3 +183,19 @@ def test_a_lost_answer_to_a_migration_is_finished_by_the_next_sync(classic):
     assert query(ledger_place(classic), "SELECT run FROM operations WHERE state <> 'done'") == []
     assert charges(classic) == [12000]
     is_sound(classic)
+
+
+@pytest.mark.parametrize(("fault", "mode"), [("timeout", "classic"), ("lost", "flexible")])
+def test_a_migration_is_given_up_only_if_it_has_not_reached_stripe(classic, fault, mode):
+    (subscription,) = objects(classic, "subscription")
+    path = f"/v1/subscriptions/{subscription['id']}/migrate"
+    fail(classic, fault, method="POST", path=path, times=9)
+    assert classic("ledger", "adopt", "acme", "--migrate", "--yes").code == 75
+    clear_faults(classic, path)
+    ((run,),) = query(ledger_place(classic), "SELECT run FROM operations WHERE state = 'pending'")
+    assert classic("sandbox", "advance", "1h").code == 0  # nothing can be under way any more
+    undone = classic("runs", "undo", str(run), "--yes", "-o", "json")
+    assert undone.code == (0 if fault == "timeout" else 4), undone
+    assert classic("sync").code == 0
+    assert mode_of(classic) == mode
+    is_sound(classic)
