@@ -36,6 +36,9 @@ ENOUGH = 2000
 FAR = 0.002
 """Seconds added to each round trip."""
 
+_MOST_WAITED = 300.0
+"""Seconds that a client waits for the one lock of everything. Of ours, none waits longer than 30."""
+
 # Both are 0 in every snapshot: subscriptions with more seats assigned than are paid for, and those whose
 # counter is not the number of their seats.
 _SOUND = """SELECT (SELECT count(*) FROM subscriptions WHERE assigned > capacity),
@@ -95,7 +98,7 @@ class Ground:
 
         def opened() -> Ledger:
             if one_lock:
-                return Ledger(OneLock(url.shown, lambda: parameters(url)))
+                return Ledger(OneLock(url.shown, lambda: parameters(url), wait=_MOST_WAITED))
             return open_ledger(url)
 
         with closing(self.server.connect(name)) as connection:
