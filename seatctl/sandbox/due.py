@@ -1,4 +1,4 @@
-"""When the clock has work on an object: an end, a renewal, a retry, an expiry."""
+"""When the clock has work on an object: an end, a renewal, a retry, an expiry, the end of a debit."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ def next_due(obj: Obj, items: list[Obj]) -> int | None:
         moment = _invoice_due(obj)
     elif obj["object"] == "checkout.session" and obj["status"] == "open":
         moment = obj["expires_at"]
+    elif obj["object"] == "payment_intent" and obj["status"] == "processing":
+        moment = obj.get("_settles_at")
     return moment
 
 

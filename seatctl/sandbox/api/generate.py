@@ -39,6 +39,7 @@ RESOURCES = [
     "InvoiceItem",
     "InvoiceLineItem",
     "InvoicePayment",
+    "Mandate",
     "PaymentIntent",
     "PaymentMethod",
     "Plan",

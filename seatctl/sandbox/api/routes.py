@@ -167,6 +167,7 @@ GET    /v1/billing_portal/configurations/{billing_portal.configuration:configura
 POST   /v1/billing_portal/configurations/{billing_portal.configuration:configuration}              billing_portal.update                                                        billing_portal.ConfigurationUpdateParams
 GET    /v1/setup_intents/{setup_intent:intent}                                                     retrieve                                                                     SetupIntentRetrieveParams
 GET    /v1/setup_intents                                                                           list_page(setup_intent,!customer,payment_method)                             SetupIntentListParams
+GET    /v1/mandates/{mandate}                                                                      retrieve                                                                     MandateRetrieveParams
 GET    /v1/events                                                                                  events.list_page                                                             EventListParams
 GET    /v1/events/{event:id}                                                                       events.retrieve                                                              EventRetrieveParams
 """

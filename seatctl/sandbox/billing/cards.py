@@ -129,14 +129,8 @@ def by_token(identifier: str) -> str | None:
     return name if identifier.startswith("tok_") and name in _CARDS else None
 
 
-BANK_ACCOUNT = "usBankAccount_success"
-"""The name of the test bank account; a debit of it is processed for days."""
-
-
 def by_test_id(identifier: str) -> str | None:
-    """Return the name of the test card that `pm_card_…` names, or of the test bank account, or None."""
-    if identifier == f"pm_{BANK_ACCOUNT}":
-        return BANK_ACCOUNT
+    """Return the name of the test card that `pm_card_…` names, or None."""
     name = identifier.removeprefix("pm_card_")
     return name if identifier.startswith("pm_card_") and name in _CARDS else None
 

@@ -118,7 +118,15 @@ def settle_debit(session: Session, invoice: Obj, *, succeeds: bool) -> None:
     intent = open_intent(session, invoice["id"])
     if intent is None or intent["status"] != "processing":
         raise ValueError("no payment of this invoice is processing")
+    end_debit(session, intent, succeeds=succeeds)
+
+
+def end_debit(session: Session, intent: Obj, *, succeeds: bool) -> None:
+    """Finish a bank debit; the invoice that it collects is paid, or its payment has failed."""
     finish_debit(session, intent, succeeds=succeeds)
+    invoice = session.store.get("invoice", intent.get("_invoice") or "")
+    if invoice is None:
+        return
     if succeeds:
         mark_paid(session, invoice)
         return

@@ -2,16 +2,17 @@
 
 Each piece of work is done as of its own moment, in order: a year of monthly renewals is twelve renewals.
 
-A subscription gets a new period, ends, or its trial does. A draft is finalized after an hour, and a failed
-payment is tried again. Stripe chooses the moments of retries by a model. The sandbox tries again 3, 5 and 7
-days after the attempt before, and then cancels the subscription or leaves it unpaid or past due
-(`control.after_retries`).
+A subscription gets a new period, ends, or its trial does. A draft is finalized after an hour, a failed
+payment is tried again, and a bank debit succeeds or fails after days. Stripe chooses the moments of retries
+by a model. The sandbox tries again 3, 5 and 7 days after the attempt before, and then cancels the
+subscription or leaves it unpaid or past due (`control.after_retries`).
 """
 
 from __future__ import annotations
 
+from seatctl.sandbox.billing import debits
 from seatctl.sandbox.billing.cancellation import credit_after, end_now, end_trial_without_method, expire
-from seatctl.sandbox.billing.collection import collect, method_for
+from seatctl.sandbox.billing.collection import collect, end_debit, method_for
 from seatctl.sandbox.billing.discounts import remaining_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice, set_delinquent, void_invoice, write_off
 from seatctl.sandbox.billing.invoicing import cycle_invoice, final_invoice, save_draft
@@ -50,6 +51,8 @@ def _work(session: Session, obj: Obj) -> None:
         subscription_due(session, obj)
     elif obj["object"] == "checkout.session":
         expire_checkout(session, obj)
+    elif obj["object"] == "payment_intent":
+        end_debit(session, obj, succeeds=obj["_failure"] is None)
     else:
         session.save(obj)
 
@@ -197,7 +200,7 @@ def _mark_overdue(session: Session, invoice: Obj) -> None:
 
 def _attempt(session: Session, invoice: Obj) -> None:
     method = method_for(session, invoice)
-    if method is None:
+    if method is None or debits.refusal(method["type"], invoice["currency"]):
         _count_attempt(session, invoice)
     else:
         outcome = collect(session, invoice, method, automatic=True)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from seatctl.sandbox.billing import cards
+from seatctl.sandbox.billing import cards, debits
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.objects import Obj, new_id, nulls, pick, token
 from seatctl.sandbox.session import Session
 
-_DELAYED = ("us_bank_account", "sepa_debit", "bacs_debit", "au_becs_debit", "acss_debit")
 _NOT_ON_CHARGES = ("display_brand", "generated_from", "networks", "three_d_secure_usage")
+_OF_DEBITS = ("account_holder_type", "account_type", "bank_code", "bank_name", "branch_code", "country",
+              "fingerprint", "last4", "routing_number")  # fmt: skip
 _ONLY_ON_CHARGES = ("authorization_code", "installments", "mandate", "network_transaction_id",
                     "three_d_secure", "transaction_link_id")  # fmt: skip
 
@@ -73,6 +74,9 @@ def attempt_payment(
 
     `unattended`: the customer cannot answer, so a bank that asks for authentication refuses.
     """
+    refused = debits.refusal(method["type"], intent["currency"])
+    if refused is not None:
+        raise refused
     card = cards.card(method["_card"]) if "_card" in method else cards.Card(method["type"], "")
     must_authenticate = card.authenticate == "always" or (
         card.authenticate == "once" and not method.get("_set_up")
@@ -83,7 +87,7 @@ def attempt_payment(
         return _decline(session, intent, method, card.charge)
     if card.authenticate == "once":
         session.save({**method, "_set_up": True})
-    if method["type"] in _DELAYED:
+    if method["type"] in debits.CURRENCIES:
         return _start_debit(session, intent, method)
     charge = _charge(session, intent, method, None)
     if method["customer"] is None:
@@ -113,7 +117,8 @@ def _start_debit(session: Session, intent: Obj, method: Obj) -> PaymentOutcome:
         "receipt_url": None,
     }
     session.save_and_emit(charge, "charge.pending")
-    _set_status(session, intent, method, "processing", latest_charge=charge["id"])
+    ends = debits.outcome(session, method)
+    _set_status(session, intent, method, "processing", latest_charge=charge["id"], **ends)
     return PaymentOutcome(paid=False, charge=charge, processing=True)
 
 
@@ -126,10 +131,10 @@ def finish_debit(session: Session, intent: Obj, *, succeeds: bool) -> None:
         session.save_and_emit(charge, "charge.succeeded")
         _set_status(session, intent, method, "succeeded", amount_received=intent["amount"])
         return
-    message = "The customer's account has insufficient funds to cover this payment."
-    charge.update(status="failed", failure_code="insufficient_funds", failure_message=message)
+    code, message = debits.failure(intent)
+    charge.update(status="failed", failure_code=code, failure_message=message)
     session.save_and_emit(charge, "charge.failed")
-    fail_intent(session, intent, method, "insufficient_funds", message, {"charge": charge["id"]})
+    fail_intent(session, intent, method, code, message, {"charge": charge["id"]})
 
 
 def _require_action(session: Session, intent: Obj, method: Obj) -> PaymentOutcome:
@@ -197,7 +202,9 @@ def _card_details(method: Obj, authorized: int | None) -> Obj:
     """Return what a charge shows of the card that it was made to."""
     card = method.get("card")
     if card is None:
-        return {}
+        return {
+            name: value for name, value in (method.get(method["type"]) or {}).items() if name in _OF_DEBITS
+        }
     details = {name: value for name, value in card.items() if name not in _NOT_ON_CHARGES}
     network = {"amount_authorized": authorized, "network": card["brand"]}
     return {**details, **dict.fromkeys(_ONLY_ON_CHARGES), **network}
@@ -206,6 +213,8 @@ def _card_details(method: Obj, authorized: int | None) -> Obj:
 def _charge(session: Session, intent: Obj, method: Obj, decline: cards.Decline | None) -> Obj:
     paid = decline is None
     card = _card_details(method, intent["amount"] if paid else None)
+    if method["type"] in debits.CURRENCIES:
+        card["mandate"] = debits.mandate_of(session, method)
     charge: Obj = session.new(
         "charge",
         new_id("ch"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from seatctl.sandbox.billing import debits
 from seatctl.sandbox.billing.automatic_tax import is_enabled, of_subscription
 from seatctl.sandbox.billing.catalog import create_inline_price
 from seatctl.sandbox.billing.collection import collect
@@ -15,8 +16,6 @@ from seatctl.sandbox.money import exact_price, round_half_up
 from seatctl.sandbox.objects import Obj, address, nulls, pick, sent, token
 from seatctl.sandbox.session import Session
 
-# What the sandbox's account allows if a session does not say.
-_METHODS = ("card", "us_bank_account")
 _SHORTEST_LIFE, _LONGEST_LIFE = HOUR // 2, DAY
 _ECHOED = (
     "allow_promotion_codes billing_address_collection cancel_url client_reference_id customer "
@@ -79,6 +78,9 @@ def _new_session(session: Session, params: Obj, mode: str, prices: list[Obj]) ->
     costs = [round_half_up(exact_price(*line)) for line in zip(prices, quantities, strict=True)]
     amount = sum(costs) if costs else None
     on_need = "if_required" if mode == "payment" else "always"
+    currency = prices[0]["currency"] if prices else params.get("currency")
+    for refused in filter(None, (debits.refusal(kind, currency) for kind in _types(params) if currency)):
+        raise refused
     return session.new(
         "checkout.session",
         identifier,
@@ -95,7 +97,7 @@ def _new_session(session: Session, params: Obj, mode: str, prices: list[Obj]) ->
             "provider": "stripe" if is_enabled(params) else None,
             "status": None,
         },
-        currency=prices[0]["currency"] if prices else params.get("currency"),
+        currency=currency,
         customer_creation=None
         if setup or params.get("customer")
         else params.get("customer_creation", on_need),
@@ -107,7 +109,7 @@ def _new_session(session: Session, params: Obj, mode: str, prices: list[Obj]) ->
         metadata=merge_metadata({}, params.get("metadata")),
         mode=mode,
         payment_method_collection=params.get("payment_method_collection", on_need),
-        payment_method_types=_types(params) or list(_METHODS),
+        payment_method_types=_types(params) or debits.offered(currency),
         payment_status="no_payment_required" if setup else "unpaid",
         **pick(params, "return_url"),
         status="open",
@@ -172,6 +174,7 @@ def _set_up(session: Session, checkout: Obj, method: Obj, params: Obj) -> None:
     intent = new_setup_intent(session, checkout["customer"])
     data = params.get("setup_intent_data") or {}
     intent.update(status="succeeded", payment_method=method["id"], metadata=data.get("metadata") or {})
+    intent["mandate"] = debits.mandate_of(session, method)
     session.save({**method, "_set_up": True})
     session.save_and_emit(intent, "setup_intent.succeeded")
     checkout["setup_intent"] = intent["id"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing import cards, payments
+from seatctl.sandbox.billing import payments
 from seatctl.sandbox.billing.collection import collect
 from seatctl.sandbox.billing.payments import (
     PaymentOutcome,
@@ -16,7 +16,7 @@ from seatctl.sandbox.lists import check_ids
 from seatctl.sandbox.metadata import update_metadata
 from seatctl.sandbox.money import amount_text, granularity, least_charge
 from seatctl.sandbox.objects import Obj, set_fields, shipping, unset
-from seatctl.sandbox.resources.payment_methods import find_or_create
+from seatctl.sandbox.resources.payment_methods import find_or_create, is_test_id
 from seatctl.sandbox.session import Session
 
 _CONFIRMABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
@@ -98,7 +98,7 @@ def _apply(session: Session, payment_intent: Obj, params: Obj) -> None:
 
 
 def _set_method(session: Session, payment_intent: Obj, identifier: str) -> None:
-    is_new = cards.by_test_id(identifier) is not None
+    is_new = is_test_id(identifier)
     method = find_or_create(session, identifier, "payment_method")
     if method.get("_detached"):
         raise invalid(_USED)

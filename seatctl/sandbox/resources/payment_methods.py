@@ -1,13 +1,14 @@
 """Payment methods: created from test tokens, attached to customers, listed by customer.
 
-As on Stripe, `pm_card_…` can be sent wherever an id can; each use creates a new method.
+As on Stripe, the id of a test card or a test bank account can be sent wherever an id can; each use creates a
+new method.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from seatctl.sandbox.billing import cards
+from seatctl.sandbox.billing import cards, debits
 from seatctl.sandbox.errors import ApiError, invalid, no_such
 from seatctl.sandbox.lists import page_of
 from seatctl.sandbox.metadata import update_metadata
@@ -71,21 +72,10 @@ def _new_card(session: Session, name: str) -> Obj:
     return method
 
 
-def _new_bank_account(session: Session) -> Obj:
-    """Return a new, unattached bank account in the United States, whose debits take days; not yet written."""
-    method = _new_method(session, "us_bank_account")
-    method["us_bank_account"] = {
-        "account_holder_type": "individual",
-        "account_type": "checking",
-        "bank_name": "STRIPE TEST BANK",
-        "financial_connections_account": None,
-        "fingerprint": "SandboxAccount01",
-        "last4": "6789",
-        "networks": {"preferred": "ach", "supported": ["ach"]},
-        "routing_number": "110000000",
-        "status_details": {},
-    }
-    return method
+def _new_bank_account(session: Session, identifier: str, account: debits.Account) -> Obj:
+    """Return a new, unattached method of the named bank account, whose debits take days; not yet written."""
+    method = _new_method(session, account.type)
+    return {**method, account.type: debits.details(account), "_account": identifier}
 
 
 def _fingerprint(card: cards.Card) -> str:
@@ -123,12 +113,20 @@ def _apply(method: Obj, params: Obj) -> None:
 
 def find_or_create(session: Session, identifier: str, param: str, *, status: int = 400) -> Obj:
     """Return the method with this id; a test id creates a new one, which is written but not attached."""
-    name = cards.by_test_id(identifier)
-    if name is None:
+    card, account = cards.by_test_id(identifier), debits.by_test_id(identifier)
+    if card is not None:
+        method = _new_card(session, card)
+    elif account is not None:
+        method = _new_bank_account(session, identifier, account)
+    else:
         return session.find("payment_method", identifier, param, status=status)
-    method = _new_bank_account(session) if name == cards.BANK_ACCOUNT else _new_card(session, name)
     session.save(method)
     return method
+
+
+def is_test_id(identifier: str) -> bool:
+    """Whether this names a test card or a test bank account."""
+    return cards.by_test_id(identifier) is not None or debits.by_test_id(identifier) is not None
 
 
 def retrieve(session: Session, params: Obj, identifier: str) -> Obj:
@@ -216,7 +214,7 @@ def set_default_method(
 def own_method(session: Session, customer: str, identifier: str, param: str) -> Obj:
     """Return a method of this customer; a test id creates one and attaches it."""
     method = find_or_create(session, identifier, param)
-    if cards.by_test_id(identifier):
+    if is_test_id(identifier):
         attach_to(session, method, customer)
     if method["customer"] != customer:
         message = (
