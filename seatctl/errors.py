@@ -152,6 +152,9 @@ class Code:
     NOTHING_WAITS = Refusal(4, "No customer has to complete or confirm anything.")
     NOT_A_CARD = Refusal(4, "The saved payment method is not a card.")
     NOT_A_SANDBOX = Refusal(4, "The profile works with Stripe itself, or with a sandbox that is served.")
+    PAYMENT_METHOD_NOT_ACCEPTED = Refusal(
+        4, "The plan or its currency does not take this type of payment method."
+    )
     NOT_CONFIRMED = Refusal(4, "The question was answered with no. Nothing was written.")
     NOT_IN_RENEWAL_WINDOW = Refusal(4, "The policy allows this only in the renewal window.")
     NOT_REFUNDABLE = Refusal(4, "Stripe would not refund this invoice. Nothing was canceled.")

@@ -156,8 +156,8 @@ def invoice(invoice: str) -> Read:
 
 
 def payment_intent(intent: str) -> Read:
-    """One attempt to collect a payment."""
-    return Read(path_of("payment_intents", intent), {})
+    """One attempt to collect a payment, with its last charge."""
+    return Read(path_of("payment_intents", intent), {"expand": ["latest_charge"]})
 
 
 def invoices_of(subscription: str) -> Read:

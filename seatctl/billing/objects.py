@@ -19,6 +19,7 @@ from seatctl.models.stripe_objects import (
     StripeInvoice,
     StripeItem,
     StripePage,
+    StripePayment,
     StripePrice,
     StripeProduct,
     StripeSubscription,
@@ -139,6 +140,9 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
             pause=_pause(object_of(subscription.get("pause_collection"))),
             schedule=named_id(subscription.get("schedule")),
             flexible=object_of(subscription.get("billing_mode")).get("type") == "flexible",
+            payment_method_types=_texts(
+                object_of(subscription.get("payment_settings")).get("payment_method_types")
+            ),
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's subscription is not understood: {error}") from error
@@ -188,6 +192,19 @@ def open_intents(invoice: StripeJson) -> tuple[str, ...]:
     """Return the ids of the payment intents that may still pay an invoice, from its `payments`."""
     waiting = [payment for payment in _entries(invoice, "payments") if payment.get("status") == "open"]
     return _references([object_of(payment.get("payment")).get("payment_intent") for payment in waiting])
+
+
+def read_payment(intent: StripeJson) -> StripePayment:
+    """Read a payment intent whose `latest_charge` is expanded."""
+    charge = object_of(intent.get("latest_charge"))
+    kind = _text(object_of(charge.get("payment_method_details")).get("type"))
+    problem = object_of(intent.get("last_payment_error"))
+    return StripePayment(
+        status=_required(intent, "status"),
+        type=kind or "",
+        since=_required_time(charge or intent, "created"),
+        problem=(_text(problem.get("message")) or "the payment was refused") if problem else None,
+    )
 
 
 def read_preview(invoice: StripeJson) -> Preview:
@@ -465,6 +482,10 @@ def _references(value: JsonValue | None) -> tuple[str, ...]:
     """Return the ids of a list of references."""
     listed = value if isinstance(value, list) else []
     return tuple(reference for reference in map(named_id, listed) if reference is not None)
+
+
+def _texts(value: JsonValue | None) -> tuple[str, ...]:
+    return tuple(text for text in value if isinstance(text, str)) if isinstance(value, list) else ()
 
 
 def _metadata(holder: StripeJson) -> Mapping[str, str]:

@@ -76,6 +76,10 @@ class Policy:
     lock_price: bool = False
     discounts: Discounts = Discounts.ANYTIME
     on_account: OnAccount = OnAccount.YES
+    payment_methods: tuple[str, ...] = ("any",)
+    """The types of payment methods that are taken, in Stripe's words; `any`: what the account allows."""
+    seats_while_processing: bool = False
+    """Whether new seats are usable while a bank processes their payment for days."""
     grace_days: int = 7
     features: tuple[str, ...] = ()
     sign_in_url: str | None = None

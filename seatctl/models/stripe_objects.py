@@ -120,6 +120,8 @@ class StripeSubscription:
     """The id of a schedule. It resets the items at the beginning of each phase, despite earlier changes."""
     flexible: bool = True
     """The billing mode: flexible computes credits from what was billed, classic from the items."""
+    payment_method_types: tuple[str, ...] = ()
+    """The types of payment methods that it takes; empty: those of the account."""
     described_item: str | None = None
     """The item that its metadata describes, which may be gone; None if the ledger does not know."""
 
@@ -149,6 +151,25 @@ class StripeInvoice:
     metadata: Mapping[str, str]
     details: Mapping[str, JsonValue] = field(default_factory=dict)
     """Further values for `invoices show`: taxes, discounts, payments, the PDF, the billing address."""
+
+
+@dataclass(frozen=True, slots=True)
+class StripePayment:
+    """A payment intent: one attempt to collect an invoice."""
+
+    status: str
+    """In Stripe's words: `processing` while a bank takes days."""
+    type: str
+    """The type of the payment method, empty if none was charged."""
+    since: datetime
+    """When the last charge was made, or the intent if there was none."""
+    problem: str | None
+    """Why the last charge failed, in Stripe's words."""
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it was charged and failed, so that it waits for another payment method."""
+        return self.status == "requires_payment_method" and self.problem is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from seatctl.models.plan import (
     Renewal,
 )
 from seatctl.models.report import record_of
+from seatctl.rules.payment_methods import ANY, TYPES, Accepted
 from seatctl.rules.purchases import MOST_SEATS
 
 _MOST_DAYS = 3650
@@ -70,6 +71,15 @@ def _names(text: str) -> tuple[str, ...]:
     return tuple(part for part in parts if part not in {"", "none"})
 
 
+def _payment_methods(text: str) -> tuple[str, ...]:
+    names = _names(text)
+    if not names or ANY in names:
+        return (ANY,)
+    if not set(names) <= set(TYPES):
+        raise ValueError(f"use {ANY}, or some of {', '.join(TYPES)}")
+    return tuple(dict.fromkeys(names))
+
+
 def _address(text: str) -> str:
     if not text.startswith(("https://", "http://")) or any(character.isspace() for character in text):
         raise ValueError("use a URL that begins with https://")
@@ -97,6 +107,8 @@ _PARSERS: Final[Mapping[str, Parser]] = {
     "lock_price": _flag,
     "discounts": _one_of(Discounts),
     "on_account": _one_of(OnAccount),
+    "payment_methods": _payment_methods,
+    "seats_while_processing": _flag,
     "grace_days": _days,
     "features": _names,
     "sign_in_url": _or_none(_address),
@@ -217,6 +229,18 @@ def check_term(policy: Policy, interval: Interval, count: int) -> None:
             hint=f"use {' '.join(f'--set {name}={term // 4}' for name in wrong)}",
             data={"field": wrong[0], "fields": [*wrong], "days": term, "possible": term // 4},
         )
+
+
+def check_currency_of_methods(policy: Policy, currency: str) -> None:
+    """Return if a payment method that the policy names can pay in the plan's currency. Raises BadPolicy."""
+    methods = policy.payment_methods
+    if ANY in methods or Accepted(methods, currency).listed:
+        return
+    raise BadPolicy(
+        f"this policy is not possible: {', '.join(methods)} cannot pay {currency.upper()}",
+        hint=f"use --set payment_methods={','.join(('card', *methods))}",
+        data={"field": "payment_methods", "currency": currency},
+    )
 
 
 def _days_before_the_end(policy: Policy) -> dict[str, int]:
@@ -380,6 +404,14 @@ def _rules(policy: Policy) -> list[str]:
     ]
 
 
+def _payment(policy: Policy) -> str:
+    if policy.payment_methods == ("card",):
+        return ""
+    taken = "" if ANY in policy.payment_methods else f"It is paid by {' or '.join(policy.payment_methods)}. "
+    usable = "at once" if policy.seats_while_processing else "once it is paid"
+    return f"{taken}If a bank takes days to pay, new seats are usable {usable}."
+
+
 def _use(policy: Policy) -> list[str]:
     grace = (
         f"When a payment fails, seats stay usable for {policy.grace_days} days."
@@ -387,6 +419,7 @@ def _use(policy: Policy) -> list[str]:
         else "When a payment fails, seats stop being usable at once."
     )
     return [
+        _payment(policy),
         grace,
         f"A seat includes: {', '.join(policy.features)}." if policy.features else "",
         f"Sign in at {policy.sign_in_url}." if policy.sign_in_url else "",

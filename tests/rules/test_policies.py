@@ -79,7 +79,7 @@ def test_a_policy_survives_every_form_it_is_kept_in(policy):
 @given(policies())
 def test_a_policy_fits_into_stripes_metadata_and_into_sentences(policy):
     assert all(len(text) <= 500 for text in as_metadata(policy).values())
-    assert len(as_metadata(policy)) == len(FIELDS) == 16
+    assert len(as_metadata(policy)) == len(FIELDS) == 18
     assert all(sentence.endswith(".") and "None" not in sentence for sentence in sentences(policy))
 
 
@@ -97,6 +97,8 @@ def test_the_presets_are_those_of_the_design():
         "lock_price": False,
         "discounts": "anytime",
         "on_account": "yes",
+        "payment_methods": ["any"],
+        "seats_while_processing": False,
         "grace_days": 7,
         "features": [],
         "sign_in_url": None,

@@ -132,5 +132,6 @@ def end_debit(session: Session, intent: Obj, *, succeeds: bool) -> None:
         return
     session.emit("invoice.payment_failed", session.view(invoice))
     subscription = session.store.get("subscription", subscription_of(invoice) or "")
-    if subscription is not None and subscription["status"] == "active":
+    automatic = invoice["collection_method"] == "charge_automatically"  # on account, only the due date counts
+    if subscription is not None and subscription["status"] == "active" and automatic:
         set_status(session, subscription, "past_due")

@@ -15,7 +15,7 @@ from seatctl.errors import Code, JsonValue, StripeRefused, refuse
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
-from seatctl.rules.purchases import cards_only
+from seatctl.rules.payment_methods import CARD
 from seatctl.rules.subscription_changes import NotRunning
 from seatctl.services.charging.pay_invoice import (
     PAYABLE,
@@ -52,6 +52,8 @@ class OwnInvoice:
     automatic_tax: bool = False
     """As on the subscription and its price: our invoices are taxed like Stripe's own."""
     tax_rates: tuple[str, ...] = ()
+    payment_method_types: tuple[str, ...] = (CARD,)
+    """The types that may pay it, in Stripe's words; empty: those that the account allows."""
     shown: int | None = None
     """The amount that was shown or is the limit, in minor units. The draft may not exceed it."""
 
@@ -128,7 +130,7 @@ def _draft(running: OperationRun[Payload], own_invoice: OwnInvoice) -> Write:
         "discounts": own_invoice.discounts,
         "collection_method": "charge_automatically" if own_invoice.due_days is None else "send_invoice",
         "description": own_invoice.description,
-        "payment_settings": cards_only(),
+        **payment_settings(own_invoice),
         "metadata": {
             **running.marks,
             SUBSCRIPTION: own_invoice.stripe_subscription,
@@ -157,6 +159,12 @@ def _item(own_invoice: OwnInvoice, invoice: str) -> Write:
             **tax_fields(own_invoice),
         }
     )
+
+
+def payment_settings(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
+    """Return the types that may pay, in Stripe's words; nothing if the account decides."""
+    types = own_invoice.payment_method_types
+    return {"payment_settings": {"payment_method_types": [*types]}} if types else {}
 
 
 def tax_fields(own_invoice: OwnInvoice) -> dict[str, JsonValue]:

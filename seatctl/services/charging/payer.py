@@ -12,10 +12,11 @@ from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.stripe_objects import StripeCard, StripeSubscription
 from seatctl.models.subscription import Subscription
 from seatctl.rules import hints
-from seatctl.rules.purchases import check_card, is_looked_up
+from seatctl.rules.payment_methods import CARD, Accepted
+from seatctl.rules.purchases import is_looked_up
 from seatctl.services.operations.steps import OperationRun, Payload
 
-_CARD_HINT = "give the id of a card: --payment-method pm_…"
+_OTHER_METHOD = "give the id of another one: --payment-method pm_…"
 
 
 def require_customer(
@@ -43,40 +44,47 @@ def saved_method(running: OperationRun[Payload], given: str, undo: Callable[[], 
     return str(answer["id"])
 
 
-def require_card(billing: Billing, mirror: StripeSubscription, name: str) -> None:
-    """Raise `card_required` or `not_a_card` unless a card could be charged, before anything is made."""
-    if can_be_charged(billing, mirror, name):
+def require_card(billing: Billing, mirror: StripeSubscription, name: str, accepted: Accepted) -> None:
+    """Raise `card_required` unless something can be charged, and what `can_be_charged` raises."""
+    if can_be_charged(billing, mirror, name, accepted):
         return
     raise refuse(
         Code.CARD_REQUIRED,
-        f"{name} has no card, and this is charged to one",
+        f"{name} has no card or other payment method, and this is charged to one",
         hint=f"seatctl subs billing {quote(name)} --payment-method ID",
         data={"subscription": name},
     )
 
 
-def can_be_charged(billing: Billing, mirror: StripeSubscription, name: str) -> bool:
-    """Whether Stripe can charge the subscription to something. Raises `not_a_card` unless that is a card."""
-    method, has_source = _charged_method(billing, mirror)
+def can_be_charged(billing: Billing, mirror: StripeSubscription, name: str, accepted: Accepted) -> bool:
+    """Whether Stripe can charge the subscription to something.
+
+    Raises `not_a_card` or `payment_method_not_accepted` if the plan does not take it.
+    """
+    method, has_source = charged_method(billing, mirror)
     if method is not None:
-        check_card(method.id, method.type, f"seatctl subs billing {quote(name)} --payment-method ID")
+        accepted.check(method.id, method.type, f"seatctl subs billing {quote(name)} --payment-method ID")
     return has_source or method is not None
 
 
-def require_given_card(billing: Billing, payment_method: str | None) -> None:
-    """Raise `not_a_card` for a saved method that is not a card; if it does not exist, Stripe refuses it
-    later.
+def check_given_method(billing: Billing, payment_method: str | None, accepted: Accepted) -> str:
+    """Return the type of a saved method; if it does not exist, Stripe refuses it later.
+
+    Raises `not_a_card` or `payment_method_not_accepted` if the plan does not take it.
     """
-    if payment_method is None or not is_looked_up(payment_method):
-        return
-    try:
-        card = read_card(billing.read(endpoints.payment_method(payment_method)))
-    except MissingInStripe:
-        return
-    check_card(payment_method, card.type, _CARD_HINT)
+    kind = CARD  # tokens and Stripe's test cards
+    if payment_method is None:
+        return kind
+    if is_looked_up(payment_method):
+        try:
+            kind = read_card(billing.read(endpoints.payment_method(payment_method))).type
+        except MissingInStripe:
+            return kind
+    accepted.check(payment_method, kind, _OTHER_METHOD)
+    return kind
 
 
-def _charged_method(billing: Billing, mirror: StripeSubscription) -> tuple[StripeCard | None, bool]:
+def charged_method(billing: Billing, mirror: StripeSubscription) -> tuple[StripeCard | None, bool]:
     """Return the method that Stripe would charge, and whether there is an older source.
 
     The subscription's own method comes first. Customers from before payment methods have a source, which

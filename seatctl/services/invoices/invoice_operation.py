@@ -20,10 +20,12 @@ from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Kind, StripeInvoice
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints
+from seatctl.rules.payment_methods import Accepted
+from seatctl.rules.policies import FLEXIBLE
 from seatctl.rules.purchases import check_payment_method, check_spend
 from seatctl.rules.typed_json import stored_as
 from seatctl.services.charging.pay_invoice import current_invoice, pay_invoice, require_no_payment_processing
-from seatctl.services.charging.payer import require_given_card
+from seatctl.services.charging.payer import check_given_method
 from seatctl.services.invoices.views import invoice_row
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun, Payload
@@ -157,7 +159,8 @@ def prepare(
     if now.status is _DONE.get(verb):
         summary = f"{name} is already {now.status}"
         return Proposal(only_to_finish(ledger, request), row, summary, columns=COLUMNS[:-1], unchanged=True)
-    require_given_card(billing, payment_method)
+    policy = FLEXIBLE if subscription is None else subscription.policy or FLEXIBLE
+    check_given_method(billing, payment_method, Accepted(policy.payment_methods, now.currency))
     is_unpaid = mirror is not None and mirror.status is SubscriptionStatus.UNPAID
     _require_possible(verb, invoice, now, is_unpaid=is_unpaid)
     if verb in _NOT_TWICE:

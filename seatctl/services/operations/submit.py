@@ -296,6 +296,7 @@ def _ends_failed_operations(running: OperationRun[Payload]) -> Iterator[None]:
     try:
         yield
     except WaitingForCardholder as waiting:
+        waiting.data.setdefault("run", operation.run)
         with running.ledger.journal() as journal:
             operations.set_waiting(journal, operation, waiting.as_json())
         raise

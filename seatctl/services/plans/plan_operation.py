@@ -23,7 +23,7 @@ from seatctl.models.role import Action
 from seatctl.rules import hints
 from seatctl.rules.metadata import OPERATION, plan_metadata
 from seatctl.rules.names import check_plan_name
-from seatctl.rules.policies import FLEXIBLE, check_term, with_fields
+from seatctl.rules.policies import FLEXIBLE, check_currency_of_methods, check_term, with_fields
 from seatctl.rules.typed_json import dump, stored_as
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
 from seatctl.services.operations.steps import OperationRun, Payload
@@ -189,6 +189,7 @@ def edit_plan(
         name=plan.name if name is None else check_plan_name(name),
     )
     check_term(spec.policy, spec.interval, spec.interval_count)
+    check_currency_of_methods(spec.policy, spec.currency)
     return _submit_edit(ledger, billing, call, plan, spec, active=plan.active)
 
 

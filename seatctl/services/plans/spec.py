@@ -10,7 +10,7 @@ from seatctl.models.plan import Interval, Plan, PlanSpec, Policy
 from seatctl.models.report import Record, record_of
 from seatctl.rules import hints
 from seatctl.rules.names import check_plan_name, check_slug
-from seatctl.rules.policies import FLEXIBLE, as_fields, check_term
+from seatctl.rules.policies import FLEXIBLE, as_fields, check_currency_of_methods, check_term
 from seatctl.rules.purchases import amount_of, check_currency, check_interval_count
 
 PLAN_COLUMNS = ("slug", "name", "unit_amount", "currency", "interval", "interval_count", "result")
@@ -33,6 +33,7 @@ def new_spec(
     code = check_currency(currency)
     interval_count = check_interval_count(interval, interval_count)
     check_term(policy, interval, interval_count)
+    check_currency_of_methods(policy, code)
     return PlanSpec(
         slug=check_slug(slug),
         name=check_plan_name(name),

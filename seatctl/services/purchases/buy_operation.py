@@ -26,10 +26,14 @@ from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.metadata import subscription_metadata
+from seatctl.rules.payment_methods import CARD
 from seatctl.rules.policies import FLEXIBLE
-from seatctl.rules.purchases import cards_only
 from seatctl.services.charging.pay_invoice import (
+    PAYABLE,
     current_invoice,
+    is_payment_processing,
+    payment_failed,
+    payment_problem,
     require_no_payment_processing,
     send_if_draft,
     void_if_payable,
@@ -69,6 +73,13 @@ class PurchasePayload(Payload):
     """Days until an invoice on account is due; None charges the card."""
     flexible: bool = False
     """Whether flexible billing is asked for; earlier versions left it to the account."""
+    payment_method_types: tuple[str, ...] = (CARD,)
+    """The types that may pay, in Stripe's words; empty: those that the account allows."""
+
+    @property
+    def payment_settings(self) -> dict[str, JsonValue]:
+        """`payment_settings` of the subscription; they limit the pages of its invoices, too."""
+        return {"payment_method_types": [*self.payment_method_types]} if self.payment_method_types else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +175,10 @@ def _subscription(running: OperationRun[PurchasePayload], customer: str, card: s
         return _create(running, customer, "subscription", at_once, but=(AuthenticationRequired,))
     except AuthenticationRequired:
         # The cardholder may pay with any card on the invoice's page: it becomes the subscription's card.
-        settings: JsonValue = {**cards_only(), "save_default_payment_method": "on_subscription"}
+        settings: JsonValue = {
+            **running.payload.payment_settings,
+            "save_default_payment_method": "on_subscription",
+        }
         later = {"payment_behavior": "default_incomplete", "payment_settings": settings, **paid_by}
         return _create(running, customer, "subscription-to-authenticate", later)
 
@@ -209,7 +223,7 @@ def subscription_form(running: OperationRun[PurchasePayload], customer: str) -> 
         "customer": customer,
         "items": [{"price": payload.price, "quantity": payload.seats}],
         "metadata": new_metadata(running),
-        "payment_settings": cards_only(),
+        **({"payment_settings": payload.payment_settings} if payload.payment_settings else {}),
     }
     if (payload.policy or FLEXIBLE).renewal == "manual":
         # A contract that nobody renews ends by itself: the flag is never cleared (docs/billing.md#purchases).
@@ -241,24 +255,36 @@ def _after_authentication(
     if _was_paid(running, now):
         return now
     require_no_payment_processing(running.billing, [now.latest_invoice])
-    if not now.status.is_over and not running.keys_expired:
+    problem = payment_problem(running.billing, now.latest_invoice) if now.latest_invoice else None
+    if now.status in _UNPAID and not now.status.is_over and not running.keys_expired:
         url = current_invoice(running, now.latest_invoice).hosted_url if now.latest_invoice else None
         running.wait_for_cardholder("the bank wants the cardholder to authenticate", url)
     _cancel(running, now, customer)
-    raise NothingLeftInStripe(
-        StripeRefused(
-            "the payment was not authenticated in time; nothing was charged",
-            hint="buy again with --payment-method",
-        )
-    )
+    buy_again = "buy again with --payment-method"
+    if problem is not None:
+        raise NothingLeftInStripe(payment_failed(problem, hint=buy_again))
+    reason = "the payment was not authenticated in time; nothing was charged"
+    raise NothingLeftInStripe(StripeRefused(reason, hint=buy_again))
 
 
 def _was_paid(running: OperationRun[PurchasePayload], subscription: StripeSubscription) -> bool:
-    """Whether the first payment went through, whatever happened to the subscription since."""
-    if subscription.status is SubscriptionStatus.CANCELED:
-        invoices = map(read_invoice, running.billing.every(endpoints.invoices_of(subscription.id)))
+    """Whether the first payment went through, whatever happened to the subscription since.
+
+    Stripe makes a subscription active while a bank processes its first payment. That counts as paid only if
+    the policy gives the seats on trust, and never once that payment has failed.
+    """
+    if subscription.status in _UNPAID:
+        return False
+    is_canceled = subscription.status is SubscriptionStatus.CANCELED
+    if running.payload.due_days is not None and not is_canceled:
+        return True
+    invoices = [*map(read_invoice, running.billing.every(endpoints.invoices_of(subscription.id)))]
+    if any(invoice.amount_paid for invoice in invoices) or is_canceled:
         return any(invoice.amount_paid for invoice in invoices)
-    return subscription.status not in _UNPAID
+    unpaid = [invoice.id for invoice in invoices if invoice.status in PAYABLE and invoice.amount_remaining]
+    if any(is_payment_processing(running.billing, invoice) for invoice in unpaid):
+        return (running.payload.policy or FLEXIBLE).seats_while_processing
+    return not any(payment_problem(running.billing, invoice) for invoice in unpaid)
 
 
 def _cancel(running: OperationRun[PurchasePayload], subscription: StripeSubscription, customer: str) -> None:
@@ -266,12 +292,14 @@ def _cancel(running: OperationRun[PurchasePayload], subscription: StripeSubscrip
         now = read_subscription(running.billing.read(endpoints.subscription(subscription.id)))
         return now.status.is_over
 
-    require_no_payment_processing(running.billing, [subscription.latest_invoice])
+    invoices = [str(raw["id"]) for raw in running.billing.every(endpoints.invoices_of(subscription.id))]
+    require_no_payment_processing(running.billing, invoices)
     if not subscription.status.is_over:
         running.delete("cancel-subscription", endpoints.cancel_subscription(subscription.id), has_ended)
-    if subscription.latest_invoice:
+    for invoice in invoices:
         # Canceling leaves it open, and its page would still take money.
-        void_if_payable(running, subscription.latest_invoice, "void-first-invoice")
+        is_latest = invoice == subscription.latest_invoice
+        void_if_payable(running, invoice, "void-first-invoice" if is_latest else f"void:{invoice}")
     delete_customer(running, customer)
 
 
@@ -309,6 +337,8 @@ def add_bought(running: OperationRun[PurchasePayload], subscription: StripeSubsc
         if subscription.latest_invoice
         else None
     )
+    if invoice is not None and invoice.status in PAYABLE and not _was_paid(running, subscription):
+        _after_authentication(running, subscription.customer_id, subscription)
     if not subscription.items:
         raise UnreadableObject(f"Stripe's subscription {subscription.id} has no items")
     item = subscription.items[0]

@@ -20,7 +20,6 @@ from seatctl.models.stripe_objects import StripePage, StripeSubscription
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints
 from seatctl.rules.policies import FLEXIBLE
-from seatctl.rules.purchases import CARD
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import (
     KEYS_LAST,
@@ -122,8 +121,9 @@ def page_form(running: OperationRun[CheckoutPayload], customer: str) -> dict[str
         "customer": customer,
         "success_url": policy.sign_in_url or _SUCCESS_URL,
         "metadata": running.marks,
-        "allowed_payment_method_types": [CARD],
     }
+    if payload.payment_method_types:
+        form["allowed_payment_method_types"] = [*payload.payment_method_types]
     if policy.renewal == "manual":
         intent: JsonValue = {"metadata": running.marks}
         return {**form, "mode": "setup", "currency": payload.currency, "setup_intent_data": intent}
@@ -185,7 +185,11 @@ def _undo(running: OperationRun[CheckoutPayload]) -> str | None:
     if now.status != "complete":
         delete_customer(running, customer)
         return "its page is closed; nothing was charged"
-    return None if now.mode == "subscription" else take_back(running, customer)
+    if now.mode == "subscription" and now.created_id is not None:
+        made = read_subscription(running.billing.read(endpoints.subscription(now.created_id)))
+        if made.status is SubscriptionStatus.INCOMPLETE:
+            return None
+    return take_back(running, customer)
 
 
 register(OperationHandler(CheckoutPayload, _run, _undo, action=Action.BUY))

@@ -28,6 +28,8 @@ from seatctl.models.subscription import Subscription
 from seatctl.rules.dates import add_interval
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
+from seatctl.rules.payment_methods import Accepted
+from seatctl.rules.policies import FLEXIBLE
 from seatctl.rules.purchases import (
     ShownCharge,
     address_hint,
@@ -43,9 +45,9 @@ from seatctl.rules.subscription_changes import check_on_account, end_command
 from seatctl.rules.typed_json import load
 from seatctl.services.charging.payer import (
     can_be_charged,
+    check_given_method,
     discount_forms,
     require_customer,
-    require_given_card,
 )
 from seatctl.services.operations.submit import (
     OperationRequest,
@@ -140,9 +142,10 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
         other = "name another subscription with --bill-to, or give --billing-email and --payment-method"
         require_customer(billing, payer, customer, other)
     if earlier is None and not order.checkout and order.due_days is None:
-        require_given_card(billing, order.payment_method)
+        accepted = _accepted(plan)
+        check_given_method(billing, order.payment_method, accepted)
         if payer is not None:
-            payload = replace(payload, card=_card_of(billing, payer))
+            payload = replace(payload, card=_card_of(billing, payer, accepted))
     if earlier is not None:  # an unfinished purchase is completed at the price that it began with
         payload = load(PurchasePayload, earlier.payload)
     preview, price = _price(billing, call, plan, order, payload)
@@ -224,13 +227,17 @@ def _check_payer(order: Order) -> None:
         )
 
 
-def _card_of(billing: Billing, payer: Subscription) -> str | None:
+def _accepted(plan: Plan) -> Accepted:
+    return Accepted((plan.policy or FLEXIBLE).payment_methods, plan.currency)
+
+
+def _card_of(billing: Billing, payer: Subscription, accepted: Accepted) -> str | None:
     """Return the subscription's own card, None if the customer's default pays. A page sets an own card.
 
-    Raises `not_a_card`.
+    Raises `not_a_card` or `payment_method_not_accepted`.
     """
     mirror = read_subscription(billing.read(endpoints.subscription(payer.stripe_subscription)))
-    can_be_charged(billing, mirror, payer.name)
+    can_be_charged(billing, mirror, payer.name, accepted)
     return mirror.default_payment_method
 
 
@@ -274,6 +281,7 @@ def _payload(plan: Plan, order: Order, customer: str | None) -> PurchasePayload:
         automatic_tax=order.automatic_tax,
         due_days=order.due_days,
         flexible=True,
+        payment_method_types=tuple(map(str, _accepted(plan).listed)),
     )
 
 

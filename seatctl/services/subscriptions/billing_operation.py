@@ -42,7 +42,7 @@ from seatctl.services.charging.pay_invoice import (
     pay_invoice,
     require_no_payment_processing,
 )
-from seatctl.services.charging.payer import require_customer, require_given_card, saved_method
+from seatctl.services.charging.payer import check_given_method, require_customer, saved_method
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import OperationRun, SubscriptionPayload
 from seatctl.services.operations.submit import Proposal, charge_note
@@ -89,6 +89,8 @@ class BillingPayload(SubscriptionPayload):
     """The customer's card and the subscription's own card, as they were."""
     pay: str | None = None
     """The unpaid invoice that the new card pays."""
+    payment_method_types: tuple[str, ...] = ()
+    """The types that the subscription has to take from now on; empty: nothing has to change."""
 
 
 def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
@@ -181,7 +183,7 @@ def prepare_billing(change: ChangeRequest, details: Details) -> Proposal:
         require_unscheduled(snapshot)  # a subscription's own card is part of the Stripe subscription
     customer = snapshot.mirror.customer_id
     raw = require_customer(billing, snapshot.subscription, customer)
-    require_given_card(billing, details.payment_method)
+    kind = check_given_method(billing, details.payment_method, snapshot.accepted)
     unpaid = [invoice for invoice in _unpaid(billing, snapshot.mirror) if invoice.due_date is None]
     paid_invoice, due, currency = None, 0, snapshot.currency
     if details.payment_method is not None:  # a bank may still pay an invoice with a payment in progress
@@ -211,6 +213,7 @@ def prepare_billing(change: ChangeRequest, details: Details) -> Proposal:
         own_card=snapshot.mirror.default_payment_method is not None and not snapshot.mirror.status.is_over,
         charged=(read_customer(raw).default_payment_method, snapshot.mirror.default_payment_method),
         pay=None if paid_invoice is None else paid_invoice.id,
+        payment_method_types=_types_with(snapshot.mirror, kind),
         due_now=due,
         summary=f"changed the billing of {name}: {changes}",
     )
@@ -225,6 +228,15 @@ def prepare_billing(change: ChangeRequest, details: Details) -> Proposal:
     return change_proposal(
         snapshot, payload, row, f"Change the billing of {name}?", notes, _COLUMNS, currency
     )
+
+
+def _types_with(mirror: StripeSubscription, kind: str) -> tuple[str, ...]:
+    """Return the types of payment methods with a new one, empty if nothing has to change.
+
+    A subscription that was bought while its plan took cards only is limited to them in Stripe.
+    """
+    types = mirror.payment_method_types
+    return (*types, kind) if types and kind not in types and not mirror.status.is_over else ()
 
 
 def _form(details: Details, customer: StripeJson) -> dict[str, JsonValue]:
@@ -342,8 +354,11 @@ def _make_default(running: OperationRun[BillingPayload], card: str) -> None:
         else:  # the card has paid, so it must become the default, unless the customer was deleted
             customer = endpoints.customer(payload.customer)
             _unless(running, "default", write, lambda: running.is_missing(customer))
-    if payload.own_card and card != of_subscription:
-        write = endpoints.update_subscription(payload.stripe_id, {"default_payment_method": card})
+    form: dict[str, JsonValue] = {"default_payment_method": card} if payload.own_card else {}
+    if payload.payment_method_types:
+        form["payment_settings"] = {"payment_method_types": [*payload.payment_method_types]}
+    if payload.payment_method_types or (payload.own_card and card != of_subscription):
+        write = endpoints.update_subscription(payload.stripe_id, form)
         # Stripe refuses a card to a subscription that has ended, which needs none.
         _unless(running, "subscription-default", write, lambda: running.subscription().status.is_over)
 

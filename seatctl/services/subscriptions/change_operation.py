@@ -18,25 +18,29 @@ from seatctl.billing.port import AuthenticationRequired, StripeJson
 from seatctl.errors import JsonValue, StripeRefused
 from seatctl.ledger import plans
 from seatctl.ledger.departures import ending_between
-from seatctl.models.call import format_time
+from seatctl.models.call import format_time, parse_time
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.plan import Increase, Plan
 from seatctl.models.report import counted
 from seatctl.models.role import Action
-from seatctl.models.subscription import SubscriptionState
+from seatctl.models.subscription import SubscriptionState, TermContent
 from seatctl.rules import subscription_changes
-from seatctl.rules.metadata import OPERATION
+from seatctl.rules.metadata import OPERATION, metadata_of
+from seatctl.rules.payment_methods import takes_days
 from seatctl.rules.purchases import check_quantity, check_spend, unused_discount_warning
 from seatctl.rules.subscription_changes import Target, check_added_seats
 from seatctl.rules.subscription_state import TermPolicies, cleared_policy, items_changed, waiting_metadata
 from seatctl.rules.typed_json import stored_as
 from seatctl.services.charging.pay_invoice import (
+    PAYABLE,
     current_invoice,
+    payment_failed,
+    payment_problem,
     require_no_payment_processing,
     send_if_draft,
     void_if_payable,
 )
-from seatctl.services.charging.payer import can_be_charged, discount_forms, find_discounts
+from seatctl.services.charging.payer import can_be_charged, charged_method, discount_forms, find_discounts
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import Proposal
@@ -85,11 +89,32 @@ class ChangePayload(TermPayload):
     on_account: bool = False
     agreed: dict[str, JsonValue] | None = None
     """The policies that a plan change agreed on, and until when the earlier one holds, as metadata."""
+    before: TermContent | None = None
+    """What is paid for until a bank has paid the change, which takes days. None: the change holds at once."""
+    policy_before: dict[str, JsonValue] | None = None
+    """The policies that hold until then, as metadata."""
+    restored: dict[str, JsonValue] | None = None
+    """What the metadata said before, for a payment that fails."""
+
+    def until_paid(self, content: TermContent) -> dict[str, JsonValue]:
+        """The metadata that keeps `before` while the item holds `content` and its payment is processed."""
+        assert self.before is not None
+        start, end = parse_time(self.term_start), parse_time(self.term_end)
+        waits = waiting_metadata(self.before, content, self.item, start=start, until=end)
+        return {**(self.agreed or {}), **(self.policy_before or {}), **waits}
 
     @property
     def discount_form(self) -> dict[str, JsonValue]:
         """The new discounts as form fields."""
         return {"discounts": [*self.discounts]} if self.discounts else {}
+
+    @property
+    def former_discounts(self) -> dict[str, JsonValue]:
+        """The discounts before the change, as form fields."""
+        former: list[JsonValue] = [
+            each for each in self.discounts if isinstance(each, dict) and "discount" in each
+        ]
+        return {"discounts": former or ""} if self.discounts else {}
 
 
 def prepare_added_seats(change: ChangeRequest, seats: int) -> Proposal:
@@ -250,8 +275,10 @@ def prepare_change(
     )
     check_spend(due, snapshot.currency, change.max_spend)
     on_account = snapshot.mirror.collection_method == "send_invoice"
+    method = None
     if due and not on_account:
-        can_be_charged(billing, snapshot.mirror, state.name)
+        can_be_charged(billing, snapshot.mirror, state.name, snapshot.accepted)
+        method, _ = charged_method(billing, snapshot.mirror)
     next_invoice = previews.next_total()
     warnings = tuple[str, ...]()
     if discounts:  # a proration does not show the discount by itself: compare with a preview without
@@ -275,6 +302,8 @@ def prepare_change(
         summary=f"changed {what}",
         warnings=warnings,
     )
+    if is_billed and method is not None and takes_days(method.type):
+        payload = _on_payment(snapshot, payload, agreed)
     return priced_proposal(
         snapshot,
         payload,
@@ -287,12 +316,28 @@ def prepare_change(
     )
 
 
+def _on_payment(
+    snapshot: SubscriptionSnapshot, payload: ChangePayload, agreed: TermPolicies | None
+) -> ChangePayload:
+    """Return a change that holds once a bank has paid it, unless the policy gives the seats on trust."""
+    state = snapshot.state
+    if state.policy.seats_while_processing:
+        return payload
+    policies = None if agreed is None else TermPolicies(state.policy, agreed.now).metadata
+    payload = replace(payload, before=state.now, policy_before=policies)
+    known = metadata_of(snapshot.mirror, snapshot.item)
+    restored: dict[str, JsonValue] = {name: known.get(name, "") for name in payload.until_paid(payload.now)}
+    return replace(payload, restored=restored)
+
+
 def _run(running: OperationRun[ChangePayload]) -> Apply:
     payload = running.payload
     invoice = _bill(running) if payload.is_billed else None
+    if invoice is not None and payload.before is not None:
+        _require_paid(running, invoice)
     if invoice is not None and payload.on_account:
         _unless_gone(running, lambda: send_if_draft(running, invoice))
-    if payload.now != payload.next or not payload.is_billed:
+    if payload.now != payload.next or not payload.is_billed or payload.before is not None:
         _set_next(running)
     after = apply_departures(payload, at_once=payload.is_billed)
     return final_transaction(running, payload.subscription, [invoice], after, report_due=True)
@@ -311,7 +356,9 @@ def _bill(running: OperationRun[ChangePayload]) -> str | None:
         "off_session": True,
     }
     metadata = payload.agreed or {}
-    if payload.now == payload.next:  # nothing waits for the renewal
+    if payload.before is not None:
+        metadata = payload.until_paid(payload.now)
+    elif payload.now == payload.next:  # nothing waits for the renewal
         now = running.call.now
         same = waiting_metadata(payload.now, payload.next, payload.item, start=now, until=now)
         metadata = {**same, **metadata}
@@ -339,6 +386,62 @@ def _bill(running: OperationRun[ChangePayload]) -> str | None:
         return invoice
     latest = read_subscription(answer).latest_invoice
     return latest if latest != payload.latest_invoice else None
+
+
+def _require_paid(running: OperationRun[ChangePayload], invoice: str) -> None:
+    """Return once the change is paid; a change that is not is taken back. Raises PaymentProcessing.
+
+    Stripe changes the item as soon as a bank processes the payment. The metadata keeps the new seats from
+    being used until `_set_next` says that they are paid for. What the next term begins with is set at once,
+    because that term may begin first.
+    """
+    bill, payload = current_invoice(running, invoice), running.payload
+    if bill.status is InvoiceStatus.PAID or running.was_sent("next"):
+        return
+    if payload.now != payload.next and bill.status is InvoiceStatus.OPEN:
+        _set(running, "held", payload.now, payload.next, payload.until_paid(payload.next))
+    require_no_payment_processing(running.billing, [invoice])
+    problem = payment_problem(running.billing, invoice) if bill.status in PAYABLE else None
+    if bill.status is InvoiceStatus.OPEN and problem is None:
+        running.wait_for_cardholder("Stripe still waits for the money", bill.hosted_url)
+    void_if_payable(running, invoice)
+    if current_invoice(running, invoice).status is InvoiceStatus.PAID:
+        return
+    _take_back(running)
+    raise NothingLeftInStripe(payment_failed(problem))
+
+
+def _take_back(running: OperationRun[ChangePayload]) -> None:
+    """Set what the item held before, without proration: the invoice that prorated the change is void.
+
+    Once the next term has begun, Stripe has billed it with the new seats, so they stay.
+    """
+    payload, mirror = running.payload, running.subscription()
+    items = [item for item in mirror.items if item.id == payload.item]
+    is_next_term = any(format_time(item.period_end) > payload.term_end for item in items)
+    held = payload.next if running.was_sent("held") else payload.now
+    untouched = any((item.price.id, item.quantity) == (held.price_id, held.seats) for item in items)
+    if untouched and not is_next_term and payload.held is not None:
+        _set(running, "back", held, payload.held, payload.restored or {}, payload.former_discounts)
+
+
+def _set(
+    running: OperationRun[ChangePayload],
+    step: str,
+    content: TermContent,
+    wanted: TermContent,
+    metadata: dict[str, JsonValue],
+    more: dict[str, JsonValue] | None = None,
+) -> None:
+    """Let the item hold `wanted` instead of `content`, without proration, while its payment is processed."""
+    mark = f"{running.reference}:{step}"
+    form = {
+        **items_changed(running.payload.item, content, wanted),
+        **(more or {}),
+        "proration_behavior": "none",
+    }
+    write = running.payload.update(form, {**running.marks, OPERATION: mark}, metadata)
+    _unless_gone(running, lambda: running.step_must_succeed(step, write, running.changed(mark)))
 
 
 def _next_changed(running: OperationRun[ChangePayload]) -> Find:
@@ -467,6 +570,10 @@ def _unless_gone(running: OperationRun[ChangePayload], write: Callable[[], objec
 def _undo(running: OperationRun[ChangePayload]) -> str | None:
     """Undo a change that still waits for its cardholder; return None if Stripe has carried it out."""
     payload = running.payload
+    if payload.before is not None and not running.was_sent("next"):
+        charged = running.answered("charge")
+        invoice = None if charged is None else read_subscription(charged).latest_invoice
+        require_no_payment_processing(running.billing, [invoice])
     answered = running.answered("charge") or running.answered("next")
     if answered or running.changed()() or _next_changed(running)():
         return None

@@ -27,10 +27,10 @@ from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.dates import add_interval, next_end
 from seatctl.rules.metadata import made_by, metadata_of
+from seatctl.rules.payment_methods import Accepted
 from seatctl.rules.policies import FLEXIBLE, as_metadata
 from seatctl.rules.purchases import (
     address_hint,
-    cards_only,
     check_quantity,
     check_spend,
     check_tax,
@@ -43,6 +43,7 @@ from seatctl.rules.typed_json import stored_as
 from seatctl.services.charging.own_invoice import (
     OwnInvoice,
     collect_own_invoice,
+    payment_settings,
     price_data,
     refund_invoice,
     tax_fields,
@@ -112,9 +113,11 @@ def prepare_addon(snapshot: SubscriptionSnapshot, target: Target, seats: int, wh
     state, change = snapshot.state, snapshot.change
     line = _line(snapshot, seats)
     discounts = discount_forms(find_discounts(snapshot.billing, change.promo, change.coupon))
-    draft = _own_invoice_of(snapshot, line, discounts, _DUE_DAYS if change.on_account else None)
+    draft = _own_invoice_of(
+        snapshot, line, discounts, _DUE_DAYS if change.on_account else None, snapshot.accepted
+    )
     if not change.on_account:
-        require_card(snapshot.billing, snapshot.mirror, snapshot.name)
+        require_card(snapshot.billing, snapshot.mirror, snapshot.name, snapshot.accepted)
     own_invoice, preview = _price_own_invoice(snapshot, draft)
     check_spend(preview.amount_due, snapshot.currency, change.max_spend)
     payload = AddonPayload(
@@ -272,17 +275,18 @@ def prepare_renewal(change: ChangeRequest, renewal: RenewalOptions) -> Proposal:
     assert plan.policy is not None
     _require_unit_price(snapshot, plan)
     seats = check_quantity(plan.slug, plan.policy, renewal.seats or state.next.seats)
+    accepted = Accepted(plan.policy.payment_methods, snapshot.currency)
     if renewal.due_days is not None:
         subscription_changes.check_on_account(plan.policy, state.name)
     else:
-        require_card(snapshot.billing, snapshot.mirror, snapshot.name)
+        require_card(snapshot.billing, snapshot.mirror, snapshot.name, accepted)
     subscription_changes.check_room(state, seats, len(renewal.leaving.users))
     target = Target(state.now, TermContent(plan.price_id, plan.slug, seats))
     end = _new_end(snapshot, plan)
     discounts = discount_forms(renewal.discounts)
     description = f"{counted(seats, 'seat')} of {plan.name} from {state.term_end:%Y-%m-%d}"
     line = _Line(plan.product_id, plan.unit_amount, seats, description, state.term_end, end)
-    draft = _own_invoice_of(snapshot, line, discounts, renewal.due_days)
+    draft = _own_invoice_of(snapshot, line, discounts, renewal.due_days, accepted)
     own_invoice, preview = _price_own_invoice(snapshot, draft)
     waiting = _waiting_total(snapshot, target.next, int(end.timestamp()))
     if waiting:  # the limit covers both invoices; our own may not exceed what is shown here
@@ -406,7 +410,7 @@ def _begin_new_subscription(running: OperationRun[RenewPayload], invoice: str) -
         "trial_end": payload.new_end,
         "cancel_at_period_end": True,
         "off_session": True,
-        "payment_settings": cards_only(),
+        **payment_settings(own_invoice),
         "metadata": {**(payload.metadata or {}), **running.marks, **_term_metadata(payload, invoice)},
     }
     if own_invoice.payment_method is not None:
@@ -430,7 +434,11 @@ def _term_metadata(payload: RenewPayload, invoice: str) -> dict[str, JsonValue]:
 
 
 def _own_invoice_of(
-    snapshot: SubscriptionSnapshot, line: _Line, discounts: list[JsonValue], due_days: int | None
+    snapshot: SubscriptionSnapshot,
+    line: _Line,
+    discounts: list[JsonValue],
+    due_days: int | None,
+    accepted: Accepted,
 ) -> OwnInvoice:
     """Return an invoice of our own: its customer, card, currency and tax are those of the subscription."""
     return OwnInvoice(
@@ -450,6 +458,7 @@ def _own_invoice_of(
         tax_behavior=snapshot.item.price.tax_behavior,
         automatic_tax=snapshot.mirror.automatic_tax,
         tax_rates=snapshot.item.tax_rates or snapshot.mirror.tax_rates,
+        payment_method_types=tuple(map(str, accepted.listed)),
     )
 
 

@@ -43,7 +43,7 @@ class ResumePayload(SubscriptionPayload):
 def prepare_new_period(snapshot: SubscriptionSnapshot) -> Proposal:
     """Price the period that begins now. Raises `card_required`, `max_spend_exceeded`."""
     if snapshot.mirror.collection_method != "send_invoice":
-        require_card(snapshot.billing, snapshot.mirror, snapshot.name)
+        require_card(snapshot.billing, snapshot.mirror, snapshot.name, snapshot.accepted)
     preview = read_preview(snapshot.preview({"resume_at": "now"}))
     check_tax(preview.tax_status, address_hint(snapshot.name))
     check_spend(preview.amount_due, preview.currency, snapshot.change.max_spend)

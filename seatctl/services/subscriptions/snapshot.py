@@ -24,6 +24,7 @@ from seatctl.models.subscription import Subscription, SubscriptionState, TermCon
 from seatctl.rules import hints
 from seatctl.rules.assignment import ForeignLedger, require_home
 from seatctl.rules.metadata import LEDGER, is_on_item, metadata_of, with_described_item, with_metadata
+from seatctl.rules.payment_methods import Accepted
 from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
 from seatctl.rules.subscription_changes import Target, require_running
 from seatctl.rules.subscription_state import LedgerFacts, read_state, waiting_metadata
@@ -102,6 +103,11 @@ class SubscriptionSnapshot:
     def currency(self) -> str:
         """The currency of the subscription's price."""
         return self.subscription.currency
+
+    @property
+    def accepted(self) -> Accepted:
+        """The payment methods that its policy takes."""
+        return Accepted(self.state.policy.payment_methods, self.currency)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Cards pay, and nothing else: a bank debit takes days, for which nobody waits yet."""
+"""A plan that takes cards only, by `payment_methods`: nothing else pays, buys or is offered."""
 
 from __future__ import annotations
 
@@ -15,10 +15,19 @@ BUY = "subs buy --plan {} --seats 5 --name acme --billing-email pay@example.com 
 CARD = ("--payment-method", "pm_card_visa")
 
 
+ONLY = "--set payment_methods=card"
+
+
+@pytest.fixture
+def pro(sandbox, pro) -> str:
+    assert sandbox(*f"plans edit {pro} {ONLY}".split()).code == 0
+    return pro
+
+
 @pytest.fixture
 def yearly(sandbox) -> str:
     """A plan that is renewed by hand, and whose seats are billed by our own invoices."""
-    plan = "plans add team --price 5.00 --currency usd --interval year --policy term"
+    plan = f"plans add team --price 5.00 --currency usd --interval year --policy term {ONLY}"
     assert sandbox(*plan.split()).code == 0
     return "team"
 
@@ -105,3 +114,58 @@ def test_a_checkout_page_takes_cards_only(sandbox, pro, yearly, plan):
     assert sandbox("sync").code == 0
     assert live_subscriptions(sandbox)[0]["payment_settings"]["payment_method_types"] == ["card"]
     assert len(charges(sandbox)) == 1
+
+
+@pytest.mark.parametrize(
+    ("methods", "currency", "problem"),
+    [
+        ("sepa_debit", "usd", "sepa_debit cannot pay USD"),
+        ("us_bank_account,sepa_debit", "gbp", "us_bank_account, sepa_debit cannot pay GBP"),
+        ("cheque", "eur", "use any, or some of card"),
+    ],
+)
+def test_a_plan_names_methods_that_can_pay_it(sandbox, methods, currency, problem):
+    plan = f"plans add x --price 5.00 --currency {currency} --set payment_methods={methods} -o json"
+    answer = sandbox(*plan.split())
+    assert (answer.code, answer.error["code"]) == (3, "bad_policy"), answer
+    assert problem in answer.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("methods", "currency", "given", "problem"),
+    [
+        ("any", "usd", "pm_sepaDebit_success_at", "which pays EUR, not USD"),
+        ("sepa_debit", "eur", "tok_visa", "the plan takes sepa_debit only"),
+        ("sepa_debit", "eur", "pm_card_visa", "the plan takes sepa_debit only"),
+        ("sepa_debit,card", "eur", "pm_usBankAccount_success", "the plan takes sepa_debit, card only"),
+    ],
+)
+def test_what_the_plan_does_not_take_is_refused_before_anything_is_made(
+    sandbox, methods, currency, given, problem
+):
+    plan = f"plans add euro --price 5.00 --currency {currency} --set payment_methods={methods}"
+    assert sandbox(*plan.split()).code == 0
+    answer = sandbox(*BUY.format("euro").split(), "--payment-method", given, "-o", "json")
+    assert (answer.code, answer.error["code"]) == (4, "payment_method_not_accepted"), answer
+    assert problem in answer.error["message"]
+    assert objects(sandbox, "customer") == []
+
+
+def test_stripe_is_told_what_a_plan_takes_in_its_currency(sandbox):
+    plan = "plans add euro --price 5.00 --currency eur --set payment_methods=card,sepa_debit,us_bank_account"
+    assert sandbox(*plan.split()).code == 0
+    assert sandbox(*BUY.format("euro").split(), *CARD).code == 0
+    types = live_subscriptions(sandbox)[0]["payment_settings"]["payment_method_types"]
+    assert types == ["card", "sepa_debit"]
+
+
+def test_a_subscription_that_was_sold_for_cards_takes_a_debit_once_it_is_set(sandbox, pro):
+    """A plan that took cards only when it was sold: Stripe limits the subscription to them."""
+    assert sandbox(*BUY.format(pro).split(), *CARD).code == 0
+    with twin(sandbox) as stripe:
+        policy = {"seatctl_policy_payment_methods": "any"}
+        send(stripe, f"subscriptions/{live_subscriptions(sandbox)[0]['id']}", {"metadata": policy})
+    assert sandbox("sync").code == 0
+    assert sandbox("subs", "billing", "acme", "--payment-method", BANK, "--yes").code == 0
+    types = live_subscriptions(sandbox)[0]["payment_settings"]["payment_method_types"]
+    assert types == ["card", "us_bank_account"]

@@ -9,7 +9,7 @@ from tests.sandbox.seed import send
 from tests.support.both_sides import advance, charges, live_subscriptions, objects, twin
 from tests.support.subscriptions import ledger_place, query
 
-BANK = "pm_usBankAccount_success"
+BANK = "pm_usBankAccount_processing"
 ASKS = "pm_card_authenticationRequired"
 BUY = "subs buy --plan {} --seats 5 --name acme --billing-email pay@example.com --yes"
 
