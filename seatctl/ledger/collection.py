@@ -19,6 +19,7 @@ _OWED_INVOICE = json_array(
     "json_quote(i.currency)",
     "json_quote(i.due_date)",
     "json_quote(coalesce(i.finalized_at, i.created_at))",
+    "json_quote(json_extract(i.data, '$.processing_until'))",
 )
 
 OWED = f"""(SELECT {json_rows(_OWED_INVOICE)} FROM invoices i
@@ -41,9 +42,17 @@ def read_owed(text: str | None) -> tuple[OwedInvoice, ...]:
     return tuple(sorted(invoices, key=lambda invoice: (invoice.since, invoice.handle), reverse=True))
 
 
-def _owed(handle: str, draft: bool, amount: int, currency: str, due: str | None, since: str) -> OwedInvoice:
+def _owed(
+    handle: str, draft: bool, amount: int, currency: str, due: str | None, since: str, until: str | None
+) -> OwedInvoice:
     return OwedInvoice(
-        handle, draft, amount, currency, None if due is None else parse_time(due), parse_time(since)
+        handle,
+        draft,
+        amount,
+        currency,
+        None if due is None else parse_time(due),
+        parse_time(since),
+        None if until is None else parse_time(until),
     )
 
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from operator import attrgetter
 
 from seatctl.errors import Code, NotFound
+from seatctl.ledger.collection import UNSETTLED
 from seatctl.ledger.conditions import one_of, texts_in, where
 from seatctl.ledger.engines.port import SqlValue
 from seatctl.ledger.json_text import json_array, json_rows
@@ -85,6 +86,15 @@ def drafts_of(reader: Reader, customers_in_stripe: Iterable[str]) -> list[str]:
     return [row["stripe_id"] for row in rows if row["customer"] in wanted]
 
 
+def processing(reader: Reader) -> list[str]:
+    """Return the invoices (Stripe ids) whose payments a bank was processing when they were read."""
+    rows = reader.rows(
+        f"SELECT stripe_id FROM invoices WHERE {UNSETTLED}"
+        " AND json_extract(data, '$.processing_until') IS NOT NULL ORDER BY stripe_id"
+    )
+    return [row["stripe_id"] for row in rows]
+
+
 def subscription_of(reader: Reader, invoice_id: int) -> int | None:
     """Return the id of the subscription that an invoice is for, or None."""
     return reader.number("SELECT subscription_id FROM invoices WHERE id = ?", (invoice_id,))
@@ -128,7 +138,8 @@ def listing(
         " (SELECT stripe_subscription FROM subscriptions WHERE id = :subscription))",
         status="i.status = :status",
         unpaid="i.status = 'open' AND i.amount_remaining > 0",
-        overdue="coalesce(i.due_date, i.finalized_at) < :overdue",
+        overdue="coalesce(i.due_date, i.finalized_at) < :overdue"
+        " AND json_extract(i.data, '$.processing_until') IS NULL",
         since="i.created_at >= :since",
         until="i.created_at < :until",
     )

@@ -29,12 +29,15 @@ class OwedInvoice(NamedTuple):
     """None: it is charged to a card immediately."""
     since: datetime
     """When it was finalized, or created if it is a draft."""
+    processing_until: datetime | None = None
+    """Until about when a bank is processing its payment; None if none is under way."""
 
 
 class Trouble(NamedTuple):
     """A problem with the payments of a subscription, and the commands that solve it, the best one first."""
 
     reason: str
-    """`past_due`, `unpaid`, `paused`, `incomplete`, `collection_paused`, `open_invoice`, `over_assigned`."""
+    """`past_due`, `unpaid`, `paused`, `incomplete`, `collection_paused`, `open_invoice`,
+    `payment_processing`, `over_assigned`."""
     message: str
     ways_out: tuple[str, ...]

@@ -8,6 +8,10 @@ from datetime import datetime
 from enum import StrEnum
 
 from seatctl.errors import JsonValue
+from seatctl.models.call import parse_time
+
+PROCESSING_UNTIL = "processing_until"
+"""The detail that says until about when a bank is processing the payment (the written form, UTC)."""
 
 
 class InvoiceStatus(StrEnum):
@@ -55,6 +59,12 @@ class Invoice:
     """Payments that the cardholder's bank disputes or has taken back, oldest first."""
 
     @property
+    def processing_until(self) -> datetime | None:
+        """Until about when a bank is processing the payment; None if none is under way."""
+        until = self.details.get(PROCESSING_UNTIL)
+        return parse_time(until) if isinstance(until, str) else None
+
+    @property
     def disputed(self) -> int:
         """The amount in dispute or lost, in minor units; disputes that were won do not count."""
         return sum(dispute.amount for dispute in self.disputes if not dispute.is_over)
@@ -67,10 +77,13 @@ class Invoice:
     def days_late(self, at: datetime) -> int | None:
         """Return the full days since the invoice was due, or None if it is not overdue at `at` (UTC).
 
-        An invoice on account has a due date; an invoice charged to a card was due when it was finalized.
+        An invoice on account has a due date; an invoice charged to a card was due when it was finalized. An
+        invoice whose payment a bank is processing is not overdue.
         """
         due = self.due_date or self.finalized_at
         if self.status is not InvoiceStatus.OPEN or not self.amount_remaining or due is None or at <= due:
+            return None
+        if self.processing_until is not None:
             return None
         return (at - due).days
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from seatctl.errors import JsonValue
+from seatctl.errors import Code, JsonValue
 
 
 class OperationState(StrEnum):
@@ -38,6 +38,12 @@ class Operation:
     created_at: datetime
     actor: str
     outcome: dict[str, JsonValue] | None = None
+
+    @property
+    def waits_for_bank(self) -> bool:
+        """Whether a bank is processing its payment, which may take two weeks and which nobody can hurry."""
+        code = None if self.outcome is None else self.outcome.get("code")
+        return self.state is OperationState.WAITING and code == Code.PAYMENT_PROCESSING.code
 
 
 @dataclass(frozen=True, slots=True)

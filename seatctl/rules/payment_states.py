@@ -62,6 +62,7 @@ def troubles_of(subscription: Subscription, at: datetime) -> tuple[Trouble, ...]
         return ()
     payments = payments_of(subscription)
     troubles = [payment_trouble(payments, at), pause_trouble(payments, at)]
+    processing = processing_trouble(payments, at)
     if subscription.assigned > subscription.capacity:
         over = subscription.assigned - subscription.capacity
         message = over_assigned(subscription)
@@ -70,6 +71,7 @@ def troubles_of(subscription: Subscription, at: datetime) -> tuple[Trouble, ...]
         # While something is unpaid, adding seats would be a second purchase; a capacity of 0 cannot grow.
         is_sound = not any(troubles) and subscription.capacity > 0 and not is_cut_off(subscription, at)
         troubles.append(Trouble("over_assigned", message, (revoke, buy) if is_sound else (revoke,)))
+    troubles.append(processing)
     return tuple(trouble for trouble in troubles if trouble is not None)
 
 
@@ -117,10 +119,23 @@ def payment_trouble(payments: Payments, at: datetime) -> Trouble | None:
     return Trouble("open_invoice", f"{name}: {_amount(late)} {verb} {what}", _ways(name, late))
 
 
+def processing_trouble(payments: Payments, at: datetime) -> Trouble | None:
+    """Return what a bank is processing, which nobody can hurry, or None."""
+    under_way = tuple(invoice for invoice in payments.owed if invoice.processing_until is not None)
+    if not under_way:
+        return None
+    from seatctl.rules.payment_methods import processing_until
+
+    until = max(invoice.processing_until for invoice in under_way if invoice.processing_until is not None)
+    message = f"{payments.name}: {_amount(under_way)} is {processing_until(until, at)}"
+    shown = tuple(f"seatctl invoices show {invoice.handle}" for invoice in under_way[:_NAMED])
+    return Trouble("payment_processing", message, shown)
+
+
 def past_due_trouble(payments: Payments, at: datetime) -> Trouble:
     """Return what is owed for a subscription that is past due, or on account after its due date."""
     name, since = payments.name, payments.unpaid_since
-    late = tuple(invoice for invoice in payments.owed if invoice.due is None or invoice.due <= at)
+    late = tuple(invoice for invoice in _payable(payments.owed) if invoice.due is None or invoice.due <= at)
     owed = f": {_amount(late)} is unpaid" if late else ""
     state = f"{name} is past due" if since is None else f"{name} has been past due since {_day(since)}"
     ends = "" if since is None else _access(since + timedelta(days=payments.grace_days), at)
@@ -140,7 +155,8 @@ def stopped_trouble(payments: Payments) -> Trouble | None:
     if payments.status == "incomplete":
         what = f" of {_amount(owed)}" if owed else ""
         ways = ("seatctl sync", *(_ways(name, owed) if owed else ()))
-        return Trouble("incomplete", f"{name} is incomplete: its first payment{what} was not made", ways)
+        made = "was not made" if _payable(owed) or not owed else "is being processed by a bank"
+        return Trouble("incomplete", f"{name} is incomplete: its first payment{what} {made}", ways)
     if payments.status == "paused":
         ways = (_card(name), _resume(name))
         message = f"{name} is paused: nothing is billed until it is resumed; resuming needs a card"
@@ -184,17 +200,31 @@ def sentence(trouble: Trouble) -> str:
 
 def _is_left(invoice: OwedInvoice, pause: Pause | None, at: datetime) -> bool:
     """Return whether an open invoice of a subscription in good standing is overdue."""
+    if invoice.processing_until is not None:
+        return False
     if invoice.draft:
         return pause is None
     return invoice.due <= at if invoice.due is not None else invoice.since + _ASKING <= at
 
 
 def _ways(name: str, owed: Sequence[OwedInvoice]) -> tuple[str, ...]:
-    """Return the commands that pay the newest invoice, which reactivates it, then others, or set a card."""
+    """Return the commands that pay the newest invoice, which reactivates it, then others, or set a card.
+
+    What a bank is processing is not paid again: its invoice is shown.
+    """
+    payable = _payable(owed)
+    if owed and not payable:
+        return tuple(f"seatctl invoices show {invoice.handle}" for invoice in owed[:_NAMED])
+    owed = payable
     if not owed:
         return (hints.command("invoices", "list", name, "--unpaid"), _card(name))
     ways = [way for invoice in owed[:_NAMED] for way in _pay(invoice)]
     return (*ways, _card(name)) if any(invoice.due is None for invoice in owed) else tuple(ways)
+
+
+def _payable(owed: Sequence[OwedInvoice]) -> tuple[OwedInvoice, ...]:
+    """Return the invoices that can be paid: those whose payment no bank is processing."""
+    return tuple(invoice for invoice in owed if invoice.processing_until is None)
 
 
 def _pay(invoice: OwedInvoice) -> tuple[str, ...]:

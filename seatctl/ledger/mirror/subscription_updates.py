@@ -22,11 +22,12 @@ from seatctl.rules.metadata import LEDGER, mirrored_metadata
 from seatctl.rules.policies import as_fields
 from seatctl.rules.subscription_state import PAID_UNTIL, RENEWED
 
-# On account, an invoice counts as unpaid from its due date on. That may be in the future: reads compare it
-# with the clock, so that no sync is needed. An invoice charged to a card counts from its finalization, but
-# only while the subscription is past due in Stripe: an open invoice may just be waiting for a bank. A
-# written-off invoice counts only while the subscription is past due, because its term is still not paid. An
-# unpaid renewal does not affect the term before it: it counts from the end of that term on.
+# On account, an invoice counts as unpaid from its due date on, but not while a bank is processing its
+# payment. The date may be in the future: reads compare it with the clock, so that no sync is needed. An
+# invoice charged to a card counts from its finalization, but only while the subscription is past due in
+# Stripe: an open invoice may just be waiting for a bank. A written-off invoice counts only while the
+# subscription is past due, because its term is still not paid. An unpaid renewal does not affect the term
+# before it: it counts from the end of that term on.
 _UNPAID = f"""UPDATE subscriptions SET unpaid_since = owed.since FROM (
         SELECT s.id, (SELECT min(CASE WHEN i.due_date IS NULL THEN i.finalized_at
             WHEN i.stripe_id = json_extract(s.metadata, :renewed_by)
@@ -35,6 +36,7 @@ _UNPAID = f"""UPDATE subscriptions SET unpaid_since = owed.since FROM (
             ELSE i.due_date END) FROM invoices i
             WHERE (i.subscription_id = s.id OR i.stripe_subscription = s.stripe_subscription)
             AND i.{UNSETTLED} AND i.amount_remaining > 0 AND (i.status = 'open' AND i.due_date IS NOT NULL
+                AND json_extract(i.data, '$.processing_until') IS NULL
                 OR i.status IN ('open', 'uncollectible')
                 AND coalesce(:status, s.status) = 'past_due')) AS since
         FROM subscriptions s WHERE {{chosen}}) AS owed

@@ -6,6 +6,7 @@ the limit before it is finalized. If the card is declined, it is voided and noth
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from seatctl.billing import endpoints
@@ -19,8 +20,10 @@ from seatctl.rules.payment_methods import CARD
 from seatctl.rules.subscription_changes import NotRunning
 from seatctl.services.charging.pay_invoice import (
     PAYABLE,
+    PaymentProcessing,
     current_invoice,
     pay_invoice,
+    payment_problem,
     require_no_payment_processing,
     unless,
     void_if_payable,
@@ -58,11 +61,24 @@ class OwnInvoice:
     """The amount that was shown or is the limit, in minor units. The draft may not exceed it."""
 
 
-def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice) -> str:
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """For a policy that gives seats while a bank processes their payment: gives them, and takes them back."""
+
+    give: Callable[[str], None]
+    """Gets the id of the invoice."""
+    take: Callable[[], None]
+    """Does nothing if nothing was given."""
+
+
+def collect_own_invoice(
+    running: OperationRun[Payload], own_invoice: OwnInvoice, trust: Trust | None = None
+) -> str:
     """Make and charge the invoice; return its id once it is paid, or sent if on account.
 
-    Raises WaitingForCardholder, and NothingLeftInStripe with CardDeclined or `max_spend_exceeded`, or with
-    NotRunning if the subscription has ended since an earlier run.
+    With `trust`, what it pays for is given while a bank processes the payment. Raises WaitingForCardholder,
+    and NothingLeftInStripe with CardDeclined or `max_spend_exceeded`, or with NotRunning if the subscription
+    has ended since an earlier run.
     """
     if not running.fresh:
         _require_subscription(running, own_invoice)
@@ -75,7 +91,8 @@ def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice)
     )
 
     def discard() -> None:
-        _discard(running, draft)
+        if not _discard(running, draft) and trust is not None:
+            trust.take()
 
     has_lines = running.when(endpoints.invoice(draft), lambda raw: bool(read_invoice(raw).lines))
     running.step_or_fail("invoice-item", _item(own_invoice, draft), has_lines, undo=discard)
@@ -87,7 +104,12 @@ def collect_own_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice)
         undo=discard,
     )
     if own_invoice.due_days is None:
-        pay_invoice(running, draft, None, discard)
+        try:
+            pay_invoice(running, draft, None, discard)
+        except PaymentProcessing:
+            if trust is not None:
+                trust.give(draft)
+            raise
     return draft
 
 
@@ -283,7 +305,9 @@ def _is_accepted(running: OperationRun[Payload], form: dict[str, JsonValue]) -> 
     return True
 
 
-def undo_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice) -> str | None:
+def undo_invoice(
+    running: OperationRun[Payload], own_invoice: OwnInvoice, trust: Trust | None = None
+) -> str | None:
     """Take back the invoice of an operation that is too old; None if it is paid and must be finished."""
     raw = _made_invoice(running, own_invoice)
     if raw is None:
@@ -294,4 +318,10 @@ def undo_invoice(running: OperationRun[Payload], own_invoice: OwnInvoice) -> str
     status = current_invoice(running, invoice).status
     if status is InvoiceStatus.PAID or (own_invoice.due_days is not None and status is InvoiceStatus.OPEN):
         return None
-    return None if _discard(running, invoice) else "its invoice is void; nothing was charged"
+    problem = payment_problem(running.billing, invoice) if status in PAYABLE else None
+    if _discard(running, invoice):
+        return None
+    if trust is not None:
+        trust.take()
+    why = "" if problem is None else f", because the payment failed: {problem.removesuffix('.')}"
+    return f"its invoice is void{why}; nothing was charged"

@@ -8,13 +8,23 @@ Used for an invoice of our own (`own_invoice.py`), for the unpaid invoice of a n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import open_intents, read_invoice, read_payment
-from seatctl.billing.port import AuthenticationRequired, Billing, CardDeclined, RateLimited, StripeJson
+from seatctl.billing.port import (
+    AuthenticationRequired,
+    Billing,
+    CardDeclined,
+    KeyLacksPermission,
+    MissingInStripe,
+    RateLimited,
+    StripeJson,
+)
 from seatctl.errors import Code, JsonValue, NotAllowed, StripeRefused
 from seatctl.models.call import format_time
-from seatctl.models.invoice import InvoiceStatus
+from seatctl.models.invoice import PROCESSING_UNTIL, InvoiceStatus
 from seatctl.models.stripe_objects import StripeInvoice, StripePayment
 from seatctl.rules.payment_methods import expected_end, processing_until
 from seatctl.services.operations.steps import (
@@ -44,6 +54,19 @@ def processing_payment(billing: Billing, invoice: StripeJson) -> StripePayment |
         return None
     payments = (payment for payment in payments_of(billing, invoice) if payment.status == "processing")
     return next(payments, None)
+
+
+def read_with_payment(billing: Billing, raw: StripeJson) -> StripeInvoice:
+    """Read an invoice (with its `payments`), and until about when a bank is processing its payment."""
+    invoice, payment = read_invoice(raw), None
+    if raw.get("attempted") is True:
+        # A key without this permission, and a payment that is gone, must not stop a sync.
+        with suppress(KeyLacksPermission, MissingInStripe):
+            payment = processing_payment(billing, raw)
+    if payment is None:
+        return invoice
+    until = format_time(expected_end(payment.type, payment.since))
+    return replace(invoice, details={**invoice.details, PROCESSING_UNTIL: until})
 
 
 def payments_of(billing: Billing, invoice: StripeJson) -> Iterator[StripePayment]:

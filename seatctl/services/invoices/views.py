@@ -11,11 +11,12 @@ from seatctl.errors import JsonValue
 from seatctl.ledger import invoices
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.transaction import Reader
-from seatctl.models.call import format_time, from_epoch
+from seatctl.models.call import format_time, from_epoch, optional_text
 from seatctl.models.invoice import Dispute, Invoice, InvoiceLine
 from seatctl.models.money import format_money
 from seatctl.models.report import Record, record_of
 from seatctl.models.stripe_objects import Kind
+from seatctl.rules.payment_methods import processing_until
 
 if TYPE_CHECKING:
     from seatctl.billing.port import Billing
@@ -32,7 +33,8 @@ def invoice_row(reader: Reader, invoice: Invoice, at: datetime) -> Record:
         **record_of(invoice, "currency created_at due_date"),
         "days_late": invoice.days_late(at),
         "billing_reason": invoice.billing_reason,
-        "note": _note(reader, invoice),
+        "processing_until": optional_text(invoice.processing_until),
+        "note": _note(reader, invoice, at),
         **record_of(invoice, "hosted_url stripe_id"),
     }
 
@@ -43,10 +45,10 @@ def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invo
     The links to its page and its PDF expire.
     """
     from seatctl.billing import listings
-    from seatctl.billing.objects import read_invoice
     from seatctl.ledger.mirror import invoices as mirrored_invoices
+    from seatctl.services.charging.pay_invoice import read_with_payment
 
-    fresh = read_invoice(billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
+    fresh = read_with_payment(billing, billing.read(listings.one(Kind.INVOICE, invoice.stripe_id)))
     if not ledger.rights.writes:
         return replace(invoice, hosted_url=fresh.hosted_url, details=fresh.details)
     with ledger.journal() as journal:
@@ -55,8 +57,10 @@ def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invo
         return invoices.find(reader, fresh.id)
 
 
-def _note(reader: Reader, invoice: Invoice) -> str | None:
-    """Explain an invoice over 0.00: a term renewed by hand is a trial to Stripe."""
+def _note(reader: Reader, invoice: Invoice, at: datetime) -> str | None:
+    """Explain an invoice whose payment takes days, or one over 0.00: a term renewed by hand is a trial."""
+    if invoice.processing_until is not None:
+        return processing_until(invoice.processing_until, at)
     renewed_by = invoice.details.get("renewed_by")
     if not isinstance(renewed_by, str):
         return None

@@ -351,7 +351,8 @@ def undo_if_too_old(ledger: Ledger, billing: Billing, call: Call, operation: Ope
     if call.now - operation.created_at <= KEYS_LAST:
         return None
     running = handlers.start(ledger, billing, call, operation)
-    done = handlers.undo(running)
+    with _ends_failed_operations(running):  # it may have to wait for a bank, however old it is
+        done = handlers.undo(running)
     if done is not None:
         end_as_failed(running, f"undone: {done}")
     return done

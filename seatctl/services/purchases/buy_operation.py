@@ -34,6 +34,7 @@ from seatctl.services.charging.pay_invoice import (
     is_payment_processing,
     payment_failed,
     payment_problem,
+    read_with_payment,
     require_no_payment_processing,
     send_if_draft,
     void_if_payable,
@@ -333,7 +334,9 @@ def add_bought(running: OperationRun[PurchasePayload], subscription: StripeSubsc
     payload = running.payload
     customer = read_customer(running.billing.read(endpoints.customer(subscription.customer_id)))
     invoice = (
-        read_invoice(running.billing.read(endpoints.invoice(subscription.latest_invoice)))
+        read_with_payment(
+            running.billing, running.billing.read(endpoints.invoice(subscription.latest_invoice))
+        )
         if subscription.latest_invoice
         else None
     )

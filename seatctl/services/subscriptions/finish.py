@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_invoice, read_subscription
+from seatctl.billing.objects import read_subscription
 from seatctl.billing.port import stripe_now
 from seatctl.errors import ExitCode, JsonValue
 from seatctl.ledger import departures, seats, subscriptions
@@ -18,6 +18,7 @@ from seatctl.models.call import format_time
 from seatctl.models.stripe_objects import StripeInvoice, StripeItem
 from seatctl.models.subscription import Subscription, SubscriptionState
 from seatctl.rules.metadata import with_described_item
+from seatctl.services.charging.pay_invoice import read_with_payment
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.handlers import Apply, OperationResult
 from seatctl.services.operations.steps import OperationRun, Payload
@@ -28,7 +29,12 @@ from seatctl.services.subscriptions.snapshot import (
     item_and_state,
     mirror_update,
 )
-from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, due_sentence, subscription_row
+from seatctl.services.subscriptions.views import (
+    SUBSCRIPTION_COLUMNS,
+    due_sentence,
+    processing_day,
+    subscription_row,
+)
 
 _RENEWAL = "subscription_cycle"
 
@@ -80,9 +86,16 @@ def final_transaction(
         text = f"{text}; but then the subscription ended in Stripe: nothing is paid for any more"
     ids = dict.fromkeys(invoice for invoice in (*invoice_ids, mirror.latest_invoice) if invoice)
     latest = {mirror.latest_invoice} - {invoice_before} if include_latest else set[str | None]()
-    invoices = [read_invoice(running.billing.read(endpoints.invoice(invoice))) for invoice in ids]
+    invoices = [
+        read_with_payment(running.billing, running.billing.read(endpoints.invoice(invoice)))
+        for invoice in ids
+    ]
     charged = [invoice for invoice in invoices if invoice.id in own]
-    due = [invoice for invoice in charged if report_due and invoice.due_date and invoice.amount_remaining]
+    due = [
+        invoice
+        for invoice in charged
+        if report_due and invoice.amount_remaining and (invoice.due_date or processing_day(invoice))
+    ]
 
     def apply(tx: Transaction) -> OperationResult:
         before = subscriptions.by_id(tx, decided_on.id)
@@ -135,7 +148,7 @@ def _due(invoices: list[StripeInvoice]) -> dict[str, JsonValue]:
     days = [invoice.due_date for invoice in invoices if invoice.due_date is not None]
     return {
         "amount_due": sum(invoice.amount_remaining for invoice in invoices),
-        "due_date": format_time(min(days)),
+        "due_date": format_time(min(days)) if days else None,
     }
 
 

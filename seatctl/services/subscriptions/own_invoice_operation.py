@@ -12,11 +12,11 @@ from datetime import datetime
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price, read_subscription
-from seatctl.billing.port import InvalidRequest, MissingInStripe, StripeJson
+from seatctl.billing.port import InvalidRequest, MissingInStripe, StripeJson, stripe_now
 from seatctl.billing.previews import RECURRING, read_pending_amount, read_preview_without_pending
-from seatctl.errors import Code, JsonValue, SeatctlError, refuse
+from seatctl.errors import Code, JsonValue, SeatctlError, StripeRefused, refuse
 from seatctl.ledger import plans
-from seatctl.models.call import format_time
+from seatctl.models.call import format_time, parse_time
 from seatctl.models.money import format_money, step
 from seatctl.models.plan import Increase, Interval, Plan, Policy
 from seatctl.models.report import counted
@@ -26,7 +26,7 @@ from seatctl.models.subscription import TermContent
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints, subscription_changes
 from seatctl.rules.dates import add_interval, next_end
-from seatctl.rules.metadata import made_by, metadata_of
+from seatctl.rules.metadata import OPERATION, made_by, metadata_of
 from seatctl.rules.payment_methods import Accepted
 from seatctl.rules.policies import FLEXIBLE, as_metadata
 from seatctl.rules.purchases import (
@@ -42,6 +42,7 @@ from seatctl.rules.subscription_state import RENEWED, TermPolicies, item_update,
 from seatctl.rules.typed_json import stored_as
 from seatctl.services.charging.own_invoice import (
     OwnInvoice,
+    Trust,
     collect_own_invoice,
     payment_settings,
     price_data,
@@ -91,6 +92,10 @@ class AddonPayload(TermPayload):
     """The invoice that has renewed the term by hand."""
     by_hand: bool = False
     """Whether the running term was renewed by hand: its metadata must then stay until its end."""
+    while_processing: bool = False
+    """Whether the seats are usable while a bank processes the payment."""
+    restored: dict[str, JsonValue] | None = None
+    """What the metadata that changes said before, for a payment that fails."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +130,12 @@ def prepare_addon(snapshot: SubscriptionSnapshot, target: Target, seats: int, wh
         own_invoice=own_invoice,
         renewed_by=metadata_of(snapshot.mirror, snapshot.item).get(RENEWED) if state.renewed else None,
         by_hand=state.by_hand,
+        while_processing=state.policy.seats_while_processing,
         due_now=preview.amount_due,
         summary=f"changed {what}",
         warnings=unused_discount_warning(len(discounts), preview.discounts, preview.total),
     )
+    payload = replace(payload, restored=_restored(snapshot, _addon_metadata(payload)))
     return priced_proposal(
         snapshot,
         payload,
@@ -136,6 +143,12 @@ def prepare_addon(snapshot: SubscriptionSnapshot, target: Target, seats: int, wh
         carried_over=preview.carried_over,
         on_account=change.on_account,
     )
+
+
+def _restored(snapshot: SubscriptionSnapshot, changed: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return what the metadata says now that an operation changes; empty texts clear what is new."""
+    known = metadata_of(snapshot.mirror, snapshot.item)
+    return {name: known.get(name, "") for name in changed}
 
 
 def _line(snapshot: SubscriptionSnapshot, seats: int) -> _Line:
@@ -173,10 +186,58 @@ def _list_price(snapshot: SubscriptionSnapshot) -> int:
 
 def _add_seats(running: OperationRun[AddonPayload]) -> Apply:
     payload = running.payload
-    invoice = collect_own_invoice(running, payload.own_invoice)
+    invoice = collect_own_invoice(running, payload.own_invoice, _trust_addon(running))
     _refund_if_ended(running, invoice)
     _set_quantity(running)
     return final_transaction(running, payload.subscription, [invoice], report_due=True)
+
+
+def _trust_addon(running: OperationRun[AddonPayload]) -> Trust | None:
+    """Return how the seats are given before they are paid, None if the policy does not."""
+    payload = running.payload
+
+    def give(invoice: str) -> None:
+        _refund_if_ended(running, invoice)
+        _set_quantity(running)
+        _show(running, invoice)
+
+    def take() -> None:
+        if payload.held is not None and running.answered("quantity") is not None:
+            form: dict[str, JsonValue] = {
+                "items": [{"id": payload.item, "quantity": payload.held.seats}],
+                "proration_behavior": "none",
+            }
+            _set_back(running, form, payload.restored)
+
+    return Trust(give, take) if payload.while_processing else None
+
+
+def _set_back(
+    running: OperationRun[AddonPayload] | OperationRun[RenewPayload],
+    form: dict[str, JsonValue],
+    metadata: dict[str, JsonValue] | None,
+) -> None:
+    """Set what the subscription held before seats were given on trust, unless it has ended since."""
+    mark = f"{running.reference}:back"
+    write = running.payload.update(form, {**running.marks, OPERATION: mark}, metadata or {})
+    try:
+        running.step_must_succeed("back", write, running.changed(mark))
+    except StripeRefused:
+        mirror = running.subscription()
+        if not mirror.status.is_over and has_item(mirror, running.payload.item):
+            raise
+
+
+def _show(running: OperationRun[AddonPayload] | OperationRun[RenewPayload], invoice: str) -> None:
+    """Store what Stripe has now, so that the seats are usable, while the operation goes on waiting.
+
+    Seats that are reserved for the people of a file are stored once, at the end.
+    """
+    if running.payload.reserved is None:
+        store = final_transaction(running, running.payload.subscription, [invoice])
+        with running.ledger.change(running.call._replace(run=running.operation.run, dry_run=False)) as tx:
+            store(tx)
+            tx.summarise(f"{running.payload.summary}; a bank is processing the payment")
 
 
 def _refund_if_ended(running: OperationRun[AddonPayload], invoice: str) -> None:
@@ -208,10 +269,14 @@ def _set_quantity(running: OperationRun[AddonPayload]) -> None:
             "proration_behavior": "none",
         },
         running.marks,
-        {} if payload.by_hand else payload.waiting_metadata(payload.renewed_by),
+        _addon_metadata(payload),
     )
     # The invoice is paid: any failure from here on stays pending until the seats are added.
     running.step_must_succeed("quantity", write, running.changed())
+
+
+def _addon_metadata(payload: AddonPayload) -> dict[str, JsonValue]:
+    return {} if payload.by_hand else payload.waiting_metadata(payload.renewed_by)
 
 
 # Renewals by hand ------------------------------------------------------------------------------------
@@ -247,6 +312,10 @@ class RenewPayload(TermPayload):
     """What Stripe's metadata said about the subscription."""
     flexible: bool = False
     """Whether a new subscription for the term has flexible billing; earlier versions did not ask for it."""
+    while_processing: bool = False
+    """Whether the next term is usable while a bank processes its payment."""
+    restored: dict[str, JsonValue] | None = None
+    """What the metadata that changes said before, for a payment that fails."""
 
 
 def prepare_renewal(change: ChangeRequest, renewal: RenewalOptions) -> Proposal:
@@ -305,9 +374,11 @@ def prepare_renewal(change: ChangeRequest, renewal: RenewalOptions) -> Proposal:
         agreed=TermPolicies(state.policy, plan.policy).metadata,
         metadata=dict(metadata_of(snapshot.mirror, snapshot.item)),
         flexible=True,
+        while_processing=plan.policy.seats_while_processing,
         summary=f"renewed {what}",
         warnings=unused_discount_warning(len(discounts), preview.discounts, preview.total),
     )
+    payload = replace(payload, restored=_restored(snapshot, _term_metadata(payload, "")))
     proposal = priced_proposal(
         snapshot,
         payload,
@@ -352,7 +423,7 @@ def _new_end(snapshot: SubscriptionSnapshot, plan: Plan) -> datetime:
 
 def _renew(running: OperationRun[RenewPayload]) -> Apply:
     payload = running.payload
-    invoice = collect_own_invoice(running, payload.own_invoice)
+    invoice = collect_own_invoice(running, payload.own_invoice, _trust_renewal(running))
     stripe_id = _extend(running, invoice)
     return final_transaction(
         running,
@@ -364,6 +435,35 @@ def _renew(running: OperationRun[RenewPayload]) -> Apply:
         include_latest=True,
         invoice_before=payload.latest_invoice,
     )
+
+
+def _trust_renewal(running: OperationRun[RenewPayload]) -> Trust | None:
+    """Return how the next term is given before it is paid, None if the policy does not."""
+    payload = running.payload
+
+    def give(invoice: str) -> None:
+        mirror = running.subscription()
+        if not mirror.status.is_over and has_item(mirror, payload.item):
+            _extend(running, invoice)
+            _show(running, invoice)
+
+    def take() -> None:
+        if running.answered("extend") is None:
+            return
+        old_end = parse_time(payload.term_end)
+        if old_end <= stripe_now(running.billing, running.call):
+            end = endpoints.cancel_subscription(payload.stripe_id)
+            running.delete("end", end, lambda: running.subscription().status.is_over)
+            return
+        form: dict[str, JsonValue] = {
+            **items_changed(payload.item, payload.next, payload.held or payload.next),
+            "trial_end": int(old_end.timestamp()),
+            "proration_behavior": "none",
+            "cancel_at_period_end": True,
+        }
+        _set_back(running, form, payload.restored)
+
+    return Trust(give, take) if payload.while_processing else None
 
 
 def _extend(running: OperationRun[RenewPayload], invoice: str) -> str:
@@ -403,6 +503,9 @@ def _begin_new_subscription(running: OperationRun[RenewPayload], invoice: str) -
             return str(begun["id"])
         outcome = refund_invoice(running, invoice)
         raise NothingLeftInStripe(NotRunning(f"the customer was deleted in Stripe; {outcome}"))
+    if payload.new_end <= stripe_now(running.billing, running.call).timestamp() and find_new() is None:
+        outcome = refund_invoice(running, invoice)
+        raise NothingLeftInStripe(NotRunning(f"the payment arrived after the term had ended; {outcome}"))
     content: dict[str, JsonValue] = {"price": payload.next.price_id, "quantity": payload.next.seats}
     form: dict[str, JsonValue] = {
         "customer": own_invoice.customer,
@@ -512,9 +615,13 @@ def _no_unit_price(name: str, plan: str) -> SeatctlError:
     )
 
 
-def _undo(running: OperationRun[AddonPayload] | OperationRun[RenewPayload]) -> str | None:
-    return undo_invoice(running, running.payload.own_invoice)
+def _undo_addon(running: OperationRun[AddonPayload]) -> str | None:
+    return undo_invoice(running, running.payload.own_invoice, _trust_addon(running))
 
 
-register(OperationHandler(AddonPayload, _add_seats, _undo, action=Action.ADD_SEATS))
-register(OperationHandler(RenewPayload, _renew, _undo, action=Action.ADD_SEATS))
+def _undo_renewal(running: OperationRun[RenewPayload]) -> str | None:
+    return undo_invoice(running, running.payload.own_invoice, _trust_renewal(running))
+
+
+register(OperationHandler(AddonPayload, _add_seats, _undo_addon, action=Action.ADD_SEATS))
+register(OperationHandler(RenewPayload, _renew, _undo_renewal, action=Action.ADD_SEATS))

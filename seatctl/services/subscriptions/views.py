@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from seatctl.ledger.subscriptions import NextTerm
 from seatctl.models.call import format_time
+from seatctl.models.invoice import PROCESSING_UNTIL
 from seatctl.models.money import format_money
 from seatctl.models.plan import Policy, Renewal
 from seatctl.models.report import Record, counted
@@ -43,11 +44,21 @@ def subscription_row(subscription: Subscription) -> Record:
 
 def due_sentence(invoice: StripeInvoice | None, email: str | None = None) -> str:
     """Return what is still to be paid, by when, and where it was sent; empty if the card has paid."""
-    if invoice is None or invoice.due_date is None or not invoice.amount_remaining:
+    if invoice is None or not invoice.amount_remaining:
         return ""
-    amount = format_money(invoice.amount_remaining, invoice.currency)
+    amount, until = format_money(invoice.amount_remaining, invoice.currency), processing_day(invoice)
+    if until is not None:
+        return f": the payment of {amount} (invoice {invoice.number}) is processing until about {until}"
+    if invoice.due_date is None:
+        return ""
     sent_to = f", sent to {email}" if email else ""
     return f": invoice {invoice.number} over {amount} is due {invoice.due_date:%Y-%m-%d}{sent_to}"
+
+
+def processing_day(invoice: StripeInvoice) -> str | None:
+    """Return the day until which a bank is about to process the payment, None if none is under way."""
+    until = invoice.details.get(PROCESSING_UNTIL)
+    return until[:10] if isinstance(until, str) else None
 
 
 def with_troubles(row: Record, subscription: Subscription, at: datetime) -> Record:

@@ -20,7 +20,6 @@ from seatctl.billing.objects import (
     UnreadableObject,
     payment_of_reversal,
     read_customer,
-    read_invoice,
     read_price,
     read_product,
     read_subscription,
@@ -30,6 +29,7 @@ from seatctl.errors import JsonValue
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import sync_state
 from seatctl.models.stripe_objects import EventsRead, Gone, Kind, Mirrored, MirroredObject, Span, Unreadable
+from seatctl.services.charging.pay_invoice import read_with_payment
 
 THREADS: Final = 16
 """Concurrent requests: at a quarter of a second each, they use what the limit in live mode allows."""
@@ -82,7 +82,7 @@ class ParallelReader:
         def read(kind: Kind, identifier: str) -> list[Mirrored]:
             if kind is Kind.REFUND and identifier.startswith(_CHARGES):
                 listed = self._billing.every(listings.refunds_of_charge(identifier))
-                return [_as_mirrored(kind, raw) for raw in listed]
+                return [_as_mirrored(self._billing, kind, raw) for raw in listed]
             return [read_object(self._billing, kind, identifier)]
 
         batch: list[Future[list[Mirrored]]] = []
@@ -150,7 +150,7 @@ def read_object(billing: Billing, kind: Kind, identifier: str) -> Mirrored:
         return Unreadable(kind, identifier, refused.message)
     if raw.get("deleted") is True and kind is not Kind.CUSTOMER:
         return Gone(kind, identifier)
-    return _as_mirrored(kind, raw)
+    return _as_mirrored(billing, kind, raw)
 
 
 def entries_of(answer: JsonValue | None) -> list[StripeJson]:
@@ -162,7 +162,7 @@ def entries_of(answer: JsonValue | None) -> list[StripeJson]:
 def _page(billing: Billing, kind: Kind, span: Span) -> Page:
     answer = billing.read(listings.page(kind, span))
     entries = entries_of(answer)
-    objects = tuple(_as_mirrored(kind, raw) for raw in entries)
+    objects = tuple(_as_mirrored(billing, kind, raw) for raw in entries)
     if answer.get("has_more") is not True or not entries:
         return Page(kind, span, objects, ())
     times = [_created(raw) for raw in entries]
@@ -178,13 +178,13 @@ def _created(raw: StripeJson) -> int:
     return created
 
 
-def _as_mirrored(kind: Kind, raw: StripeJson) -> Mirrored:
+def _as_mirrored(billing: Billing, kind: Kind, raw: StripeJson) -> Mirrored:
     """The object as a value; Unreadable if this version cannot read it, so that the sync continues."""
     try:
         if kind is Kind.CUSTOMER:
             return read_customer(raw)
         if kind is Kind.INVOICE:
-            return read_invoice(raw)
+            return read_with_payment(billing, raw)
         return _as_stored(kind, raw)
     except (UnreadableObject, ValueError) as error:
         return Unreadable(kind, str(raw.get("id")), str(error))

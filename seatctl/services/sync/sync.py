@@ -109,6 +109,8 @@ def _read_and_apply(
         also = [(Kind.SUBSCRIPTION, one) for one in mirrored_subscriptions.with_due_change(reader, at)]
         customer_ids = [identifier for kind, identifier in changed.objects if kind is Kind.CUSTOMER]
         also += [(Kind.INVOICE, one) for one in invoices.drafts_of(reader, customer_ids)]
+        # Stripe may have no event of an invoice when a bank has decided about its payment.
+        also += [(Kind.INVOICE, one) for one in invoices.processing(reader)]
         # A skipped object may have been damaged on its way: no event says that it can be read now.
         also += [(one.kind, one.id) for one in sync_state.skipped(reader)]
         if whole:
@@ -208,11 +210,14 @@ def _end_deleted(ledger: Ledger, call: Call, deleted: list[str]) -> list[Record]
 
 
 def _note_cursor(ledger: Ledger, call: Call, changed: ChangedObjects) -> None:
-    """Note the cursor after what was applied; note a success only if no operation of ours is open."""
+    """Note the cursor after what was applied; note a success only if no operation of ours is open.
+
+    One that waits for a bank may wait for two weeks, in which everything else is up to date.
+    """
     with ledger.journal() as journal:
         sync_state.note_events(journal, changed.newest, changed.seen, call.now)
         sync_state.end_backfill(journal)
-        if not operations.unfinished(journal):
+        if all(one.waits_for_bank for one in operations.unfinished(journal)):
             sync_state.note_success(journal, call.now)
 
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import pytest
 
+from seatctl.sandbox.api import control
 from tests.conftest import Seatctl
 from tests.support import ledgers
-from tests.support.both_sides import ENDED, advance, charges, live_subscriptions, objects
+from tests.support.both_sides import ENDED, advance, charges, live_subscriptions, objects, twin
 from tests.support.kill_at import run_jobs
 from tests.support.killing import Killing
 from tests.support.office import done, freeze, is_sound
@@ -232,3 +233,204 @@ def _kill_sync(seatctl: Seatctl, point: int) -> None:
     assert ended.killed, ended.err
     ledgers.expire_leases(seatctl.home)
     assert seatctl("sync").code in {0, 10}
+
+
+# Seats that are usable while a bank processes their payment -------------------------------------------
+
+
+TRUST = " --set seats_while_processing=yes"
+
+
+@pytest.fixture
+def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The plans of every scene give seats while a bank processes their payment."""
+    plans = _plans
+    monkeypatch.setitem(globals(), "_plans", lambda seatctl, more="": plans(seatctl, more + TRUST))
+
+
+AFTER_FAILURE = {
+    "bought": (5, {"past_due"}, {"open"}),
+    "bought for a term": (5, {"past_due"}, {"open"}),
+    "added, prorated": (8, {"past_due"}, {"open"}),
+    "added in full": (5, {"active"}, {"void"}),
+    "renewed by hand": (7, set(), {"void"}),
+    "paid later": (5, {"active"}, {"open"}),
+}
+"""Seats, statuses of live subscriptions, and what became of the invoice. Stripe goes on collecting its own:
+the subscription is past due, with its grace. Our own invoices are void, and what they gave is taken back."""
+
+
+@pytest.mark.parametrize("method", [PAID, FAILED])
+@pytest.mark.parametrize("name", STORIES)
+def test_seats_can_be_used_while_the_payment_is_processed(
+    sandbox: Seatctl, trusting: None, name: str, method: str
+) -> None:
+    story = STORIES[name]
+    story.scene.__wrapped__(sandbox)
+    command = _begin(sandbox, story, method)
+    begun = sandbox(*command.split(), "--yes", "-o", "json")
+    is_own = name in {"added in full", "renewed by hand", "paid later"}
+    assert begun.code == (10 if is_own else 0), begun
+    assert "processing until about 204" in begun.out + begun.err
+    next_term = 5 if name == "renewed by hand" else story.seats[1]
+    assert _seats(sandbox) == next_term
+    for day in _days(sandbox, method):
+        assert sandbox("sync").code in {0, 10}
+        if _is_processing(sandbox):
+            begun_since = name == "renewed by hand" and day >= 3
+            assert _seats(sandbox) == (story.seats[1] if begun_since else next_term)
+            assert sandbox("subs", "cancel", "acme", "--now", "--yes").code == 10
+    assert sandbox("sync").code == 0
+    assert (
+        query(ledger_place(sandbox), "SELECT run FROM operations WHERE state IN ('pending', 'waiting')") == []
+    )
+    assert _pending(sandbox) == 1
+    assert charges(sandbox) == story.charged[method == PAID]
+    if method == PAID:
+        assert _seats(sandbox) == story.seats[1]
+        assert _open_invoices(sandbox) == set()
+    else:
+        seats, statuses, invoice = AFTER_FAILURE[name]
+        assert {one["status"] for one in live_subscriptions(sandbox)} == statuses
+        assert _seats(sandbox) == seats
+        unpaid = [one for one in objects(sandbox, "invoice") if one["total"] and one["status"] != "paid"]
+        assert {one["status"] for one in unpaid} == invoice
+    is_sound(sandbox)
+
+
+def test_a_next_term_on_trust_is_taken_back_while_the_old_one_runs(sandbox: Seatctl, trusting: None) -> None:
+    term.__wrapped__(sandbox)
+    advance(sandbox, 350 * 24)
+    done(sandbox, f"subs billing acme --payment-method {FAILED}")
+    before = live_subscriptions(sandbox)[0]
+    assert sandbox("subs", "renew", "acme", "--seats", "7", "--yes").code == 10
+    row = sandbox.rows("subs", "list")[0]
+    assert (row["seats"], row["ends_at"]) == (5, "2042-06-01T00:00:00Z")
+    advance(sandbox, 6 * 24)
+    assert sandbox("sync").code == 0
+    (now,) = live_subscriptions(sandbox)
+    assert (now["cancel_at"], now["trial_end"]) == (before["cancel_at"], before["cancel_at"])
+    kept = {name: text for name, text in now["metadata"].items() if name != "seatctl_operation"}
+    assert kept == {name: text for name, text in before["metadata"].items() if name != "seatctl_operation"}
+    row = sandbox.rows("subs", "list")[0]
+    assert (row["seats"], row["ends_at"]) == (5, "2041-06-01T00:00:00Z")
+    assert sandbox("subs", "renew", "acme", "--seats", "7", "--yes").code == 10
+    advance(sandbox, 15 * 24)
+    assert sandbox("sync").code == 0
+    assert live_subscriptions(sandbox) == []
+    assert charges(sandbox) == [5000]
+
+
+# What is shown ----------------------------------------------------------------------------------------
+
+
+def shown(seatctl: Seatctl, *words: str) -> dict:
+    return seatctl(*words, "-o", "json").json
+
+
+@pytest.fixture
+def renewing(sandbox: Seatctl) -> str:
+    """A renewal that a bank is processing: the number of its invoice."""
+    flexible(sandbox)
+    done(sandbox, f"subs billing acme --payment-method {PAID}")
+    advance(sandbox, 11 * 24)
+    done(sandbox, "sync")
+    (number,) = (one["number"] for one in objects(sandbox, "invoice") if one["status"] == "open")
+    return number
+
+
+def test_a_renewal_is_shown_as_processing_and_people_keep_their_seats(
+    sandbox: Seatctl, renewing: str
+) -> None:
+    done(sandbox, "users add ann@example.org")
+    done(sandbox, "seats assign acme ann@example.org")
+    until = "processing until about 2040-07-10"
+    assert sandbox("check", "ann@example.org").code == 0
+    assert (
+        f"60.00 EUR (invoice {renewing}) is {until}: seatctl invoices show {renewing}"
+        in sandbox("status").err
+    )
+    row = sandbox.rows("subs", "list")[0]
+    assert row["attention"] == [f"acme: 60.00 EUR (invoice {renewing}) is {until}"]
+    assert row["ways_out"] == [f"seatctl invoices show {renewing}"]
+    invoice = shown(sandbox, "invoices", "show", renewing)
+    assert (invoice["note"], invoice["processing_until"]) == (until, "2040-07-10T01:00:00Z")
+    assert invoice["days_late"] is None
+    assert sandbox.rows("invoices", "list", "--overdue") == []
+    assert sandbox.rows("invoices", "list", "--unpaid")[0]["note"] == until
+    advance(sandbox, 5 * 24)
+    done(sandbox, "sync")
+    assert sandbox.rows("subs", "list")[0]["attention"] == []
+    assert shown(sandbox, "invoices", "show", renewing)["note"] is None
+
+
+def test_a_renewal_that_fails_after_days_is_past_due_with_its_grace(sandbox: Seatctl, renewing: str) -> None:
+    done(sandbox, "users add ann@example.org")
+    done(sandbox, "seats assign acme ann@example.org")
+    with twin(sandbox) as stripe:
+        control.settle(stripe, objects(sandbox, "invoice")[-1]["id"], succeeds=False)
+    assert sandbox("sync").code == 0
+    assert sandbox.rows("subs", "list")[0]["status"] == "past_due"
+    assert sandbox("check", "ann@example.org", "-o", "json").json["reason"] == "in_grace"
+    assert f"seatctl invoices pay {renewing}" in sandbox.rows("subs", "list")[0]["ways_out"]
+    assert sandbox("invoices", "pay", renewing, "--payment-method", "pm_card_visa", "--yes").code == 0
+    assert charges(sandbox) == [6000, 6000]
+
+
+def test_a_full_sync_and_another_ledger_see_it_too(sandbox: Seatctl, renewing: str) -> None:
+    done(sandbox, "sync --full")
+    assert shown(sandbox, "invoices", "show", renewing)["processing_until"] == "2040-07-10T01:00:00Z"
+
+
+def test_while_a_bank_works_the_mirror_does_not_become_old(sandbox: Seatctl) -> None:
+    shop(sandbox)
+    assert sandbox(*f"{BUY.format('pro')} --payment-method {PAID}".split(), "--yes").code == 10
+    advance(sandbox, 48)
+    assert sandbox("sync").code == 10
+    assert shown(sandbox, "status")["sync_lag"] == 0
+
+
+def test_a_debit_on_a_page_is_bought_once_it_is_paid(sandbox: Seatctl) -> None:
+    shop(sandbox)
+    for name, plan in (("page", "pro"), ("setup", "team")):
+        asked = sandbox(*BUY.format(plan).replace("acme", name).split(), "--checkout", "--yes", "-o", "json")
+        assert asked.code == 10
+        with twin(sandbox) as stripe:
+            control.complete_checkout(stripe, asked.error["checkout_session"], PAID)
+        assert sandbox("sync", "-o", "json").rows[-1]["error"] == "payment_processing"
+    assert sandbox.rows("subs", "list") == []
+    advance(sandbox, 24)
+    assert sandbox("sync").code == 10
+    advance(sandbox, 4 * 24)
+    assert sandbox("sync").code == 0
+    assert charges(sandbox) == [6000, 5000]
+    assert [row["seats"] for row in sandbox.rows("subs", "list")] == [5, 5]
+
+
+def test_a_failed_debit_of_a_page_leaves_nothing(sandbox: Seatctl) -> None:
+    shop(sandbox)
+    asked = sandbox(*BUY.format("pro").split(), "--checkout", "--yes", "-o", "json")
+    with twin(sandbox) as stripe:
+        control.complete_checkout(stripe, asked.error["checkout_session"], FAILED)
+    assert sandbox("sync").code == 10
+    advance(sandbox, 6 * 24)
+    assert sandbox("sync").code == 0
+    assert (charges(sandbox), live_subscriptions(sandbox), sandbox.rows("subs", "list")) == ([], [], [])
+
+
+def test_a_renewal_that_is_paid_after_its_term_is_refunded(sandbox: Seatctl) -> None:
+    """A week is shorter than the two weeks that a bank may take."""
+    freeze(sandbox, START)
+    term = "--interval week --policy term --set pack_size=1 --set min_seats=1"
+    done(sandbox, f"plans add team --price 10.00 --currency eur {term}")
+    done(sandbox, f"{BUY.format('team')} {CARD}")
+    done(sandbox, "subs billing acme --payment-method pm_sepaDebit_successDelayed_at")
+    advance(sandbox, 6 * 24)
+    assert sandbox("subs", "renew", "acme", "--yes").code == 10
+    for _ in range(14):
+        advance(sandbox, 24)
+        sandbox("sync")
+    assert charges(sandbox) == [5000, 5000]
+    assert [refund["amount"] for refund in objects(sandbox, "refund")] == [5000]
+    assert live_subscriptions(sandbox) == []
+    assert sandbox("sync").code == 0
