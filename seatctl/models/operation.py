@@ -41,7 +41,7 @@ class Operation:
 
     @property
     def waits_for_bank(self) -> bool:
-        """Whether a bank is processing its payment, which may take two weeks and which nobody can hurry."""
+        """Whether a bank is processing its payment, which may take two weeks."""
         code = None if self.outcome is None else self.outcome.get("code")
         return self.state is OperationState.WAITING and code == Code.PAYMENT_PROCESSING.code
 

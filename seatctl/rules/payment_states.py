@@ -120,7 +120,7 @@ def payment_trouble(payments: Payments, at: datetime) -> Trouble | None:
 
 
 def processing_trouble(payments: Payments, at: datetime) -> Trouble | None:
-    """Return what a bank is processing, which nobody can hurry, or None."""
+    """Return what a bank is processing, for which nobody has to do anything, or None."""
     under_way = tuple(invoice for invoice in payments.owed if invoice.processing_until is not None)
     if not under_way:
         return None

@@ -135,7 +135,8 @@ def assert_in_step(seatctl) -> None:
 def assert_sound(seatctl) -> None:
     """The audit's chain holds, and so do the ledger's own rules."""
     assert seatctl("audit", "verify").code == 0
-    assert seatctl("ledger", "check").code == 0
+    checked = seatctl("ledger", "check")
+    assert checked.code == 0, checked
 
 
 def _written(moment: int) -> str:

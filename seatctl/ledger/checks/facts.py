@@ -20,6 +20,7 @@ from seatctl.ledger.schema import email_keys
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import format_time, parse_time
 from seatctl.rules.permissions import actor_key
+from seatctl.rules.policies import FLEXIBLE, as_fields
 
 Facts = dict[str, JsonValue]
 _Grant = tuple[JsonValue, JsonValue, JsonValue]
@@ -114,6 +115,9 @@ def _is_same(key: str, current: JsonValue, audited: JsonValue) -> bool:
         return audited in current
     if key in {"active", "reclaim_exempt"}:
         return bool(current) == bool(audited)
+    if key == "policy" and isinstance(audited, dict):
+        # A change row of an earlier version lacks the fields that were added since: they have their defaults.
+        return current == {**as_fields(FLEXIBLE), **audited}
     return current == audited
 
 
