@@ -21,7 +21,7 @@ CARDS = (
     *("pm_card_mastercard", "pm_card_amex"),
     *("pm_card_chargeDeclined", "pm_card_chargeCustomerFail"),
     *("pm_card_visa_chargeDeclinedInsufficientFunds", "pm_card_threeDSecure2Required"),
-    "pm_usBankAccount_success",
+    *("pm_usBankAccount_success", "pm_usBankAccount_insufficientFunds"),
 )
 PLANS = ("pro", "pro", "team", "later", "later", "loose", "year", "contract", "dime")
 COUPONS = ("TENTH", "FREE", "EURO", "NONE")

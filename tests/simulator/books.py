@@ -145,6 +145,12 @@ class Books:
     def _intents(self) -> dict[str, str | None]:
         return {one["id"]: one.get("_invoice") for one in self.stripe["payment_intent"]}
 
+    @cached_property
+    def processing(self) -> frozenset[str]:
+        """The invoices whose payment a bank is processing."""
+        intents = self.stripe["payment_intent"]
+        return frozenset(one.get("_invoice") or "" for one in intents if one["status"] == "processing")
+
     def invoice_of(self, charge: Obj) -> Obj | None:
         """The invoice that a charge paid; None if that is gone, or it paid none."""
         return self.invoices.get(self._intents.get(charge["payment_intent"]) or "")

@@ -232,7 +232,8 @@ class History:
             answer = control.complete_checkout(self.world.twin, *step.words)
         except ApiError as error:
             return error.message
-        invariants.check_page(step.words, answer)
+        pages = {one["id"]: one for one in self.books.stripe["checkout.session"]}
+        invariants.check_page(step.words, answer, pages.get(step.words[0]))
         return answer
 
     def elsewhere(self, step: Step) -> str:
@@ -311,14 +312,16 @@ class History:
         return ""
 
     def _let_banks_decide(self) -> None:
-        """What is under way at a bank is paid: until then an operation waits, be it two weeks."""
+        """What is under way at a bank is paid or fails: until then an operation waits, be it two weeks."""
         before = self.books
         under_way = {
-            one["_invoice"] for one in before.stripe["payment_intent"] if one["status"] == "processing"
+            one["_invoice"]: one["_failure"] is None
+            for one in before.stripe["payment_intent"]
+            if one["status"] == "processing"
         }
         for name, invoice in before.invoices.items():
             if name in under_way and invoice["status"] == "open":
-                control.settle(self.world.twin, name)
+                control.settle(self.world.twin, name, succeeds=under_way[name])
         self._after("cardholder", before)
 
     def _check_empty_subscriptions(self) -> None:

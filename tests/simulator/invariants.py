@@ -130,18 +130,22 @@ def check_forms(result: Result) -> None:
 
 
 def check_ways(step: Step, result: Result) -> None:
-    """Only cards are charged, and Stripe's pages offer nothing else."""
+    """A plan that takes cards only says so to Stripe, and nothing else buys it."""
     for method, path, form in result.calls:
         words = form.split("&")
         offered = {
             "/v1/subscriptions": "payment_settings[payment_method_types][0]=card",
             "/v1/checkout/sessions": "allowed_payment_method_types[0]=card",
         }.get(path)
-        if method == "POST" and offered and offered not in words:
+        metadata = ("metadata[seatctl_policy", "subscription_data[metadata][seatctl_policy")
+        cards_only = any(word in {f"{one}_payment_methods]=card" for one in metadata} for word in words)
+        if method == "POST" and offered and cards_only and offered not in words:
             raise Violation("a page may take what is not a card", f"{method} {path}: {form[:300]}")
     paid = step.words[step.words.index("--payment-method") + 1] if "--payment-method" in step.words else ""
     already = "already" in result.out  # an invoice that is paid is not paid once more, whatever is named
-    if paid.startswith("pm_usBankAccount") and result.code in {0, 10} and not is_read(step) and not already:
+    bought = step.words[step.words.index("--plan") + 1] if step.words[:2] == ("subs", "buy") else ""
+    done = result.code in {0, 10} and not is_read(step) and not already
+    if paid.startswith("pm_usBankAccount") and done and bought == "team":
         raise Violation("bought with what is not a card", (result.out + result.err)[-300:])
 
 
@@ -216,8 +220,7 @@ def check_coupon(step: Step, result: Result, shown: Result | None) -> None:
 
 def check_under_way(before: Books, after: Books) -> None:
     """An invoice that a bank has been told to pay is not made void, nor its subscription ended."""
-    ways = {one["id"]: one for one in before.stripe["payment_intent"] if one["status"] == "processing"}
-    waiting = {one["_invoice"] for one in ways.values() if one.get("_invoice")}
+    waiting = before.processing
     became = {one["id"]: one["status"] for one in after.stripe["subscription"]}
     for one in before.stripe["invoice"]:
         if one["id"] not in waiting or one["status"] not in {"open", "uncollectible"}:
@@ -229,11 +232,47 @@ def check_under_way(before: Books, after: Books) -> None:
             was = next(s for s in before.stripe["subscription"] if s["id"] == details["subscription"])
             if was["status"] not in ENDED:
                 raise Violation("ended while its payment was under way", details["subscription"])
+    check_charged_again(after)
+    check_on_payment(after)
 
 
-def check_page(words: tuple[str, ...], answer: str) -> None:
-    """A page takes cards only."""
-    if words[1].startswith("pm_usBankAccount") and answer == "complete":
+def check_charged_again(after: Books) -> None:
+    """No invoice has two charges that were paid or are under way, unless one of them was given back."""
+    held: dict[str, int] = {}
+    intents = {one["id"]: one.get("_invoice") for one in after.stripe["payment_intent"]}
+    for charge in after.stripe["charge"]:
+        invoice = intents.get(charge["payment_intent"])
+        if invoice and (charge["paid"] or charge["status"] == "pending") and not charge["refunded"]:
+            held[invoice] = held.get(invoice, 0) + 1
+    twice = [invoice for invoice, times in held.items() if times > 1]
+    if twice:
+        raise Violation("charged again while a payment was under way", twice[0])
+
+
+def check_on_payment(after: Books) -> None:
+    """Seats that a bank is still paying for are not there yet, unless the policy gives them on trust."""
+    first, paid = set[str](), set[str]()
+    for one in after.stripe["invoice"]:
+        name = ((one.get("parent") or {}).get("subscription_details") or {}).get("subscription")
+        kind = (one["billing_reason"], one["collection_method"])
+        if one["id"] in after.processing and kind == ("subscription_create", "charge_automatically"):
+            first.add(name)
+        if one["amount_paid"]:  # a later period, by another payment method
+            paid.add(name)
+    marks = {one["id"]: one["metadata"].get("seatctl_operation") for one in after.stripe["subscription"]}
+    for ours in after.subscriptions:
+        policy = json.loads(ours["policy"]) if ours["policy"] else {}
+        made_by = after.operations.get(marks.get(ours["stripe_subscription"]) or "")
+        if ours["stripe_subscription"] not in first - paid or policy.get("seats_while_processing"):
+            continue
+        if made_by is not None and made_by.kind in {"buy", "checkout"}:
+            raise Violation("seats that a bank has not paid for", ours["name"])
+
+
+def check_page(words: tuple[str, ...], answer: str, session: Obj | None = None) -> None:
+    """A page of a plan that takes cards only takes nothing else."""
+    types = [] if session is None else session["payment_method_types"]
+    if words[1].startswith("pm_usBankAccount") and answer == "complete" and types == ["card"]:
         raise Violation("a page has taken what is not a card", words[0])
 
 
@@ -571,6 +610,10 @@ def check_invoices(rows: list[Obj], books: Books) -> None:
         due = None if one["due_date"] is None else _written(one["due_date"])
         begun = one["due_date"] or one["status_transitions"]["finalized_at"]
         late = (books.now - begun) // 86400 if owed and begun and books.now > begun else None
+        if one["id"] in books.processing:
+            late = None  # a bank is paying it
+            if "processing" not in str(row["note"]):
+                raise Violation("a payment that takes days is not shown", str(row))
         for name, wanted_ in (("disputed", disputed or None), ("due_date", due), ("days_late", late)):
             if row[name] != wanted_:
                 raise Violation("an invoice says otherwise than Stripe", f"{name} {wanted_}: {row}")

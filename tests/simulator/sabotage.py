@@ -429,11 +429,11 @@ def _no_end_after_a_refusal(stack: ExitStack) -> None:
 # Point 9: guards --------------------------------------------------------------------------------------
 
 
-@fault("any way to pay", 9, "pages", "pages and purchases take bank debits")
+@fault("any way to pay", 9, "pages", "pages and purchases of cards-only plans take bank debits")
 def _any_way_to_pay(stack: ExitStack) -> None:
     from seatctl.billing.port import Write
     from seatctl.billing.stripe import StripeBilling
-    from seatctl.rules import purchases
+    from seatctl.rules.payment_methods import Accepted
 
     old = StripeBilling.write
 
@@ -443,15 +443,14 @@ def _any_way_to_pay(stack: ExitStack) -> None:
         return old(self, Write(call.method, call.path, form), key)
 
     within(stack, StripeBilling, "write", write)
-    everywhere(stack, purchases, "cards_only", dict)
-    everywhere(stack, purchases, "check_card", lambda *_: None)
+    within(stack, Accepted, "check", lambda *_: None)
 
 
 @fault("payment under way", 9, "debit", "an invoice is made void while its payment is under way")
 def _payment_under_way(stack: ExitStack) -> None:
     from seatctl.services.charging import pay_invoice
 
-    everywhere(stack, pay_invoice, "is_payment_processing", lambda *_: False)
+    everywhere(stack, pay_invoice, "processing_payment", lambda *_: None)
 
 
 @fault("schedule", 9, "dashboard", "a subscription that a schedule manages is changed")

@@ -113,10 +113,15 @@ THEMES = {
     "limits": Theme(PLANS, 1, {"buy": 30, "add-seats": 20, "sync": 8, "change-plan": 6}, kinds=("429",)),
     # Bank debits, which take days.
     "debit": Theme(
-        ("pro", "team", "loose"),
+        ("pro", "team", "loose", "contract"),
         2,
-        {"card": 20, "clock": 24, "cancel": 10, "void": 8, "billing": 8, "pay": 6, "sync": 6},
-        cards=("pm_card_visa", "pm_card_visa", "pm_usBankAccount_success"),
+        {"card": 14, "clock": 30, "cancel": 10, "void": 8, "billing": 8, "pay": 6, "sync": 10}
+        | {"buy": 10, "add-seats": 14, "renew": 10, "undo": 8, "change-plan": 4, "set-seats": 6},
+        cards=(
+            *("pm_card_visa", "pm_usBankAccount_success", "pm_usBankAccount_success"),
+            *("pm_usBankAccount_insufficientFunds", "pm_usBankAccount_accountClosed"),
+            "pm_usBankAccount_processing",
+        ),
     ),
     # An item is removed while an operation of its subscription is unfinished.
     "taken": Theme(

@@ -39,9 +39,12 @@ START = EPOCH - 86400
 SETUP = (
     "init --no-input --actor ann@example.com",
     "plans add pro --price 12.00 --currency usd --policy flexible",
-    "plans add team --price 20.00 --currency usd --policy flexible",
+    "plans add team --price 20.00 --currency usd --policy flexible --set payment_methods=card",
     "plans add later --price 9.00 --currency usd --policy flexible --set increase=prorate_next_invoice",
-    "plans add loose --price 7.00 --currency usd --policy flexible --set decrease=now",
+    (
+        "plans add loose --price 7.00 --currency usd --policy flexible --set decrease=now"
+        " --set seats_while_processing=yes"
+    ),
     "plans add year --price 5.00 --currency usd --interval year --policy term",
     (
         "plans add contract --price 11.00 --currency usd --policy term --set pack_size=1 --set min_seats=1"
