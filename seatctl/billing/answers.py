@@ -200,9 +200,9 @@ def as_error(failure: Failure) -> SeatctlError:
     if failure.type == "idempotency_error" or failure.proves_nothing:
         return _doubtful(failure, data)
     if failure.status == 429:
-        return RateLimited(
-            "Stripe asked to slow down", hint="run the same command again in a minute", data=data
-        )
+        busy = failure.code == "lock_timeout"
+        told = "another request is changing this object in Stripe" if busy else "Stripe asked to slow down"
+        return RateLimited(told, hint="run the same command again in a minute", data=data)
     return _answered(failure, data)
 
 

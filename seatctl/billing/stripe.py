@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
 stripe.enable_telemetry = False  # it would store an id in ~/.config/stripe and report how long calls take
 
+API_VERSION = "2026-10-28.endive"
+"""The version of Stripe's API that every request names, so that neither the account's default version nor an
+update of the SDK changes what the answers look like. To change it: CONTRIBUTING.md, "The version of Stripe's
+API"."""
+
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 _TRIES = 4
@@ -411,6 +416,7 @@ def connect(
     http = _OverTheNetwork(timeout=(_CONNECT_SECONDS, _READ_SECONDS), session=_Sessions(ca_bundle))
     client = stripe.StripeClient(
         key,
+        stripe_version=API_VERSION,
         http_client=http,
         base_addresses={"api": api_base} if api_base else {},
         max_network_retries=0,
@@ -429,6 +435,9 @@ def connect_sandbox(
     from seatctl.sandbox.api.twin import Twin
 
     client = stripe.StripeClient(
-        "sk_test_embedded_sandbox", http_client=_InProcess(Twin(path)), max_network_retries=0
+        "sk_test_embedded_sandbox",
+        stripe_version=API_VERSION,
+        http_client=_InProcess(Twin(path)),
+        max_network_retries=0,
     )
     return StripeBilling(client, read_only=read_only, sleep=sleep, patience=0.01, trace=trace)

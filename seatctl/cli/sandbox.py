@@ -28,6 +28,7 @@ app = Commands()
 
 FAULTS = {
     "429": "too many requests",
+    "lock_timeout": "another request is changing the object",
     "500": "an error inside Stripe",
     "timeout": "no answer, and nothing done",
     "lost": "done, but the answer is lost",
@@ -170,18 +171,20 @@ def advance(
 @app.command("fail")
 def fail(
     ctx: Context,
-    kind: Annotated[str, argument("KIND", "429, 500, timeout or lost.", words=FAULTS)],
+    kind: Annotated[str, argument("KIND", "429, lock_timeout, 500, timeout or lost.", words=FAULTS)],
     times: Annotated[int, option("--times N", "For how many calls.", min=1)] = 1,
     method: Annotated[str | None, option("--method METHOD", "Only GET, POST or DELETE calls.")] = None,
     path: Annotated[
         str | None, option("--path PATH", "Only paths that begin so, such as /v1/customers.")
     ] = None,
-    retry_after: Annotated[int | None, option("--retry-after SECONDS", "The header of a 429.", min=0)] = None,
+    retry_after: Annotated[
+        int | None, option("--retry-after SECONDS", "The header of a 429 or lock_timeout.", min=0)
+    ] = None,
 ) -> None:
     """Arm a fault: the next calls to the sandbox fail in this way.
 
-    429 is too many requests, 500 an error inside Stripe, timeout gives no answer and does nothing, lost
-    does the work and loses the answer.
+    429 is too many requests, lock_timeout a 429 because another request is changing the object, 500 an error
+    inside Stripe, timeout gives no answer and does nothing, lost does the work and loses the answer.
 
     Examples:
       seatctl sandbox fail 429 --times 2 --retry-after 1

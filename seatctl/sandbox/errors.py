@@ -112,6 +112,23 @@ def malformed(message: str, param: str, *, code: str | None = None) -> ApiError:
     return ApiError(400, message, code=code, param=param, is_stored=False)
 
 
+def rate_limited() -> ApiError:
+    """Return the refusal of one request too many: nothing was carried out, or stored for the key."""
+    return ApiError(429, "Too many requests hit the API too quickly.", code="rate_limit", is_stored=False)
+
+
+def lock_timeout() -> ApiError:
+    """Return the refusal of a request for an object that Stripe is changing just then."""
+    message = (
+        "This object cannot be accessed right now because another API request or Stripe process is currently "
+        "accessing it. If you see this error intermittently, retry the request. If you see this error "
+        "frequently and are making multiple concurrent requests to a single object, make your requests "
+        "serially or at a lower rate. For more details, see "
+        "https://stripe.com/docs/rate-limits#object-lock-timeouts."
+    )
+    return ApiError(429, message, code="lock_timeout", is_stored=False)
+
+
 def unrecognized(method: str, path: str) -> ApiError:
     """Return the refusal of an unknown endpoint, or of a method that it does not have."""
     message = (

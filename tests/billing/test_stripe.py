@@ -27,8 +27,11 @@ from seatctl.billing.port import (
     StripeFault,
     StripeUnreachable,
 )
-from seatctl.billing.stripe import connect, connect_sandbox
+from seatctl.billing.stripe import API_VERSION, connect, connect_sandbox
 from seatctl.errors import Code
+from seatctl.sandbox.api import generate
+from seatctl.sandbox.api.twin import Twin
+from tests.sandbox.replay import serving
 from tests.support import ledgers
 from tests.support.both_sides import fail, faults_left, objects, sandbox_path
 from tests.support.refusals import refuses
@@ -177,6 +180,28 @@ def test_an_object_that_is_not_understood_concludes_nothing():
         with pytest.raises(UnreadableObject) as refused:
             read_subscription(wrong)
         assert refused.value.exit_code == 75
+
+
+def test_every_request_names_the_version_for_which_the_sandbox_was_generated(
+    sandbox, billing, tmp_path, monkeypatch
+):
+    """Neither the account's default nor an update of the SDK may change what the answers look like."""
+    assert json.loads(generate.CONTRACT.read_text("utf-8"))["api_version"] == API_VERSION
+    handle, sent = Twin.handle, []
+
+    def noting(self, method, url, headers, form):
+        sent.append({name.lower(): value for name, value in headers.items()}["stripe-version"])
+        return handle(self, method, url, headers, form)
+
+    monkeypatch.setattr(Twin, "handle", noting)
+    monkeypatch.setattr("stripe._api_version._ApiVersion.CURRENT", "1999-01-01")
+    with serving(tmp_path / "other.db") as server:
+        base = f"http://127.0.0.1:{server.port}"
+        for client in (billing, connect("sk_test_x", api_base=base, read_only=False, sleep=lambda _: None)):
+            client.write(endpoints.create_customer({"name": "Acme"}), "key-1")
+            assert client.read(endpoints.account())["object"] == "account"
+            assert len([*client.every(endpoints.customers(created_since=0))]) == 1
+    assert sent == [API_VERSION] * 6
 
 
 # The wire ---------------------------------------------------------------------------------------------

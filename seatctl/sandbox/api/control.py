@@ -19,6 +19,7 @@ class FaultKind(StrEnum):
     """What an armed fault does to a call."""
 
     RATE_LIMIT = "429"
+    LOCK_TIMEOUT = "lock_timeout"
     SERVER_ERROR = "500"
     TIMEOUT = "timeout"
     LOST_ANSWER = "lost"

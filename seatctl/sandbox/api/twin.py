@@ -16,7 +16,7 @@ from urllib.parse import unquote
 from seatctl.sandbox import clock
 from seatctl.sandbox.api import check, routes
 from seatctl.sandbox.clock import DAY
-from seatctl.sandbox.errors import ApiError, unrecognized
+from seatctl.sandbox.errors import ApiError, lock_timeout, rate_limited, unrecognized
 from seatctl.sandbox.objects import API_VERSION, Obj, new_id, new_key
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.store import Store
@@ -119,16 +119,14 @@ class Twin:
                 path is None or request.path.startswith(path)
             ):
                 self.store.use_fault(fault["id"])
-                if fault["kind"] == "429":
-                    return self._rate_limited(request, fault["retry_after"])
+                if fault["kind"] in ("429", "lock_timeout"):
+                    return self._slow_down(request, fault)
                 return str(fault["kind"])
         return None
 
-    def _rate_limited(self, request: _Request, retry_after: int | None) -> Answer:
-        error = ApiError(
-            429, "Too many requests hit the API too quickly.", code="rate_limit", kind="invalid_request_error"
-        )
-        answer = _refusal(request, error)
+    def _slow_down(self, request: _Request, fault: Obj) -> Answer:
+        answer = _refusal(request, rate_limited() if fault["kind"] == "429" else lock_timeout())
+        retry_after = fault["retry_after"]
         return answer if retry_after is None else _with_headers(answer, {"Retry-After": str(retry_after)})
 
     def _handle(self, request: _Request, *, failing: bool) -> Answer:

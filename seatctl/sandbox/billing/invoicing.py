@@ -6,6 +6,7 @@ from typing import Any
 
 from seatctl.sandbox.billing import account, automatic_tax, balance
 from seatctl.sandbox.billing.discounts import running_terms, spread_discounts
+from seatctl.sandbox.billing.limits import check_new_invoice
 from seatctl.sandbox.billing.lines import item_line
 from seatctl.sandbox.billing.periods import bill_period, line_of_item
 from seatctl.sandbox.clock import DAY, HOUR
@@ -166,7 +167,8 @@ def update_sums(session: Session, invoice: Obj) -> None:
 def save_draft(session: Session, invoice: Obj) -> None:
     """Write a new draft with its event; the customer gets its currency if it has none."""
     compute_sums(session, invoice)
-    if subscription_of(invoice):
+    if subscription := subscription_of(invoice):
+        check_new_invoice(session, subscription)
         balance.set_currency(session, invoice["customer"], invoice["currency"])
     session.save_and_emit(invoice, "invoice.created")
 

@@ -12,6 +12,7 @@ from seatctl.sandbox.billing.collection import collect, method_for, no_method
 from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice
 from seatctl.sandbox.billing.invoicing import first_invoice, pending_for, pending_invoice, save_draft
+from seatctl.sandbox.billing.limits import note_quantity_update
 from seatctl.sandbox.billing.subscription_changes import (
     change_anchor,
     change_items,
@@ -55,6 +56,8 @@ def change(session: Session, subscription: Obj, params: Obj) -> None:
     prorate = params.get("proration_behavior", "create_prorations") != "none"
     billed_now = False
     session.save(subscription)
+    if any("quantity" in entry for entry in params.get("items", ())):
+        note_quantity_update(session, subscription)
     if "items" in params:
         restart_now = is_anchored_now(params)
         billed_now = change_items(
