@@ -76,11 +76,13 @@ def to_stripe(
     from seatctl.billing.stripe import connect
 
     base = profile.text("stripe.api_base", environment)
+    context = profile.text("stripe.context", environment)
     rate = profile.text("sync.requests_per_second", environment)
     trusted, _ = trusted_certificates(profile, environment)
     return connect(
         secret,
         api_base=base,
+        context=context,
         ca_bundle=trusted,
         read_only=read_only,
         sleep=time.sleep,
@@ -274,7 +276,11 @@ def require_account(ledger: Ledger, profile: Profile, billing: Billing) -> str:
     """
     from seatctl.billing.answers import account_id
 
-    named = profile.values.get("stripe_account")
+    in_context = account_of_context(billing.context)
+    named = in_context or profile.values.get("stripe_account")
+    if in_context is not None and ledger.stripe_account not in {None, in_context}:
+        # Refused before anything is sent: a key that is not told its account would act on the other one.
+        raise _other_account(ledger, in_context)
     account = account_id(billing)
     if account is None:
         if not named:
@@ -285,12 +291,21 @@ def require_account(ledger: Ledger, profile: Profile, billing: Billing) -> str:
                 data={"permission": "account read"},
             )
         account = str(named)
-    actual = ledger.stripe_account or (str(named) if named else None)
-    if actual and actual != account:
-        raise refuse(
-            Code.OTHER_ACCOUNT,
-            f"the key belongs to account {account}, but the ledger {ledger.place} to {actual}",
-            hint="use the key of that account, or another profile with -p: seatctl config profiles",
-            data={"key_account": account, "ledger_account": actual},
-        )
+    if (ledger.stripe_account or str(named or account)) != account:
+        raise _other_account(ledger, account, None if named is None else str(named))
     return account
+
+
+def account_of_context(context: str | None) -> str | None:
+    """Return the account on which requests with this context act: the last one of its path."""
+    return None if context is None else context.rpartition("/")[2]
+
+
+def _other_account(ledger: Ledger, account: str, named: str | None = None) -> SeatctlError:
+    actual = ledger.stripe_account or named
+    return refuse(
+        Code.OTHER_ACCOUNT,
+        f"the key belongs to account {account}, but the ledger {ledger.place} to {actual}",
+        hint="use the key of that account, or another profile with -p: seatctl config profiles",
+        data={"key_account": account, "ledger_account": actual},
+    )

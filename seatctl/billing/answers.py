@@ -228,7 +228,9 @@ def _answered(failure: Failure, data: Mapping[str, JsonValue]) -> SeatctlError:
     if failure.status == 401:
         return KeyRejected("Stripe does not accept this key", hint="seatctl doctor", data=data)
     if failure.status == 403:
-        return KeyLacksPermission(f"the key may not do this: {text}", hint="seatctl doctor", data=data)
+        other = failure.code == "account_invalid"
+        hint = "correct the account: seatctl config set stripe.context acct_…" if other else "seatctl doctor"
+        return KeyLacksPermission(f"the key may not do this: {text}", hint=hint, data=data)
     if failure.code in _AUTHENTICATION:
         return AuthenticationRequired(f"the bank requires authentication: {text}", data=data)
     if failure.status == 402 or failure.type == "card_error":
@@ -354,11 +356,14 @@ def account_id(billing: Billing) -> str | None:
     """Return the id of the account behind the key; None if Stripe does not tell this key.
 
     A restricted key gets 403. A server that speaks only part of Stripe's API (a proxy, a mock) answers 404 or
-    400, a 404 in any form. Raises KeyRejected, and the port's errors if no answer came.
+    400, a 404 in any form. Raises KeyRejected, KeyLacksPermission for a context that is not the key's, and
+    the port's errors if no answer came.
     """
     try:
         return str(billing.read(account())["id"])
-    except (KeyLacksPermission, MissingInStripe, InvalidRequest):
+    except (KeyLacksPermission, MissingInStripe, InvalidRequest) as refused:
+        if refused.data.get("stripe_code") == "account_invalid":
+            raise  # the context names an account that the key may not use at all
         return None
     except UnreadableAnswer as answer:
         if answer.data.get("stripe_status") != HTTPStatus.NOT_FOUND:

@@ -106,6 +106,13 @@ class Billing(Protocol):
     type, id and the fields that seatctl relies on.
     """
 
+    @property
+    def context(self) -> str | None:
+        """The account on which all calls act, as seen from the key's own; None: that of the key.
+
+        Stripe keeps idempotency keys for each account and context: a key says nothing in another context.
+        """
+
     def write(self, call: Write, key: str) -> StripeJson:
         """Carry out a change. `key` is the idempotency key that makes a retry safe.
 

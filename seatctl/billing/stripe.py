@@ -53,8 +53,8 @@ class StripeBilling:
 
     `pace` is called with the path before each request and returns when the request may be sent. `check` runs
     once, before anything is written and before the first answer is returned, and raises to stop both. `trace`
-    gets one line about each call, without forms and keys. Safe to use from several threads: each has its own
-    HTTP session.
+    gets one line about each call, without forms and keys. `context` is what `client` sends as Stripe-Context.
+    Safe to use from several threads: each has its own HTTP session.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class StripeBilling:
         pace: Callable[[str], None] | None = None,
         check: Callable[[Billing], None] | None = None,
         trace: Callable[[str], None] = lambda _: None,
+        context: str | None = None,
     ) -> None:
         self._client = client
         self._read_only = read_only
@@ -76,6 +77,7 @@ class StripeBilling:
         self._check = check
         self._checking = threading.RLock()
         self._trace = trace
+        self.context = context
         self._clock: datetime | None = None
 
     def write(self, call: Write, key: str) -> StripeJson:
@@ -402,6 +404,7 @@ def connect(
     key: str,
     *,
     api_base: str | None,
+    context: str | None = None,
     ca_bundle: str | None = None,
     read_only: bool,
     sleep: Callable[[float], None],
@@ -411,17 +414,21 @@ def connect(
 ) -> StripeBilling:
     """Return Stripe itself, or another server that speaks its API at `api_base` (validated by settings).
 
-    `ca_bundle`: the file or folder of certificates to trust instead of the SDK's own.
+    `context`: the account to act on, as seen from the key's own. `ca_bundle`: the file or folder of
+    certificates to trust instead of the SDK's own.
     """
     http = _OverTheNetwork(timeout=(_CONNECT_SECONDS, _READ_SECONDS), session=_Sessions(ca_bundle))
     client = stripe.StripeClient(
         key,
         stripe_version=API_VERSION,
+        stripe_context=context,
         http_client=http,
         base_addresses={"api": api_base} if api_base else {},
         max_network_retries=0,
     )
-    return StripeBilling(client, read_only=read_only, sleep=sleep, pace=pace, check=check, trace=trace)
+    return StripeBilling(
+        client, read_only=read_only, sleep=sleep, pace=pace, check=check, trace=trace, context=context
+    )
 
 
 def connect_sandbox(

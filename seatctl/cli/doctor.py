@@ -6,7 +6,7 @@ import stat
 from collections.abc import Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
-from seatctl.app.connections import trusted_certificates
+from seatctl.app.connections import account_of_context, trusted_certificates
 from seatctl.app.context import Context
 from seatctl.cli.findings import Finding
 from seatctl.cli.framework.commands import Commands
@@ -282,8 +282,8 @@ def _stripe(ctx: Context) -> Finding:
     """Check that the account behind the key is the profile's and the ledger's."""
     from seatctl.billing.answers import account_id
 
-    named = ctx.profile.values.get("stripe_account")
     stripe = ctx.billing if ctx.profile.mode is Mode.SANDBOX else ctx.stripe
+    named = account_of_context(stripe.context) or ctx.profile.values.get("stripe_account")
     account = account_id(stripe)
     if account is None:
         expected = f" (expected {named})" if named else ""

@@ -66,6 +66,7 @@ A flag overrides the environment, the environment the profile, and the profile t
   SEATCTL_OUTPUT           the output format (-o)
   SEATCTL_STRIPE_KEY       the Stripe key of a test or live profile; else STRIPE_API_KEY
   SEATCTL_STRIPE_API_BASE  another server that speaks Stripe's API
+  SEATCTL_STRIPE_CONTEXT   the account to act on, for the key of a platform or an organisation
   REQUESTS_CA_BUNDLE       certificates to trust, such as a company's CA; else CURL_CA_BUNDLE, SSL_CERT_FILE,
                            the setting stripe.ca_bundle. For the mail server: SSL_CERT_FILE
   SEATCTL_MAIL_PASSWORD    the password of the mail server

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from seatctl.app.connections import MODE_VARIABLE
+from seatctl.app.connections import MODE_VARIABLE, account_of_context
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, argument, option
 from seatctl.config.settings import (
@@ -38,6 +38,10 @@ def init(
     stripe_account: Annotated[
         str | None, option("--stripe-account ACCOUNT", "The account, for a key that may not read it.")
     ] = None,
+    stripe_context: Annotated[
+        str | None,
+        option("--stripe-context CONTEXT", "The account to act on, for a platform's or organisation's key."),
+    ] = None,
 ) -> None:
     """Set up a profile: configuration, ledger and sandbox. Repeating it changes nothing.
 
@@ -51,7 +55,7 @@ def init(
     """
     from seatctl.models.report import would_have
 
-    made = set_up(ctx, InitOptions(name, mode, actor, key_stdin, stripe_account))
+    made = set_up(ctx, InitOptions(name, mode, actor, key_stdin, stripe_account, stripe_context))
     ctx.emit_one(made, COLUMNS, handle="profile")
     if ctx.options.dry_run:
         ctx.note(would_have(f"set up profile {made['profile']} ({made['mode']})"))
@@ -73,6 +77,7 @@ class InitOptions:
     actor: str | None
     key_stdin: bool
     stripe_account: str | None
+    stripe_context: str | None = None
 
 
 def set_up(ctx: Context, options: InitOptions) -> Record:
@@ -91,6 +96,8 @@ def set_up(ctx: Context, options: InitOptions) -> Record:
     if ctx.options.ledger:
         values["ledger"] = ctx.options.ledger
         values.pop("ledger.url", None)
+    if options.stripe_context:
+        values["stripe.context"] = parse_setting("stripe.context", options.stripe_context)
     profile = Profile(name, mode, values)
     if mode is not Mode.SANDBOX:
         profile = _with_account(ctx, options, profile)
@@ -217,7 +224,8 @@ def _account(ctx: Context, options: InitOptions, profile: Profile, secret: str) 
     from seatctl.billing.answers import account_id
     from seatctl.billing.port import KeyRejected
 
-    named = options.stripe_account or profile.values.get("stripe_account")
+    in_context = account_of_context(profile.text("stripe.context", ctx.environment))
+    named = options.stripe_account or in_context or profile.values.get("stripe_account")
     if named:
         parse_setting("stripe_account", str(named))
     try:

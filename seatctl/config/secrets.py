@@ -70,7 +70,7 @@ def check_key(key: Key, profile: Profile) -> None:
 
 def key_mode(secret: str) -> Mode | None:
     """Return the mode of a key, or None if it is not a secret key (such as a publishable one)."""
-    match = re.fullmatch(r"(?:sk|rk)_(test|live)_\w+", secret)
+    match = re.fullmatch(r"(?:sk|rk|sk_org)_(test|live)_\w+", secret)
     return Mode(match.group(1)) if match else None
 
 

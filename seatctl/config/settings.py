@@ -100,6 +100,13 @@ def _account(text: str) -> Value:
     return text
 
 
+def _context(text: str) -> Value:
+    """Return the path to an account, from the key's point of view: `acct_1`, or `acct_1/acct_2`."""
+    if not re.fullmatch(r"(?:[a-z]+_[A-Za-z0-9]+/)*acct_[A-Za-z0-9]+", text):
+        raise ValueError("a Stripe account id such as acct_1AbC, or a path to it such as acct_1AbC/acct_2DeF")
+    return text
+
+
 def _api_base(text: str) -> Value:
     """A key must never be sent in clear text, so plain http is accepted for this machine only."""
     from urllib.parse import urlsplit
@@ -156,6 +163,12 @@ SETTINGS: dict[str, Setting] = {
         ),
         Setting("color", "auto, always or never", _one_of("auto", "always", "never"), "auto"),
         Setting("stripe_account", "the Stripe account of this profile", _account),
+        Setting(
+            "stripe.context",
+            "the account to act on, for the key of a Connect platform or an organisation",
+            _context,
+            environment=("SEATCTL_STRIPE_CONTEXT",),
+        ),
         Setting("stripe_key_command", "a command that prints the Stripe key", _text),
         Setting(
             "stripe.api_base",

@@ -132,11 +132,25 @@ class Twin:
     def _handle(self, request: _Request, *, failing: bool) -> Answer:
         try:
             _authenticate(request.headers)
+            self._check_context(request)
             _check_version(request.version)
             route, ids = _find_route(request)
             return self._replay(request) or self._execute(request, route, ids, failing=failing)
         except ApiError as error:
             return _refusal(request, error)
+
+    def _check_context(self, request: _Request) -> None:
+        """Refuse to act on another account: this one has no connected accounts and is in no organisation."""
+        from seatctl.sandbox.billing.account import own_account
+
+        for name in ("stripe-context", "stripe-account"):
+            wanted = request.headers.get(name, "").rpartition("/")[2]
+            if wanted and wanted != own_account(Session(self.store, self.now()))["id"]:
+                message = (
+                    f"The provided key '{_shown(_key_of(request.headers))}' does not have access to account "
+                    f"'{wanted}' (or that account does not exist). Application access may have been revoked."
+                )
+                raise ApiError(403, message, code="account_invalid")
 
     def _replay(self, request: _Request) -> Answer | None:
         stored = self.store.answer(request.key, self.now() - DAY) if request.key else None
@@ -198,21 +212,32 @@ def _key_refusal(request: _Request, path: str) -> ApiError:
     return ApiError(400, message, kind="idempotency_error")
 
 
-def _authenticate(headers: Mapping[str, str]) -> None:
+def _key_of(headers: Mapping[str, str]) -> str:
     scheme, _, key = headers.get("authorization", "").partition(" ")
     if scheme == "Basic":
         from base64 import b64decode
 
         key = b64decode(key).decode("utf-8", "replace").partition(":")[0]
+    return key
+
+
+def _shown(key: str) -> str:
+    """Return a key as Stripe's messages show it."""
+    return key[:7] + "*" * max(0, len(key) - 11) + key[-4:] if len(key) > 14 else "****"
+
+
+def _authenticate(headers: Mapping[str, str]) -> None:
+    key = _key_of(headers)
     if not key:
         message = (
             "You did not provide an API key. You need to provide your API key in the Authorization header, "
             "using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
         )
         raise ApiError(401, message, logged=False)
-    if not key.startswith("sk_test_"):
-        shown = key[:7] + "*" * max(0, len(key) - 11) + key[-4:] if len(key) > 14 else "****"
-        raise ApiError(401, f"Invalid API Key provided: {shown}", logged=False)
+    if key.startswith("sk_org_test_") and not headers.get("stripe-context"):
+        raise ApiError(400, "The key of an organization requires the header `Stripe-Context`.", logged=False)
+    if not key.startswith(("sk_test_", "sk_org_test_")):
+        raise ApiError(401, f"Invalid API Key provided: {_shown(key)}", logged=False)
 
 
 def _check_version(version: str) -> None:

@@ -52,6 +52,10 @@ _CLOCKS_DIFFER = timedelta(days=1)
 _STRIPE_TIME = "stripe_time"
 """The key in a step's form for Stripe's clock when it was sent, if known: keys expire by that clock."""
 
+_CONTEXT = "stripe_context"
+"""The key in a step's form for the context in which it was sent, if there was one: Stripe knows its
+idempotency key in this context only."""
+
 _ATTEMPTS_PER_RUN = 2
 
 _REFUSALS: dict[str, type[SeatctlError]] = {
@@ -256,14 +260,15 @@ class OperationRun(Generic[P_co]):
         """Return the recorded answer of the step; if it has none, send `write` under a new key and record it.
 
         `find` decides if the key cannot: after a fault of Stripe, after an answer that cannot be read, and
-        when the key has expired. A refusal is an answer, too, and is raised again.
+        when the key has expired or belongs to another context. A refusal is an answer, too, and is raised
+        again.
         """
         last = self._last_attempt(name)
         if last is not None and _is_answered(last):
             return _recorded(last)
         if last is None:
             return self._send(self._note(name, 1, write), find, _ATTEMPTS_PER_RUN, first=True)
-        if self._age(last) > KEYS_LAST:
+        if self._age(last) > KEYS_LAST or last.form.get(_CONTEXT) != self.billing.context:
             done = self._look(last, find)
             if done is not None:
                 return done
@@ -384,6 +389,8 @@ class OperationRun(Generic[P_co]):
         form: dict[str, JsonValue] = {"method": write.method, "path": write.path, "form": dict(write.form)}
         if (there := self.billing.clock()) is not None:
             form[_STRIPE_TIME] = int(there.timestamp())
+        if self.billing.context is not None:
+            form[_CONTEXT] = self.billing.context
         step = Step(name, attempt, form, None, self.call.now, None)
         with self.ledger.journal() as journal:
             operations.note_sending(journal, self.operation.id, step)
