@@ -67,12 +67,6 @@ def refunds_of_charge(charge: str) -> Read:
     return Read(_PATHS[Kind.REFUND], {"charge": charge})
 
 
-def permission_probes() -> dict[str, Read]:
-    """Return the smallest possible read of each list that a sync reads, by the name of its permission."""
-    lists = {f"{kind}s": Read(path, {"limit": 1}) for kind, path in _PATHS.items()}
-    return {**lists, "events": Read("/v1/events", {"limit": 1})}
-
-
 def newest_events() -> Read:
     """A page of the latest events. Their times are Stripe's own, from which the next sync continues."""
     return Read("/v1/events", {"limit": PAGE})

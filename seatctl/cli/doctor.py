@@ -56,7 +56,9 @@ def examine(ctx: Context) -> Iterator[Finding]:
     if has_key and not (yield from _until_problem(ctx, {"key": _key, "certificates": _certificates})):
         return
     if (yield from _until_problem(ctx, {"stripe": _stripe})) and has_key:
-        yield _guarded("permissions", _key_permissions, ctx)
+        from seatctl.cli.doctor_permissions import examine_permissions
+
+        yield from _several("permissions", examine_permissions, ctx)
 
 
 def _examine_place(ctx: Context) -> Iterator[Finding]:
@@ -67,10 +69,7 @@ def _examine_place(ctx: Context) -> Iterator[Finding]:
         return
     from seatctl.cli.doctor_server import examine_server
 
-    try:
-        yield from examine_server(ctx)
-    except SeatctlError as error:
-        yield Finding("problem", error.message, error.hint, "server")
+    yield from _several("server", examine_server, ctx)
 
 
 def _until_problem(ctx: Context, checks: Mapping[str, Check]) -> Generator[Finding, None, bool]:
@@ -90,6 +89,16 @@ def _guarded(name: str, check: Check, ctx: Context) -> Finding:
     except SeatctlError as error:
         repair = _instead_of_doctor(error, ctx) if error.hint == "seatctl doctor" else error.hint
         return Finding("problem", error.message, repair, name)
+
+
+def _several(name: str, checks: Callable[[Context], Iterator[Finding]], ctx: Context) -> Iterator[Finding]:
+    """Yield the findings of several checks, which name themselves, until a refusal; it becomes a problem."""
+    try:
+        for finding in checks(ctx):
+            yield finding if finding.check else finding._replace(check=name)
+    except SeatctlError as error:
+        repair = _instead_of_doctor(error, ctx) if error.hint == "seatctl doctor" else error.hint
+        yield Finding("problem", error.message, repair, name)
 
 
 def _instead_of_doctor(error: SeatctlError, ctx: Context) -> str:
@@ -255,27 +264,6 @@ def _certificates(ctx: Context) -> Finding:
     """Return which certificates prove Stripe's identity."""
     named, _ = trusted_certificates(ctx.profile, ctx.environment)
     return Finding("ok", f"trusts {named}" if named else "trusts the certificates of Stripe's library")
-
-
-def _key_permissions(ctx: Context) -> Finding:
-    """Check that a restricted key may read what a sync reads; writing cannot be tried."""
-    from seatctl.billing.listings import permission_probes
-    from seatctl.billing.port import KeyLacksPermission
-
-    missing = []
-    for name, call in permission_probes().items():
-        try:
-            ctx.stripe.read(call)
-        except KeyLacksPermission:
-            missing.append(name)
-    if missing:
-        return Finding(
-            "problem",
-            f"this key may not read {', '.join(missing)}",
-            "allow it in Stripe's dashboard, or give another key: "
-            f"seatctl init {ctx.profile.name} --key-stdin",
-        )
-    return Finding("ok", "the key may read everything that a sync reads")
 
 
 def _stripe(ctx: Context) -> Finding:

@@ -5,7 +5,7 @@ They take the twin and return frozen values.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -134,6 +134,14 @@ def fail(
     with twin.store.transaction():
         twin.store.arm(fault_kind.value, times, upper, path, retry_after)
     return Fault(fault_kind, times, upper, path, retry_after)
+
+
+def restricted_key(twin: Twin, permissions: Sequence[str]) -> str:
+    """Return a new restricted key with these permissions, such as `customer_read`."""
+    from seatctl.sandbox.api.keys import new_restricted_key
+
+    with twin.store.transaction():
+        return new_restricted_key(Session(twin.store, twin.now()), permissions)
 
 
 def after_retries(twin: Twin, outcome: AfterRetries | str) -> AfterRetries:

@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from seatctl.sandbox import clock
-from seatctl.sandbox.api import check, routes
+from seatctl.sandbox.api import check, keys, routes
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.errors import ApiError, lock_timeout, rate_limited, unrecognized
 from seatctl.sandbox.objects import API_VERSION, Obj, new_id, new_key
@@ -131,26 +131,15 @@ class Twin:
 
     def _handle(self, request: _Request, *, failing: bool) -> Answer:
         try:
-            _authenticate(request.headers)
-            self._check_context(request)
+            session = Session(self.store, self.now(), request.version)
+            keys.authenticate(session, request.headers)
             _check_version(request.version)
             route, ids = _find_route(request)
+            expand = request.params.get("expand") or []
+            keys.check_permission(session, keys.key_of(request.headers), request.method, request.path, expand)
             return self._replay(request) or self._execute(request, route, ids, failing=failing)
         except ApiError as error:
             return _refusal(request, error)
-
-    def _check_context(self, request: _Request) -> None:
-        """Refuse to act on another account: this one has no connected accounts and is in no organisation."""
-        from seatctl.sandbox.billing.account import own_account
-
-        for name in ("stripe-context", "stripe-account"):
-            wanted = request.headers.get(name, "").rpartition("/")[2]
-            if wanted and wanted != own_account(Session(self.store, self.now()))["id"]:
-                message = (
-                    f"The provided key '{_shown(_key_of(request.headers))}' does not have access to account "
-                    f"'{wanted}' (or that account does not exist). Application access may have been revoked."
-                )
-                raise ApiError(403, message, code="account_invalid")
 
     def _replay(self, request: _Request) -> Answer | None:
         stored = self.store.answer(request.key, self.now() - DAY) if request.key else None
@@ -210,34 +199,6 @@ def _key_refusal(request: _Request, path: str) -> ApiError:
         f"'{request.key}' if you meant to execute a different request."
     )
     return ApiError(400, message, kind="idempotency_error")
-
-
-def _key_of(headers: Mapping[str, str]) -> str:
-    scheme, _, key = headers.get("authorization", "").partition(" ")
-    if scheme == "Basic":
-        from base64 import b64decode
-
-        key = b64decode(key).decode("utf-8", "replace").partition(":")[0]
-    return key
-
-
-def _shown(key: str) -> str:
-    """Return a key as Stripe's messages show it."""
-    return key[:7] + "*" * max(0, len(key) - 11) + key[-4:] if len(key) > 14 else "****"
-
-
-def _authenticate(headers: Mapping[str, str]) -> None:
-    key = _key_of(headers)
-    if not key:
-        message = (
-            "You did not provide an API key. You need to provide your API key in the Authorization header, "
-            "using Bearer auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
-        )
-        raise ApiError(401, message, logged=False)
-    if key.startswith("sk_org_test_") and not headers.get("stripe-context"):
-        raise ApiError(400, "The key of an organization requires the header `Stripe-Context`.", logged=False)
-    if not key.startswith(("sk_test_", "sk_org_test_")):
-        raise ApiError(401, f"Invalid API Key provided: {_shown(key)}", logged=False)
 
 
 def _check_version(version: str) -> None:

@@ -323,7 +323,11 @@ def test_the_doctor_names_what_a_restricted_key_may_not_read(acme):
     doctor = acme("doctor", "-o", "json")
     found = {row["check"]: row for row in doctor.json}
     assert (doctor.code, found["permissions"]["result"]) == (7, "problem")
-    assert found["permissions"]["detail"] == "this key may not read events"
+    assert found["permissions"]["detail"].startswith("the key lacks 1 of ")
+    assert found["permission events read"]["result"] == "problem"
+    assert found["permission events read"]["detail"].startswith(
+        "this key may not read events, which these need: sync"
+    )
     acme.front.refuse = lambda *_: None
     assert acme("doctor").code == 0
 
