@@ -132,7 +132,7 @@ that would write name an object that does not exist."""
 
 
 class Finding(NamedTuple):
-    """What Stripe has told of a permission; `told` is Stripe's own sentence if it refused."""
+    """Stripe's answer about a permission; `told` is its own sentence if it refused."""
 
     permission: Permission
     known: Known
