@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.both_sides import assert_agree, charges, fail, objects, sandbox_path
-from tests.support.change_stories import STORIES
+from tests.support.change_stories import STORIES, flexible
+from tests.support.office import until
 from tests.support.state import assert_in_step, assert_sound, differences, state
 from tests.support.subscriptions import ledger_place, query
 
@@ -103,3 +104,25 @@ def test_a_refusal_after_a_lost_answer_says_nothing_of_it(sandbox, pro):
     assert sandbox("sync").code == 0
     assert charges(sandbox) == [3600]
     assert_agree(sandbox)
+
+
+@pytest.mark.parametrize(("bought", "later"), [(10, "2040-06-21T00:01:00Z"), (20, "2040-06-22T00:02:00Z")])
+def test_more_changes_than_stripe_makes_invoices_for_wait_and_are_done_later(proofs, bought, later):
+    """Ten invoices a minute, twenty a day."""
+    seatctl = proofs.of_scene(flexible)
+    until(seatctl, "2040-06-21T00:00:00Z")
+    command = ("subs", "add-seats", "design", "1", "--yes", "-o", "json")
+    for number in range(bought):
+        if number == 10:
+            until(seatctl, "2040-06-21T00:02:00Z")
+        assert seatctl(*command).code == 0
+    paid = charges(seatctl)
+    refused = seatctl(*command)
+    assert (refused.code, refused.error["code"]) == (75, "rate_limited")
+    assert (charges(seatctl), last_run(seatctl)) == (paid, "failed")
+    assert_in_step(seatctl)
+    until(seatctl, later)
+    assert seatctl(*command).code == 0
+    assert len(charges(seatctl)) == len(paid) + 1
+    assert_in_step(seatctl)
+    assert_sound(seatctl)
