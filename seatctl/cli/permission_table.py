@@ -22,7 +22,6 @@ _NEEDS: Final = (
     ("plans archive", "prices", "products"),
     ("subs buy", "payment intents", "customers, payment methods, subscriptions, invoices"),
     ("subs buy --checkout", "setup intents", "checkout sessions"),
-    ("subs buy --tax-id", "", "tax ids"),
     ("subs buy --coupon", "coupons, promotion codes", ""),
     (_SEATS, f"{_PAYER}, prices, payment intents", "subscriptions, invoices, credit notes"),
     ("subs cancel", _PAYER, "subscriptions, invoices"),
