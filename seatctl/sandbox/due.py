@@ -20,6 +20,8 @@ def next_due(obj: Obj, items: list[Obj]) -> int | None:
         moment = obj["expires_at"]
     elif obj["object"] == "payment_intent" and obj["status"] == "processing":
         moment = obj.get("_settles_at")
+    elif obj["object"] == "test_helpers.test_clock" and obj["status"] == "advancing":
+        moment = obj["_ready_at"]
     return moment
 
 

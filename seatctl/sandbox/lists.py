@@ -51,14 +51,29 @@ def page_of(
         created=_created(params.get("created")),
         oldest_first=oldest_first != backwards,
     )
+    if params.get("test_clock"):
+        session.find("test_helpers.test_clock", params["test_clock"], "test_clock")
+    on_clocks = session.store.on_clocks()
     matching = (
-        obj for obj in objects if _matches(obj, params, filters) and (is_match is None or is_match(obj))
+        obj
+        for obj in objects
+        if _matches(obj, params, filters)
+        and (is_match is None or is_match(obj))
+        and (not on_clocks or _is_on_clock(obj, params, on_clocks))
     )
     rows = list(islice(matching, limit + 1))
     shown = rows[:limit]
     if backwards:
         shown.reverse()
     return list_object([session.view(obj) for obj in shown], url, has_more=len(rows) > limit)
+
+
+def _is_on_clock(obj: Obj, params: Obj, on_clocks: dict[str, str]) -> bool:
+    """Whether an object is on the test clock that a request names, or on none if it names no owner either."""
+    of_clock = on_clocks.get(obj["id"] if obj["object"] == "customer" else obj.get("customer", ""))
+    if "test_clock" in params:
+        return bool(of_clock == params["test_clock"])
+    return of_clock is None or "customer" in params or PARENTS.get(obj["object"], "") in params
 
 
 def _bounds(

@@ -21,6 +21,7 @@ _NOUNS = {
     "tax_rate": "tax rate",
     "payment_method": "PaymentMethod",
     "invoiceitem": "Invoice Item",
+    "test_helpers.test_clock": "test clock",
 }
 _LONGEST_ID = {"checkout.session": 66}
 _SETTLED_AFTER = 2
@@ -42,6 +43,10 @@ class Session:
     request_id: str | None = None
     idempotency_key: str | None = None
     preview: bool = False
+    clock: str | None = None
+    """The test clock of the customer that the request is about, of which `now` is the time."""
+    real_now: int | None = None
+    """The account's time, if `now` is that of a test clock."""
 
     def find(self, kind: str, identifier: str, param: str | None, *, status: int = 400) -> Obj:
         """Return the object. Raise `No such …` if there is none: use status 404 for an id in the path."""
@@ -66,18 +71,16 @@ class Session:
         shown = public(obj)
         if obj["object"] == "subscription":
             return self._with_items(shown)
-        if (
-            obj["object"] == "charge"
-            and obj["paid"]
-            and obj["captured"]
-            and self.now >= obj["created"] + _SETTLED_AFTER
-        ):
+        if obj["object"] == "charge" and obj["paid"] and obj["captured"] and self._is_settled(obj):
             shown["balance_transaction"] = f"txn_{obj['id'].removeprefix('ch_')}"
         if obj["object"] == "invoice":
             shown["lines"] = first_entries([*map(public, shown["lines"]["data"])], shown["lines"]["url"])
             if shown["status"] == "draft" and not self.preview:
                 self._show_balance(shown)
         return shown
+
+    def _is_settled(self, charge: Obj) -> bool:
+        return self.clock is not None or self.now >= charge["created"] + _SETTLED_AFTER
 
     def _with_items(self, subscription: Obj) -> Obj:
         items = [public(item) for item in self.items_of(subscription["id"])]
@@ -102,7 +105,12 @@ class Session:
         return new_object(kind, identifier, created=self.now, livemode=False, **fields)
 
     def save(self, obj: Obj) -> None:
-        """Write the object, with the time at which the clock has work on it."""
+        """Write the object, with the time at which the account's clock has work on it."""
+        if self.clock is not None:
+            if "test_clock" in obj:
+                obj["test_clock"] = self.clock
+            self.store.put(obj)
+            return
         items = self.items_of(obj["id"]) if obj["object"] == "subscription" else []
         self.store.put(obj, due=next_due(obj, items))
 
@@ -120,6 +128,7 @@ class Session:
             request={"id": self.request_id, "idempotency_key": self.idempotency_key},
             type=kind,
         )
+        event["created"] = self.now if self.real_now is None else self.real_now
         self.store.put(event)
 
     def emit_change(self, obj: Obj, event: str, before: Obj) -> Obj:

@@ -38,7 +38,7 @@ PRAGMA user_version = 1;
 PARENTS = {
     "charge": "payment_intent", "credit_note": "invoice", "customer_balance_transaction": "customer",
     "dispute": "charge", "invoice_payment": "invoice", "price": "product", "refund": "charge",
-    "invoice": "subscription", "subscription_item": "subscription",
+    "invoice": "subscription", "subscription_item": "subscription", "customer": "test_clock",
 }  # fmt: skip
 """The parameter by which lists filter a kind by the column `parent`, and the field that it comes from."""
 _TABLES = ("objects", "answers", "settings", "faults")
@@ -211,6 +211,23 @@ class Store:
         statement = f"SELECT body FROM objects WHERE {where} ORDER BY seq {order}"  # noqa: S608
         for (body,) in self._db.execute(statement, {"kind": kind, **values}):
             yield json.loads(body)
+
+    def has(self, kind: str) -> bool:
+        """Whether there is an object of this kind."""
+        return self._row("SELECT 1 FROM objects WHERE kind = ? AND deleted = 0 LIMIT 1", kind) is not None
+
+    def of_customer(self, customer: str) -> Iterator[Obj]:
+        """Yield everything that belongs to a customer, oldest first."""
+        statement = "SELECT body FROM objects WHERE customer = ? AND deleted = 0 ORDER BY seq"
+        for (body,) in self._db.execute(statement, (customer,)):
+            yield json.loads(body)
+
+    def on_clocks(self) -> dict[str, str]:
+        """Return the test clocks of the customers that are on one, by the ids of the customers."""
+        rows: Iterable[Any] = self._db.execute(
+            "SELECT id, parent FROM objects WHERE kind = 'customer' AND parent IS NOT NULL AND deleted = 0"
+        )
+        return {str(customer): str(clock) for customer, clock in rows}
 
     def last_seq(self) -> int:
         """Return the position of the newest object."""

@@ -12,7 +12,7 @@ from enum import StrEnum
 from seatctl.sandbox import clock
 from seatctl.sandbox.api.twin import Twin
 from seatctl.sandbox.objects import Obj
-from seatctl.sandbox.session import Session
+from seatctl.sandbox.test_clocks import session_at
 
 
 class FaultKind(StrEnum):
@@ -160,7 +160,8 @@ def complete_checkout(twin: Twin, session_id: str, card: str = "pm_card_visa") -
     from seatctl.sandbox.resources.checkout_sessions import complete
 
     with twin.store.transaction():
-        return str(complete(Session(twin.store, twin.now()), session_id, card)["status"])
+        session = session_at(twin.store, twin.now(), [session_id])
+        return str(complete(session, session_id, card)["status"])
 
 
 def open_invoices(twin: Twin) -> dict[str, tuple[str, ...]]:
@@ -194,7 +195,7 @@ def settle(twin: Twin, invoice: str, *, succeeds: bool = True) -> str:
 
 def _change_invoice(twin: Twin, invoice: str, change: Callable[..., None], *, succeeds: bool) -> str:
     with twin.store.transaction():
-        session = Session(twin.store, twin.now())
+        session = session_at(twin.store, twin.now(), [invoice])
         obj = twin.store.get("invoice", invoice)
         if obj is None:
             raise ValueError(f"there is no invoice {invoice}")

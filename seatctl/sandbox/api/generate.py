@@ -54,6 +54,7 @@ RESOURCES = [
     "checkout.Session",
     "billing_portal.Session",
     "billing_portal.Configuration",
+    "test_helpers.TestClock",
 ]
 _SCALARS = {
     "str": "s", "int": "i", "float": "n", "Decimal": "n", "bool": "b", "Any": "x", "object": "x",

@@ -170,6 +170,11 @@ GET    /v1/setup_intents                                                        
 GET    /v1/mandates/{mandate}                                                                      retrieve                                                                     MandateRetrieveParams
 GET    /v1/events                                                                                  events.list_page                                                             EventListParams
 GET    /v1/events/{event:id}                                                                       events.retrieve                                                              EventRetrieveParams
+POST   /v1/test_helpers/test_clocks                                                                test_clocks.create                                                           test_helpers.TestClockCreateParams
+GET    /v1/test_helpers/test_clocks                                                                list_page(test_helpers.test_clock)                                           test_helpers.TestClockListParams
+GET    /v1/test_helpers/test_clocks/{test_helpers.test_clock:test_clock}                           test_clocks.retrieve                                                         test_helpers.TestClockRetrieveParams
+DELETE /v1/test_helpers/test_clocks/{test_helpers.test_clock:test_clock}                           test_clocks.delete                                                           test_helpers.TestClockDeleteParams
+POST   /v1/test_helpers/test_clocks/{test_helpers.test_clock:test_clock}/advance                   test_clocks.advance                                                          test_helpers.TestClockAdvanceParams
 """
 
 ROUTES = tuple(Route(*line.split()) for line in _TABLE.strip().splitlines())

@@ -20,7 +20,10 @@ from seatctl.sandbox.errors import ApiError, lock_timeout, rate_limited, unrecog
 from seatctl.sandbox.objects import API_VERSION, Obj, new_id, new_key
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.store import Store
+from seatctl.sandbox.test_clocks import KIND as CLOCK
+from seatctl.sandbox.test_clocks import require_ready, session_at
 
+_TEST_CLOCKS = "/v1/test_helpers/test_clocks"
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z]+)?")
 
 
@@ -172,7 +175,7 @@ class Twin:
         params = check.check(route.params, request.params, request.version)
         # An event names a key for every POST, even if the client sent none (recorded).
         key = request.key or (new_key() if request.method == "POST" else None)
-        session = Session(self.store, self.now(), request.version, request.identifier, key)
+        session = self._session(request, ids, key)
         self.store.savepoint()
         try:
             body = route.serve(session, params, ids)
@@ -185,6 +188,15 @@ class Twin:
             raise
         self.store.release()
         return body
+
+    def _session(self, request: _Request, ids: tuple[str, ...], key: str | None) -> Session:
+        """Return the session of a request, at the time of the test clock that what it names is on, if any."""
+        values = () if request.path.startswith(_TEST_CLOCKS) else (*ids, *request.params.values())
+        fields = {"version": request.version, "request_id": request.identifier, "idempotency_key": key}
+        session = session_at(self.store, self.now(), values, **fields)
+        if session.clock is not None and request.method != "GET":
+            require_ready(session.find(CLOCK, session.clock, None))
+        return session
 
 
 def _key_refusal(request: _Request, path: str) -> ApiError:

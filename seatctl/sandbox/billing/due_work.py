@@ -10,6 +10,8 @@ subscription or leaves it unpaid or past due (`control.after_retries`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from seatctl.sandbox.billing import debits
 from seatctl.sandbox.billing.cancellation import credit_after, end_now, end_trial_without_method, expire
 from seatctl.sandbox.billing.collection import collect, end_debit, method_for
@@ -23,6 +25,8 @@ from seatctl.sandbox.due import ENDED, INCOMPLETE_FOR, period_end, period_start
 from seatctl.sandbox.objects import Obj, pick, subscription_of
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.store import Store
+from seatctl.sandbox.test_clocks import KIND as TEST_CLOCK
+from seatctl.sandbox.test_clocks import finish_advance, next_due_on
 
 _MOST_REPEATS = 100
 """Work that is repeated on one object at one moment more often than this would never end."""
@@ -33,15 +37,24 @@ def work_until(store: Store, moment: int) -> None:
 
     Raises RuntimeError if work on an object leaves the same work due again.
     """
+    _work_off(store, moment, store.next_due, lambda due_at: Session(store, due_at))
+
+
+def _work_off(
+    store: Store,
+    moment: int,
+    next_due: Callable[[], tuple[int, str] | None],
+    session_at: Callable[[int], Session],
+) -> None:
     last, repeats = None, 0
-    while (due := store.next_due()) is not None and due[0] <= moment:
+    while (due := next_due()) is not None and due[0] <= moment:
         last, repeats = due, repeats + 1 if due == last else 0
         if repeats > _MOST_REPEATS:
             raise RuntimeError(f"the sandbox's clock never finishes its work on {due[1]}")
         due_at, identifier = due
         obj = store.get_any(identifier)
         if obj is not None:
-            _work(Session(store, due_at), obj)
+            _work(session_at(due_at), obj)
 
 
 def _work(session: Session, obj: Obj) -> None:
@@ -53,8 +66,22 @@ def _work(session: Session, obj: Obj) -> None:
         expire_checkout(session, obj)
     elif obj["object"] == "payment_intent":
         end_debit(session, obj, succeeds=obj["_failure"] is None)
+    elif obj["object"] == TEST_CLOCK:
+        advance_clock(session, obj)
     else:
         session.save(obj)
+
+
+def advance_clock(session: Session, clock: Obj) -> None:
+    """Do the work of a test clock until the time that it advances to."""
+    store, name, real_now = session.store, clock["id"], session.now
+    _work_off(
+        store,
+        clock["status_details"]["advancing"]["target_frozen_time"],
+        lambda: next_due_on(store, name),
+        lambda due_at: Session(store, due_at, clock=name, real_now=real_now),
+    )
+    finish_advance(session, clock)
 
 
 def expire_checkout(session: Session, checkout: Obj) -> Obj:

@@ -12,6 +12,7 @@ from seatctl.sandbox.metadata import merge_metadata, update_metadata
 from seatctl.sandbox.objects import Obj, address, new_id, nulls, set_fields, shipping, token, unset
 from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create, set_default_method
 from seatctl.sandbox.session import Session, deleted
+from seatctl.sandbox.test_clocks import require_room_for_customer
 
 _PLAIN = ("address", "description", "email", "name", "phone", "preferred_locales", "shipping", "tax_exempt")
 
@@ -34,6 +35,8 @@ def create(session: Session, params: Obj) -> Obj:
         preferred_locales=[],
         tax_exempt="none",
     )
+    if params.get("test_clock"):
+        require_room_for_customer(session, params["test_clock"])
     _apply(customer, params)
     customer["balance"] = params.get("balance", 0)
     session.save(customer)

@@ -32,6 +32,7 @@ from seatctl.sandbox.resources.customers import check_email
 from seatctl.sandbox.resources.invoice_items import items_to_add
 from seatctl.sandbox.resources.payment_methods import set_default_method
 from seatctl.sandbox.session import Session
+from seatctl.sandbox.test_clocks import require_room_for_subscription
 
 _ACTION_REQUIRED = (
     "Payment for this subscription requires additional user action before it can be completed successfully. "
@@ -45,6 +46,7 @@ def create(session: Session, params: Obj) -> Obj:
     customer = session.find("customer", params["customer"], "customer", status=404)
     _check(session, params)
     check_email(session, customer["id"], params)
+    require_room_for_subscription(session, customer)
     automatic_tax.require_location(session, customer, params)
     mode = _billing_mode(session, params)
     prices = prices_of_new_items(session, params["items"], one_interval=mode["type"] == "classic")
