@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from seatctl.config.settings import DEFAULT_PROFILE, Mode, Profile, Settings, Value
-from seatctl.errors import Code, LedgerError, SeatctlError, refuse
+from seatctl.errors import BadInput, Code, LedgerError, SeatctlError, refuse
 
 if TYPE_CHECKING:
     import ssl
@@ -90,6 +90,22 @@ def to_stripe(
         check=check,
         trace=trace,
     )
+
+
+def on_test_clock(stripe: Billing, profile: Profile) -> Billing:
+    """Return Stripe as seen from the profile's test clock, if it has one. Raises BadInput in live mode."""
+    clock = profile.values.get("stripe.test_clock")
+    if clock is None:
+        return stripe
+    if profile.mode is Mode.LIVE:
+        raise BadInput(
+            "Stripe has no test clocks in live mode",
+            hint="seatctl config unset stripe.test_clock",
+            data={"setting": "stripe.test_clock"},
+        )
+    from seatctl.billing.test_clock import OnTestClock
+
+    return OnTestClock(stripe, str(clock))
 
 
 def to_sandbox(path: Path, *, read_only: bool, trace: Callable[[str], None]) -> Billing:

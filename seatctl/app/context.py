@@ -311,8 +311,10 @@ class Context:
     def billing(self) -> Billing:
         """Stripe, or the sandbox; refuses writes under `--dry-run`. Raises NoKey, `wrong_key`."""
         if self.profile.mode is Mode.SANDBOX:
-            return self._sandbox
-        return self.connect(self.policy, self._key, check=self._require_account, turns=self._turns)
+            stripe = self._sandbox
+        else:
+            stripe = self.connect(self.policy, self._key, check=self._require_account, turns=self._turns)
+        return connections.on_test_clock(stripe, self.profile)
 
     @property
     def _turns(self) -> Turns | None:
@@ -375,8 +377,11 @@ class Context:
     def now(self) -> datetime:
         """The time of this invocation, read once: aware UTC, whole seconds.
 
-        It is the time of the sandbox, of the server that has the ledger, or of this machine.
+        It is the time of the profile's test clock, of the sandbox, of the server that has the ledger, or of this
+        machine.
         """
+        if "stripe.test_clock" in self.profile.values:
+            return self.billing.clock() or self._machine_now()
         if self.profile.mode is Mode.SANDBOX:
             return self._sandbox_now()
         if isinstance(self.place, Path):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, SubscriptionArg, argument, option
-from seatctl.config.settings import SETTINGS, Setting, Value, parse_setting, places, setting
+from seatctl.config.settings import LISTED, Setting, Value, parse_setting, places, setting
 from seatctl.errors import Code, refuse
 from seatctl.output.emit import note, write_text
 from seatctl.output.style import columns
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 app = Commands()
 
-KeyArg = Annotated[str, argument("KEY", "A setting; to list them: seatctl help settings.", words=SETTINGS)]
+KeyArg = Annotated[str, argument("KEY", "A setting; to list them: seatctl help settings.", words=LISTED)]
 VALUE_COLUMNS = columns("setting value source")
 
 
@@ -62,7 +62,7 @@ def show(ctx: Context) -> None:
     """
     profile = ctx.profile.name
     stored = ctx.stored_settings
-    records = (_record(ctx, known, stored) for known in SETTINGS.values())
+    records = (_record(ctx, known, stored) for known in LISTED.values())
     ctx.emit_list(records, VALUE_COLUMNS, handle="setting")
     ctx.note(f"profile {profile} in {ctx.settings.path}")
 

@@ -14,7 +14,7 @@ from seatctl.cli.error_codes import EXIT_CODES
 from seatctl.cli.framework import catalogue
 from seatctl.cli.framework.app import execute
 from seatctl.cli.framework.commands import Commands, argument
-from seatctl.config.settings import SETTINGS
+from seatctl.config.settings import LISTED
 from seatctl.errors import Code, ExitCode, refuse
 from seatctl.output.emit import write_text
 from seatctl.output.style import Format
@@ -188,7 +188,7 @@ Revoking a seat never changes what is billed."""
 def _settings() -> str:
     lines = [
         f"  {setting.key + '*' if setting.policy else setting.key:<26}{setting.help}"
-        for setting in SETTINGS.values()
+        for setting in LISTED.values()
     ]
     return "\n".join(
         [

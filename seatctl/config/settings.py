@@ -48,6 +48,8 @@ class Setting(NamedTuple):
     """Decided by `init`; `config set` refuses it."""
     policy: bool = False
     """Stored in the ledger, so that all machines that use it follow the same policy."""
+    hidden: bool = False
+    """Not listed: nobody needs it but the conformance suite."""
 
 
 def _text(text: str) -> Value:
@@ -104,6 +106,9 @@ def _context(text: str) -> Value:
     """Return the path to an account, from the key's point of view: `acct_1`, or `acct_1/acct_2`."""
     if not re.fullmatch(r"(?:[a-z]+_[A-Za-z0-9]+/)*acct_[A-Za-z0-9]+", text):
         raise ValueError("a Stripe account id such as acct_1AbC, or a path to it such as acct_1AbC/acct_2DeF")
+def _test_clock(text: str) -> Value:
+    if not re.fullmatch(r"clock_[A-Za-z0-9]+", text):
+        raise ValueError("the id of a test clock such as clock_1AbC")
     return text
 
 
@@ -189,6 +194,7 @@ SETTINGS: dict[str, Setting] = {
             "off",
             policy=True,
         ),
+        Setting("stripe.test_clock", "a test clock of Stripe, whose time is now", _test_clock, hidden=True),
         Setting("sync.requests_per_second", "limit on requests to Stripe", _number(10_000), policy=True),
         Setting(
             "undo_window",
@@ -231,6 +237,10 @@ SETTINGS: dict[str, Setting] = {
 }
 
 
+LISTED = {key: known for key, known in SETTINGS.items() if not known.hidden}
+"""The settings that are shown and completed."""
+
+
 def is_actor(text: str) -> bool:
     """Return whether the text can name an actor: an e-mail address, `ci:NAME` or `os:NAME`."""
     kind, colon, name = text.partition(":")
@@ -246,7 +256,7 @@ def setting(key: str) -> Setting:
     if known is None:
         from seatctl.rules.typed_values import did_you_mean
 
-        hint = did_you_mean(key, SETTINGS, "to list all settings: seatctl help settings")
+        hint = did_you_mean(key, LISTED, "to list all settings: seatctl help settings")
         raise UnknownSetting(f"there is no setting {key!r}", hint=hint, data={"setting": key})
     return known
 
