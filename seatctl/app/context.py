@@ -377,8 +377,8 @@ class Context:
     def now(self) -> datetime:
         """The time of this invocation, read once: aware UTC, whole seconds.
 
-        It is the time of the profile's test clock, of the sandbox, of the server that has the ledger, or of this
-        machine.
+        It is the time of the profile's test clock, of the sandbox, of the server that has the ledger, or of
+        this machine.
         """
         if "stripe.test_clock" in self.profile.values:
             return self.billing.clock() or self._machine_now()
