@@ -24,6 +24,7 @@ _KINDS = (
 )
 _ID = re.compile(rf"\b(?:{_KINDS})_[A-Za-z0-9]{{10,}}")
 _OF_A_PREVIEW = re.compile(r"(?:upcoming|[a-z]+_tmp)_\w+")
+_INVOICE_NUMBER = re.compile(r"\b[A-Z0-9]{8}-\d{4}\b")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _TIME = 1_200_000_000
 _LEFT_OUT = frozenset({
@@ -137,7 +138,7 @@ class _Facts:
             self.found["body"][path] = value
 
     def _text(self, value: str, path: str) -> None:
-        if value.startswith(("http://", "https://", "data:")):
+        if value.startswith(("http://", "https://", "data:")) or _INVOICE_NUMBER.search(value):
             return
         if _OF_A_PREVIEW.fullmatch(value):
             self.found["present"].append(path)
