@@ -15,15 +15,17 @@ from tests.conformance.account import Account
 from tests.conformance.recording import write_recording
 from tests.conformance.story import Story, month_of_thirty_days
 
-ON_STRIPE = bool(os.environ.get(accounts.KEY))
-
 
 def pytest_configure() -> None:
-    """Refuse any key that is not one of test mode before anything is sent."""
+    """Refuse any key that is not one of test mode, and several workers, before anything is sent."""
     try:
-        accounts.key_of(dict(os.environ))
+        key = accounts.key_of(dict(os.environ))
     except ValueError as error:
         raise pytest.UsageError(str(error)) from None
+    if key is not None and "PYTEST_XDIST_WORKER" in os.environ:
+        raise pytest.UsageError(
+            f"with {accounts.KEY} only one worker can run: it removes what others have made"
+        )
 
 
 @pytest.fixture(scope="session")
