@@ -12,7 +12,7 @@ import seatctl as package
 from seatctl.cli.framework import catalogue
 from seatctl.cli.framework.app import Noun, build, first_sentence, load
 from seatctl.cli.help import TOPICS
-from seatctl.config.settings import SETTINGS
+from seatctl.config.settings import LISTED
 from seatctl.errors import ExitCode
 from tests.support.pages import parse, typed_commands
 
@@ -164,7 +164,7 @@ def test_every_exit_code_is_explained(seatctl):
 
 def test_every_variable_and_setting_is_explained(seatctl):
     environment, settings = seatctl("help", "environment").out, seatctl("help", "settings").out
-    for setting in SETTINGS.values():
+    for setting in LISTED.values():
         assert setting.key in settings
         for variable in setting.environment:
             assert variable in environment
