@@ -59,7 +59,7 @@ def page_of(
         for obj in objects
         if _matches(obj, params, filters)
         and (is_match is None or is_match(obj))
-        and (not on_clocks or _is_on_clock(obj, params, on_clocks))
+        and _is_on_clock(obj, params, on_clocks)
     )
     rows = list(islice(matching, limit + 1))
     shown = rows[:limit]

@@ -223,9 +223,9 @@ class Store:
             yield json.loads(body)
 
     def on_clocks(self) -> dict[str, str]:
-        """Return the test clocks of the customers that are on one, by the ids of the customers."""
+        """Return the test clocks of the customers that are on one, deleted or not, oldest customer first."""
         rows: Iterable[Any] = self._db.execute(
-            "SELECT id, parent FROM objects WHERE kind = 'customer' AND parent IS NOT NULL AND deleted = 0"
+            "SELECT id, parent FROM objects WHERE kind = 'customer' AND parent IS NOT NULL ORDER BY seq"
         )
         return {str(customer): str(clock) for customer, clock in rows}
 

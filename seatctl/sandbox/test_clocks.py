@@ -109,9 +109,9 @@ def _furthest(store: Store, clock: Obj) -> int:
 
 
 def _objects(store: Store, clock: str) -> list[Obj]:
-    """Return what belongs to the customers of a clock, oldest first for each of them."""
-    customers = store.walk("customer", parent=clock, oldest_first=True)
-    return [obj for customer in [*customers] for obj in store.of_customer(customer["id"])]
+    """Return what belongs to the customers of a clock, deleted or not, oldest first for each of them."""
+    customers = [customer for customer, named in store.on_clocks().items() if named == clock]
+    return [obj for customer in customers for obj in store.of_customer(customer)]
 
 
 def next_due_on(store: Store, clock: str) -> tuple[int, str] | None:

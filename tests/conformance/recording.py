@@ -25,6 +25,7 @@ _KINDS = (
 _ID = re.compile(rf"\b(?:{_KINDS})_[A-Za-z0-9]{{10,}}")
 _OF_A_PREVIEW = re.compile(r"(?:upcoming|[a-z]+_tmp)_\w+")
 _INVOICE_NUMBER = re.compile(r"\b[A-Z0-9]{8}-\d{4}\b")
+_URLS = ("http://", "https://", "data:")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _TIME = 1_200_000_000
 _LEFT_OUT = frozenset({
@@ -72,6 +73,7 @@ class Distiller:
         elif exchange.path.startswith("/v1/test_helpers/test_clocks/"):
             at = max(at, self._advanced_at + 3)  # it is not ready before, in a replay either
         step: Step = {"name": f"{exchange.method} {path}", "method": exchange.method, "path": path}
+        step["headers"] = {"Stripe-Version": exchange.version}
         step |= {"params": params, "at": at, "expect": {"status": exchange.status}}
         if exchange.method == "GET" and _is_of_the_account(exchange):
             return step
@@ -83,13 +85,15 @@ class Distiller:
         return step
 
     def _named(self, value: Any) -> Any:
-        """Return the value with the names of ids and with other addresses."""
+        """Return the value with the names of ids and with other addresses, of mail and of pages."""
         if isinstance(value, dict):
             return {key: self._named(below) for key, below in value.items()}
         if isinstance(value, list):
             return [self._named(below) for below in value]
         if not isinstance(value, str):
             return value
+        if value.startswith(_URLS):
+            return "https://example.test/"
         text = _ID.sub(lambda match: self.name_of(match[0]) or match[0], value)
         return _EMAIL.sub(lambda match: self._person(match[0]), text)
 
@@ -138,7 +142,7 @@ class _Facts:
             self.found["body"][path] = value
 
     def _text(self, value: str, path: str) -> None:
-        if value.startswith(("http://", "https://", "data:")) or _INVOICE_NUMBER.search(value):
+        if value.startswith(_URLS) or _INVOICE_NUMBER.search(value):
             return
         if _OF_A_PREVIEW.fullmatch(value):
             self.found["present"].append(path)

@@ -142,3 +142,18 @@ def test_deleting_a_clock_deletes_its_customers(stripe, clock, subscription):
     assert stripe.get(f"customers/{subscription['customer']}")["deleted"] is True
     assert stripe.refused("GET", f"{CLOCKS}/{clock}")["code"] == "resource_missing"
     assert stripe.get(CLOCKS)["data"] == []
+
+
+def test_what_a_deleted_customer_leaves_stays_on_its_clock_and_goes_with_it(stripe, clock, subscription):
+    other = stripe.post(CLOCKS, {"frozen_time": START})["id"]
+    stripe.delete(f"customers/{subscription['customer']}")
+    all_of = {"status": "all"}
+    assert [one["id"] for one in stripe.get("subscriptions", {**all_of, "test_clock": clock})["data"]] == [
+        subscription["id"]
+    ]
+    assert stripe.get("subscriptions", all_of)["data"] == []
+    assert stripe.get("subscriptions", {**all_of, "test_clock": other})["data"] == []
+    advance(stripe, clock, add_months(START, 2))
+    stripe.delete(f"{CLOCKS}/{clock}")
+    assert stripe.refused("GET", f"subscriptions/{subscription['id']}")["status"] == 404
+    assert stripe.get("invoices")["data"] == []
