@@ -106,6 +106,8 @@ def _context(text: str) -> Value:
     """Return the path to an account, from the key's point of view: `acct_1`, or `acct_1/acct_2`."""
     if not re.fullmatch(r"(?:[a-z]+_[A-Za-z0-9]+/)*acct_[A-Za-z0-9]+", text):
         raise ValueError("a Stripe account id such as acct_1AbC, or a path to it such as acct_1AbC/acct_2DeF")
+
+
 def _test_clock(text: str) -> Value:
     if not re.fullmatch(r"clock_[A-Za-z0-9]+", text):
         raise ValueError("the id of a test clock such as clock_1AbC")

@@ -12,6 +12,7 @@ from enum import StrEnum
 from seatctl.sandbox import clock
 from seatctl.sandbox.api.twin import Twin
 from seatctl.sandbox.objects import Obj
+from seatctl.sandbox.session import Session
 from seatctl.sandbox.test_clocks import session_at
 
 
