@@ -33,6 +33,11 @@ class OnTestClock:
         self._clock = clock
         self._now: datetime | None = None
 
+    @property
+    def context(self) -> str | None:
+        """Return the account that requests act on, as the port below has it."""
+        return self._stripe.context
+
     def write(self, call: Write, key: str) -> StripeJson:
         """Carry out a change; a new customer is on the clock."""
         if call.method == "post" and call.path == _CUSTOMERS:

@@ -106,6 +106,7 @@ def _context(text: str) -> Value:
     """Return the path to an account, from the key's point of view: `acct_1`, or `acct_1/acct_2`."""
     if not re.fullmatch(r"(?:[a-z]+_[A-Za-z0-9]+/)*acct_[A-Za-z0-9]+", text):
         raise ValueError("a Stripe account id such as acct_1AbC, or a path to it such as acct_1AbC/acct_2DeF")
+    return text
 
 
 def _test_clock(text: str) -> Value:
