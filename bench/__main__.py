@@ -18,7 +18,7 @@ The ledger on a server, which the bench starts; processor time of client and ser
     server-import  users import of 100,000         ≤ 2.5 × that into a file, without the search index
                    with it                         ≤ 5 × the same
     server-assign  seats assign --from of 100,000  ≤ 2 × that in a file
-    server-check   check                           ≤ 1.3 × a bare Typer command with the same driver
+    server-check   check                           ≤ 1.3 × a bare script with the same driver
     server-lists   search and lists of 1,000,000 users and 10,000 subscriptions
                                                    ≤ 1.5 × those of a tenth of both
 

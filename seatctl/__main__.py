@@ -23,10 +23,15 @@ def main(argv: "Sequence[str] | None" = None, environment: "Mapping[str, str] | 
 
 def run() -> None:
     """The console script."""
+    import gc
+
     try:
         code = _run()
     except KeyboardInterrupt:
         code = _INTERRUPTED
+    # Python looks for garbage twice more when it ends, among all that was ever loaded: a fifth of a check's
+    # processor time. What is frozen is not looked at; files are closed and exit handlers run as ever.
+    gc.freeze()
     sys.exit(code)
 
 
