@@ -17,12 +17,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from seatctl.sandbox.api.control import authenticate, complete_checkout
+from seatctl.sandbox.api.control import authenticate, complete_checkout, restricted_key
 from seatctl.sandbox.api.twin import Twin
 from tests.conformance.relay import Relay
 from tests.sandbox.replay import encode
@@ -30,6 +30,7 @@ from tests.sandbox.replay import encode
 KEY = "SEATCTL_CONFORMANCE_KEY"
 URL = "SEATCTL_CONFORMANCE_URL"
 PAGES = "SEATCTL_CONFORMANCE_PAGES"
+RESTRICTED = "SEATCTL_CONFORMANCE_RK_"
 RECORD = "SEATCTL_CONFORMANCE_RECORD"
 STRIPE = "https://api.stripe.com"
 PER_SECOND = 10
@@ -127,6 +128,24 @@ class Account:
         with opened(self._sandbox) as twin:
             complete_checkout(twin, session)
 
+    def debit(self) -> tuple[str, str, str]:
+        """Return the currency of the account's debits, and test accounts that pay and that fail."""
+        if self.get("account")["country"] == "US":
+            return "usd", "pm_usBankAccount_success", "pm_usBankAccount_insufficientFunds"
+        return "eur", "pm_sepaDebit_success_at", "pm_sepaDebit_failed_at"
+
+    def restricted_key(self, permission: str) -> str:
+        """Return a key that has one permission and may read the account, or skip the story aloud."""
+        if self._sandbox is not None:
+            with opened(self._sandbox) as twin:
+                return restricted_key(twin, ["connected_account_read", permission])
+        variable = f"{RESTRICTED}{permission.upper()}"
+        if variable not in os.environ:
+            pytest.skip(f"NOT PROVED: Stripe's API makes no restricted keys; set {variable} to one")
+        if not os.environ[variable].startswith("rk_test_"):
+            raise ValueError(f"{variable} takes a restricted key of Stripe's test mode (rk_test_…)")
+        return os.environ[variable]
+
     def wait_until(self, is_done: Any, seconds: float = _READY_WITHIN) -> None:
         """Wait until something is so. Raises AssertionError after so many seconds."""
         deadline = time.monotonic() + seconds
@@ -208,9 +227,6 @@ def served(folder: Path) -> Iterator[tuple[str, Path]]:
         server.wait(20)
         if server.stdout is not None:
             server.stdout.close()
-
-
-Choice = Literal["stripe", "sandbox"]
 
 
 @contextmanager

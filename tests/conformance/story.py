@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from datetime import UTC, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,13 @@ if TYPE_CHECKING:
 
 BUYER = "--owner ann@example.com --billing-email pay@example.com"
 CARD = "--payment-method pm_card_visa"
+
+
+def share(cents: int, left: int, whole: int) -> int:
+    """Return what a part of a period costs, to the nearest cent. Halves are for other tests."""
+    exact = Fraction(cents * left, whole)
+    assert exact.denominator != 2
+    return round(exact)
 
 
 def month_of_thirty_days(now: datetime) -> int:
@@ -76,11 +84,11 @@ class Story(Seatctl):
         assert (result.code, result.out) == (code, ""), (command, result)
         return dict(result.error)
 
-    def plan(self, name: str, price: str, options: str = "") -> None:
+    def plan(self, name: str, price: str, options: str = "", currency: str = "usd") -> None:
         """Put a plan for sale; no other run has its slug."""
         self.plans[name] = f"{name}-{self._suffix}"
         self(
-            *("plans", "add", self.plans[name], "--price", price, "--currency", "usd"),
+            *("plans", "add", self.plans[name], "--price", price, "--currency", currency),
             *("--name", f"{NAME} {self.plans[name]}", *options.split(), "-o", "json"),
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conformance.story import Story
+from tests.conformance.story import Story, share
 
 DAY = 86_400
 A_THIRD_LEFT = 20 * DAY
@@ -94,6 +94,24 @@ def test_a_change_with_a_refused_card_changes_nothing(office, command):
     office.use_card("pm_card_visa")
     assert office.done(command)["amount_paid"] in (667, 1000)
     assert len(office.charges()) == 2
+
+
+def test_monthly_becomes_yearly_in_the_middle_of_a_month(office):
+    office.plan("annual", "96.00", "--interval year")
+    office.until(office.start + A_THIRD_LEFT)
+    # -30.00/3, and 3 x 96.00 for what is left of the year that began with the month.
+    year = office.at_month(12) - office.start
+    due = share(3 * 9600, year - A_THIRD_LEFT, year) - 1000
+    shown = office.done("subs change-plan design {annual} --dry-run")
+    assert (shown["due_now"], office.charges()) == (due, [3000])
+    assert office.done("subs change-plan design {annual}")["amount_paid"] == due
+    (subscription,) = office.stripe_subscriptions()
+    (item,) = subscription["items"]["data"]
+    assert (item["current_period_start"], item["current_period_end"]) == (office.start, office.at_month(12))
+    assert office.charges() == [3000, due]
+    assert office.synced() == []
+    office.until(office.at_month(2, RENEWED))
+    assert office.charges() == [3000, due]
 
 
 def test_a_limit_stops_what_costs_more(office):
