@@ -135,10 +135,10 @@ class Account:
         return "eur", "pm_sepaDebit_success_at", "pm_sepaDebit_failed_at"
 
     def restricted_key(self, permission: str) -> str:
-        """Return a key that has one permission and may read the account, or skip the story aloud."""
+        """Return a key that has one permission, or skip the story aloud."""
         if self._sandbox is not None:
             with opened(self._sandbox) as twin:
-                return restricted_key(twin, ["connected_account_read", permission])
+                return restricted_key(twin, [permission])
         variable = f"{RESTRICTED}{permission.upper()}"
         if variable not in os.environ:
             pytest.skip(f"NOT PROVED: Stripe's API makes no restricted keys; set {variable} to one")
