@@ -39,6 +39,7 @@ def _subscription_due(subscription: Obj, items: list[Obj]) -> int | None:
         moments.append(subscription["pending_update"]["expires_at"])
     if subscription["pause_collection"]:
         moments.append(subscription["pause_collection"]["resumes_at"])
+    moments.append(subscription.get("_phase_ends"))
     return min((moment for moment in moments if moment), default=None)
 
 

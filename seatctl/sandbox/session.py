@@ -22,6 +22,7 @@ _NOUNS = {
     "payment_method": "PaymentMethod",
     "invoiceitem": "Invoice Item",
     "test_helpers.test_clock": "test clock",
+    "subscription_schedule": "subscription schedule",
 }
 _LONGEST_ID = {"checkout.session": 66}
 _SETTLED_AFTER = 2

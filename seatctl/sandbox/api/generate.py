@@ -50,6 +50,7 @@ RESOURCES = [
     "SetupIntent",
     "Subscription",
     "SubscriptionItem",
+    "SubscriptionSchedule",
     "TaxId",
     "checkout.Session",
     "billing_portal.Session",

@@ -110,6 +110,12 @@ GET    /v1/subscription_items                                                   
 GET    /v1/subscription_items/{subscription_item}                                                 retrieve                                                                     SubscriptionItemRetrieveParams
 POST   /v1/subscription_items/{subscription_item}                                                 subscription_items.update                                                    SubscriptionItemUpdateParams
 DELETE /v1/subscription_items/{subscription_item}                                                 subscription_items.delete                                                    SubscriptionItemDeleteParams
+POST   /v1/subscription_schedules                                                                 subscription_schedules.create                                                SubscriptionScheduleCreateParams
+GET    /v1/subscription_schedules                                                                 list_page(subscription_schedule)                                             SubscriptionScheduleListParams
+GET    /v1/subscription_schedules/{subscription_schedule:schedule}                                retrieve                                                                     SubscriptionScheduleRetrieveParams
+POST   /v1/subscription_schedules/{subscription_schedule:schedule}                                subscription_schedules.update                                                SubscriptionScheduleUpdateParams
+POST   /v1/subscription_schedules/{subscription_schedule:schedule}/release                        subscription_schedules.release                                               SubscriptionScheduleReleaseParams
+POST   /v1/subscription_schedules/{subscription_schedule:schedule}/cancel                         subscription_schedules.cancel                                                SubscriptionScheduleCancelParams
 POST   /v1/invoices                                                                                invoices.create                                                              InvoiceCreateParams
 GET    /v1/invoices                                                                                list_page(invoice,!customer,!subscription,status,collection_method,due_date) InvoiceListParams
 POST   /v1/invoices/create_preview                                                                 invoice_previews.create_preview                                              InvoiceCreatePreviewParams

@@ -82,9 +82,25 @@ def credit_after(session: Session, subscription: Obj, moment: int) -> list[Obj]:
     return credits
 
 
+_STAMPS = {"released": "released_at", "canceled": "canceled_at", "completed": "completed_at"}
+
+
+def end_schedule(session: Session, subscription: Obj, status: str) -> None:
+    """End the schedule of a subscription, if it has one; the caller writes the subscription."""
+    schedule = session.store.get("subscription_schedule", subscription["schedule"] or "")
+    subscription.update(schedule=None, _phase_ends=None)
+    if schedule is None:
+        return
+    schedule.update({"status": status, _STAMPS[status]: session.now}, current_phase=None)
+    if status == "released":
+        schedule.update(subscription=None, released_subscription=subscription["id"])
+    session.save_changed(schedule, f"subscription_schedule.{status}")
+
+
 def end_now(session: Session, subscription: Obj, reason: str) -> None:
     """Mark a subscription as ended now; the caller writes it and emits the event."""
     stop_retries(session, subscription)
+    end_schedule(session, subscription, "canceled")
     subscription.update(
         status="canceled",
         cancel_at=None,

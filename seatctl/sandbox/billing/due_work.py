@@ -19,6 +19,7 @@ from seatctl.sandbox.billing.discounts import remaining_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice, set_delinquent, void_invoice, write_off
 from seatctl.sandbox.billing.invoicing import cycle_invoice, final_invoice, save_draft
 from seatctl.sandbox.billing.periods import begin_period, save_pending
+from seatctl.sandbox.billing.schedules import phase_over
 from seatctl.sandbox.billing.subscription_states import set_status
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.due import ENDED, INCOMPLETE_FOR, period_end, period_start
@@ -98,6 +99,8 @@ def subscription_due(session: Session, subscription: Obj) -> None:
         _drop_pending_update(session, subscription)
     elif subscription["cancel_at"] and subscription["cancel_at"] <= session.now:
         _end(session, subscription)
+    elif subscription["schedule"] and subscription["_phase_ends"] <= session.now:
+        phase_over(session, subscription)
     elif _is_pause_over(session, subscription):
         subscription["pause_collection"] = None
         session.save_changed(subscription, "customer.subscription.updated")

@@ -16,6 +16,7 @@ from seatctl.sandbox.money import exact_price, round_half_up
 from seatctl.sandbox.objects import Obj, address, nulls, pick, sent, token
 from seatctl.sandbox.session import Session
 
+NO_CARD = "none"
 _SHORTEST_LIFE, _LONGEST_LIFE = HOUR // 2, DAY
 _ECHOED = (
     "allow_promotion_codes billing_address_collection cancel_url client_reference_id customer "
@@ -75,7 +76,11 @@ def _new_session(session: Session, params: Obj, mode: str, prices: list[Obj]) ->
     identifier = f"cs_test_{token(58)}"
     setup = mode == "setup"
     quantities = [item.get("quantity", 1) for item in params.get("line_items") or []]
-    costs = [round_half_up(exact_price(*line)) for line in zip(prices, quantities, strict=True)]
+    is_free = {"trial_end", "trial_period_days"} & set(params.get("subscription_data") or {})
+    costs = [
+        0 if is_free and price["type"] == "recurring" else round_half_up(exact_price(price, quantity))
+        for price, quantity in zip(prices, quantities, strict=True)
+    ]
     amount = sum(costs) if costs else None
     on_need = "if_required" if mode == "payment" else "always"
     currency = prices[0]["currency"] if prices else params.get("currency")
@@ -140,7 +145,8 @@ def expire(session: Session, params: Obj, checkout: Obj) -> Obj:
 def complete(session: Session, identifier: str, card: str) -> Obj:
     """Pay on the page with `card` (a test id), as the customer does. Return the completed session.
 
-    Raises ApiError if the session is not open, or the card is refused; the session then stays open.
+    The card `none` gives none, if the page does not need one. Raises ApiError if the session is not open, or
+    the card is refused; the session then stays open.
     """
     from seatctl.sandbox.resources.customers import create as create_customer
     from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create
@@ -151,13 +157,19 @@ def complete(session: Session, identifier: str, card: str) -> Obj:
     params = checkout["_params"]
     if checkout["customer"] is None:  # one who buys as a guest has one here too
         checkout["customer"] = create_customer(session, {"email": checkout["customer_email"]})["id"]
-    method = find_or_create(session, card, "payment_method")
-    if method["type"] not in checkout["payment_method_types"]:
-        raise invalid(f"This page does not take the payment method type `{method['type']}`.")
-    attach_to(session, method, checkout["customer"])
-    if checkout["mode"] == "setup":
+    if card == NO_CARD:
+        is_needed = checkout["mode"] != "subscription" or checkout["amount_total"]
+        if is_needed or checkout["payment_method_collection"] != "if_required":
+            raise invalid("This page needs a payment method.")
+        method = None
+    else:
+        method = find_or_create(session, card, "payment_method")
+        if method["type"] not in checkout["payment_method_types"]:
+            raise invalid(f"This page does not take the payment method type `{method['type']}`.")
+        attach_to(session, method, checkout["customer"])
+    if checkout["mode"] == "setup" and method is not None:
         _set_up(session, checkout, method, params)
-    elif checkout["mode"] == "payment":
+    elif checkout["mode"] == "payment" and method is not None:
         _pay(session, checkout, method, params)
     else:
         _subscribe(session, checkout, method, params)
@@ -199,7 +211,7 @@ def _save_address(session: Session, identifier: str, params: Obj) -> None:
         session.save({**customer, "address": address({"country": "DE", "city": "Bonn"})})
 
 
-def _subscribe(session: Session, checkout: Obj, method: Obj, params: Obj) -> None:
+def _subscribe(session: Session, checkout: Obj, method: Obj | None, params: Obj) -> None:
     from seatctl.sandbox.resources.subscriptions import create as subscribe
 
     data = params.get("subscription_data") or {}
@@ -209,7 +221,7 @@ def _subscribe(session: Session, checkout: Obj, method: Obj, params: Obj) -> Non
     for item in params["line_items"]:
         price = session.find("price", item["price"], None)
         lines[price["type"]].append(pick(item, "price", "quantity"))
-    names = "metadata description trial_end trial_period_days billing_cycle_anchor billing_mode"
+    names = "metadata description trial_end trial_period_days trial_settings billing_cycle_anchor billing_mode"
     settings = pick(data, *names.split())
     subscription = subscribe(
         session,
@@ -218,7 +230,7 @@ def _subscribe(session: Session, checkout: Obj, method: Obj, params: Obj) -> Non
             "customer": checkout["customer"],
             "items": lines["recurring"],
             "add_invoice_items": lines["one_time"],
-            "default_payment_method": method["id"],
+            **({"default_payment_method": method["id"]} if method else {}),
             **pick(params, "automatic_tax"),
             "payment_settings": {"payment_method_types": _types(params)},
             "discounts": params.get("discounts") or [],
@@ -227,7 +239,7 @@ def _subscribe(session: Session, checkout: Obj, method: Obj, params: Obj) -> Non
     )
     invoice = session.find("invoice", subscription["latest_invoice"], None)
     paid = True
-    if invoice["status"] == "open":
+    if invoice["status"] == "open" and method is not None:
         # The customer is on the page and answers the bank there.
         outcome = collect(session, invoice, method, authenticated=True)
         if outcome.decline is not None:
@@ -236,7 +248,7 @@ def _subscribe(session: Session, checkout: Obj, method: Obj, params: Obj) -> Non
     checkout.update(
         subscription=subscription["id"],
         invoice=invoice["id"],
-        payment_status="paid" if paid else "unpaid",
+        payment_status=("paid" if paid else "unpaid") if invoice["total"] else "no_payment_required",
         amount_total=invoice["total"],
         amount_subtotal=invoice["subtotal"],
     )

@@ -13,6 +13,7 @@ from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoice_states import finalize_invoice
 from seatctl.sandbox.billing.invoicing import first_invoice, pending_for, pending_invoice, save_draft
 from seatctl.sandbox.billing.limits import note_quantity_update
+from seatctl.sandbox.billing.schedules import managed
 from seatctl.sandbox.billing.subscription_changes import (
     change_anchor,
     change_items,
@@ -92,6 +93,8 @@ def _check(session: Session, subscription: Obj, params: Obj) -> None:
             f"An incomplete subscription's {billing[0]} cannot be updated before its first invoice is paid."
         )
         raise invalid(message, billing[0])
+    if subscription["schedule"] and {"cancel_at", "cancel_at_period_end"} & set(params):
+        raise managed(subscription)
     check_future(session, params, "trial_end")
     check_future(session, params, "cancel_at")
     if params.get("payment_behavior") == "pending_if_incomplete":

@@ -13,6 +13,7 @@ from seatctl.sandbox.billing.invoice_states import finalize_invoice
 from seatctl.sandbox.billing.invoicing import add_pending_items, final_invoice, first_invoice, save_draft
 from seatctl.sandbox.billing.payments import PaymentOutcome, new_setup_intent
 from seatctl.sandbox.billing.periods import next_end, save_pending
+from seatctl.sandbox.billing.schedules import managed
 from seatctl.sandbox.billing.subscription_changes import TOO_LATE, restart
 from seatctl.sandbox.billing.subscription_states import Snapshot, hold
 from seatctl.sandbox.clock import DAY, add_months
@@ -309,6 +310,8 @@ def _check_running(subscription: Obj) -> None:
 def cancel(session: Session, params: Obj, subscription: Obj) -> Obj:
     """DELETE /v1/subscriptions/ID. `prorate` leaves a credit; `invoice_now` puts it on a final draft."""
     _check_running(subscription)
+    if subscription["schedule"]:
+        raise managed(subscription)
     if subscription["status"] == "incomplete":
         # Nothing was bought: the subscription expires and its invoice is void.
         expire(session, subscription)
