@@ -140,6 +140,11 @@ def subscription(subscription: str) -> Read:
     return Read(path_of("subscriptions", subscription), {})
 
 
+def subscription_schedule(schedule: str) -> Read:
+    """One subscription schedule."""
+    return Read(path_of("subscription_schedules", schedule), {})
+
+
 def subscriptions_of(customer: str) -> Read:
     """Subscriptions of a customer, of every status."""
     return Read("/v1/subscriptions", {"customer": customer, "status": "all"})

@@ -20,8 +20,10 @@ from seatctl.models.stripe_objects import (
     StripeItem,
     StripePage,
     StripePayment,
+    StripePhase,
     StripePrice,
     StripeProduct,
+    StripeSchedule,
     StripeSubscription,
 )
 from seatctl.models.subscription_status import SubscriptionStatus
@@ -139,6 +141,7 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
             discounts=_references(_required_list(subscription, "discounts")),
             pause=_pause(object_of(subscription.get("pause_collection"))),
             schedule=named_id(subscription.get("schedule")),
+            missing_payment_method=_missing_payment_method(subscription),
             flexible=object_of(subscription.get("billing_mode")).get("type") == "flexible",
             payment_method_types=_texts(
                 object_of(subscription.get("payment_settings")).get("payment_method_types")
@@ -146,6 +149,27 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's subscription is not understood: {error}") from error
+
+
+def _missing_payment_method(subscription: StripeJson) -> str:
+    behavior = object_of(object_of(subscription.get("trial_settings")).get("end_behavior"))
+    return _text(behavior.get("missing_payment_method")) or "create_invoice"
+
+
+def read_schedule(schedule: StripeJson) -> StripeSchedule:
+    """Read a subscription schedule."""
+    return StripeSchedule(
+        id=_required(schedule, "id"),
+        phases=tuple(
+            StripePhase(
+                start=_required_time(phase, "start_date"),
+                end=_required_time(phase, "end_date"),
+                seats=sum(_number(item.get("quantity")) or 0 for item in objects_in(phase.get("items"))),
+            )
+            for phase in objects_in(schedule.get("phases"))
+        ),
+        cancels=schedule.get("end_behavior") == "cancel",
+    )
 
 
 def payment_of_reversal(taken: StripeJson) -> str | None:

@@ -138,6 +138,8 @@ or --policy term, and change single fields with --set (seatctl plans add --help)
   lock_price           no             yes                    added seats cost what the term began with
   discounts            anytime        purchase_and_renewal
   on_account           yes            purchase_and_renewal   pay by invoice
+  trial_days           0              0                      a purchase begins with N free days
+  trial_without_card   no             no                     whether a trial needs no card
   grace_days           7              0                      a past due seat stays usable for N days
   features             none           none                   what a seat includes; see check --feature
   sign_in_url          none           none                   the page to use a seat
@@ -151,6 +153,7 @@ Values other than numbers, yes, no and none:
   renewal      automatic, manual
   discounts    anytime, purchase_and_renewal
   on_account   yes, no, purchase_and_renewal
+  trial_without_card  no, pause, cancel: what the end of a trial without a card does
   features     names separated by commas
 
 A subscription keeps the policy and price under which it was bought or last renewed: editing a plan does not

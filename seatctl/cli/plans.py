@@ -7,7 +7,7 @@ from typing import Annotated
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, argument, option
 from seatctl.errors import JsonValue, UsageError
-from seatctl.models.plan import Interval
+from seatctl.models.plan import Interval, TrialWithoutCard
 from seatctl.output.emit import write_text
 from seatctl.output.style import columns
 
@@ -29,6 +29,16 @@ PlanArg = Annotated[str, argument("PLAN", "A plan, by its slug.")]
 PolicyOpt = Annotated[str | None, option("--policy flexible|term", "Start from this policy.")]
 SetOpt = Annotated[
     list[str] | None, option("--set FIELD=VALUE", "Change one field of the policy; can be repeated.")
+]
+
+
+TrialDaysOpt = Annotated[
+    int | None,
+    option("--trial-days N", "Begin purchases with a free trial of N days; 0: none.", min=0, max=730),
+]
+TrialWithoutCardOpt = Annotated[
+    TrialWithoutCard | None,
+    option("--trial-without-card", "Whether a trial needs no card, and what its end without one does."),
 ]
 
 
@@ -79,6 +89,8 @@ def add(
     every: Annotated[int, option("--every N", "Bill every N intervals.", min=1)] = 1,
     name: Annotated[str | None, option("--name NAME", "The name that customers read on invoices.")] = None,
     policy: PolicyOpt = None,
+    trial_days: TrialDaysOpt = None,
+    trial_without_card: TrialWithoutCardOpt = None,
     assignments: SetOpt = None,
 ) -> None:
     """Add a plan: a product with a price in Stripe, and its policy.
@@ -87,6 +99,7 @@ def add(
       seatctl plans add pro --price 12.00 --currency usd --interval month --policy flexible
       seatctl plans add team --price 5.00 --currency eur --interval year --policy term
       seatctl plans add eu --price 9 --currency eur --set pack_size=10 --set min_seats=10
+      seatctl plans add try --price 12.00 --currency usd --trial-days 14 --trial-without-card pause
     """
     from seatctl.rules.policies import preset, with_fields
     from seatctl.services.plans.plan_operation import add_plan
@@ -99,7 +112,10 @@ def add(
         currency=currency,
         interval=interval,
         interval_count=every,
-        policy=with_fields(preset(policy or "flexible", interval, every), _assignments(assignments)),
+        policy=with_fields(
+            preset(policy or "flexible", interval, every),
+            _assignments(assignments, trial_days, trial_without_card),
+        ),
     )
     ctx.emit(add_plan(ctx.ledger, ctx.billing, ctx.call, spec), handle="slug")
 
@@ -111,6 +127,8 @@ def edit(
     price: Annotated[str | None, option("--price AMOUNT", "The new price per seat and interval.")] = None,
     name: Annotated[str | None, option("--name NAME", "The new name.")] = None,
     policy: PolicyOpt = None,
+    trial_days: TrialDaysOpt = None,
+    trial_without_card: TrialWithoutCardOpt = None,
     assignments: SetOpt = None,
 ) -> None:
     """Change a plan for purchases from now on.
@@ -126,9 +144,9 @@ def edit(
     from seatctl.rules.purchases import amount_of
     from seatctl.services.plans.plan_operation import edit_plan
 
-    if price is None and name is None and policy is None and not assignments:
+    fields, amount, whole = _assignments(assignments, trial_days, trial_without_card), None, None
+    if price is None and name is None and policy is None and not fields:
         raise UsageError("there is nothing to change", hint="give --price, --name, --policy or --set")
-    fields, amount, whole = _assignments(assignments), None, None
     if policy is not None or price is not None:
         with ctx.ledger.reading() as reader:
             edited = plans.find(reader, plan)
@@ -195,8 +213,13 @@ def import_file(
     ctx.emit(import_plans(ctx.ledger, ctx.billing, ctx.call, specs), handle="slug")
 
 
-def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:
-    """`--set FIELD=VALUE` as a mapping. Raises UsageError if `=` is missing or a field has two values."""
+def _assignments(
+    texts: list[str] | None, trial_days: int | None, trial_without_card: TrialWithoutCard | None
+) -> dict[str, JsonValue]:
+    """`--set FIELD=VALUE` as a mapping, with the fields that have options of their own.
+
+    Raises UsageError if `=` is missing or a field has two values.
+    """
     from seatctl.rules.typed_values import pairs
 
     split = [text.partition("=") for text in texts or ()]
@@ -206,4 +229,11 @@ def _assignments(texts: list[str] | None) -> dict[str, JsonValue]:
             f"--set takes FIELD=VALUE, not {', '.join(map(repr, bad))}",
             hint="for the fields and their values: seatctl help policies",
         )
-    return {**pairs("--set", ((name.strip(), value) for name, _, value in split))}
+    fields: dict[str, JsonValue] = {**pairs("--set", ((name.strip(), value) for name, _, value in split))}
+    own = {"trial_days": trial_days, "trial_without_card": trial_without_card}
+    given: dict[str, JsonValue] = {name: str(value) for name, value in own.items() if value is not None}
+    twice = next((name for name in given if name in fields), None)
+    if twice is not None:
+        option_name = f"--{twice.replace('_', '-')}"
+        raise UsageError(f"{option_name} and --set {twice} give the same field", hint="use one of them")
+    return fields | given

@@ -19,7 +19,7 @@ _COMMANDS_BY_ACTION = (
     (Action.ADD_SEATS, "subs add-seats, subs set-seats, subs renew"),
     (
         Action.MANAGE_SUBSCRIPTION,
-        "subs change-plan, subs cancel, subs resume, subs rename, subs transfer, subs billing",
+        "subs change-plan, subs cancel, subs pause, subs resume, subs rename, subs transfer, subs billing",
     ),
     (
         Action.MANAGE_USERS,

@@ -22,6 +22,7 @@ from seatctl.cli.framework.commands import (
     option,
 )
 from seatctl.errors import UsageError
+from seatctl.models.collection import PauseBehavior
 from seatctl.models.departure import DepartureRule
 from seatctl.output.style import columns
 
@@ -42,8 +43,9 @@ LIST_COLUMNS = columns(
 SHOW_COLUMNS = columns(
     "name plan status seats assigned free attention ways_out next_seats next_plan over_assigned owner"
     " billing_email unit_amount currency term_start term_end ends ends_at auto_approve rules calendar"
-    " billing_mode stripe_subscription stripe_item auto_approval policy home_ledger",
-    machine="next_seats next_plan currency ends stripe_item auto_approval policy home_ledger",
+    " billing_mode trial pause schedule stripe_subscription stripe_item auto_approval policy home_ledger",
+    machine="next_seats next_plan currency ends trial pause schedule stripe_item auto_approval policy"
+    " home_ledger",
 )
 
 BILLING_COLUMNS = columns(
@@ -88,6 +90,7 @@ def show(ctx: Context, subscription: SubscriptionArg) -> None:
     """
     from seatctl.ledger import plans, subscriptions
     from seatctl.ledger.mirror import customers
+    from seatctl.ledger.trials import trial_and_schedule
     from seatctl.services.subscriptions.views import subscription_page, with_troubles
 
     with ctx.ledger.reading() as reader:
@@ -96,7 +99,8 @@ def show(ctx: Context, subscription: SubscriptionArg) -> None:
         next_term = subscriptions.planned(reader, current.id)
         plan_policy = plans.find(reader, current.plan_slug).policy
         billing_mode = subscriptions.billing_mode(reader, current.id)
-    page = with_troubles(subscription_page(current, email, next_term, plan_policy), current, ctx.now)
+        more = trial_and_schedule(reader, current.id)
+    page = with_troubles(subscription_page(current, email, next_term, plan_policy, more), current, ctx.now)
     ctx.emit_one({**page, "billing_mode": billing_mode}, SHOW_COLUMNS, handle="name")
 
 
@@ -126,6 +130,10 @@ def buy(
     wait: Annotated[bool, option("--wait", "Wait until the page is completed.")] = False,
     on_account: OnAccountOpt = False,
     due_in: DueInOpt = None,
+    no_card: Annotated[
+        bool, option("--no-card", "Begin the plan's trial without a card, if the plan allows it.")
+    ] = False,
+    no_trial: Annotated[bool, option("--no-trial", "Leave out the plan's trial: pay at once.")] = False,
     promo: PromoOpt = None,
     coupon: CouponOpt = None,
     max_spend: MaxSpendOpt = None,
@@ -134,7 +142,8 @@ def buy(
     """Buy a subscription; it can be used immediately.
 
     What Stripe will charge is shown before you confirm. A declined card leaves nothing behind. After an
-    interruption, the same command finishes the purchase instead of making a second one.
+    interruption, the same command finishes the purchase instead of making a second one. If the plan has a
+    trial, it begins with it.
 
     Examples:
       seatctl subs buy
@@ -144,6 +153,7 @@ def buy(
       seatctl subs buy --plan pro --seats 5 --name lab --checkout --wait
       seatctl subs buy --plan pro --seats 5 --name lab --billing-email pay@example.com \\
         --on-account --due-in 30d --promo SPRING
+      seatctl subs buy --plan try --seats 5 --name lab --billing-email pay@example.com --no-card
     """
     from dataclasses import replace
 
@@ -169,6 +179,8 @@ def buy(
         due_days(on_account, due_in),
         address=read_address(address or []),
         automatic_tax=ctx.policy.text("stripe.automatic_tax", ctx.environment) == "on",
+        trial=not no_trial,
+        without_card=no_card,
     )
     order = replace(complete(ctx, order), discounts=find_discounts(ctx.billing, promo, coupon))
     proposal = prepare(ctx.ledger, ctx.billing, ctx.call, order)
@@ -447,9 +459,41 @@ def cancel(
 
 
 @app.command()
+def pause(
+    ctx: Context,
+    subscription: SubscriptionArg,
+    behavior: Annotated[
+        PauseBehavior, option("--behavior", "What happens to the invoices of the time.")
+    ] = PauseBehavior.KEEP_AS_DRAFT,
+    until: Annotated[
+        str | None, option("--until DATE", "When Stripe resumes it: a date, a time or a span such as 60d.")
+    ] = None,
+    request_id: RequestIdOpt = None,
+) -> None:
+    """Pause the collection: people keep their seats, and Stripe charges nothing.
+
+    Drafts can be paid later, void and uncollectible invoices need not be paid. Seats cannot be bought
+    meanwhile. Without --until, it lasts until `subs resume`.
+
+    Examples:
+      seatctl subs pause design
+      seatctl subs pause design --until 60d
+      seatctl subs pause design --behavior void --until 2040-09-01 --dry-run
+    """
+    from seatctl.services.subscriptions.pause_and_resume import prepare_pause
+
+    change = _request(ctx, subscription, request_id=request_id)
+    confirm_and_submit(ctx, prepare_pause(change, behavior, until))
+
+
+@app.command()
 def resume(
     ctx: Context,
     subscription: SubscriptionArg,
+    collection: Annotated[bool, option("--collection", "End a pause, also if it is canceled.")] = False,
+    cancellation: Annotated[
+        bool, option("--cancellation", "Take back the cancellation, also if its collection is paused.")
+    ] = False,
     max_spend: MaxSpendOpt = None,
     request_id: RequestIdOpt = None,
 ) -> None:
@@ -460,13 +504,16 @@ def resume(
 
     Examples:
       seatctl subs resume design
-      seatctl subs resume design --dry-run
+      seatctl subs resume design --collection
       seatctl subs resume design --max-spend 60.00 --yes
     """
-    from seatctl.services.subscriptions.cancel_operation import prepare_resume
+    from seatctl.services.subscriptions.pause_and_resume import Resumed, prepare_resume
 
+    if collection and cancellation:
+        raise UsageError("--collection and --cancellation cannot be used together", hint="use one of them")
+    what = Resumed.COLLECTION if collection else Resumed.CANCELLATION if cancellation else None
     change = _request(ctx, subscription, max_spend, request_id)
-    confirm_and_submit(ctx, prepare_resume(change), max_spend)
+    confirm_and_submit(ctx, prepare_resume(change, what), max_spend)
 
 
 @app.command()

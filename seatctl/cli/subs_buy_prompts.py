@@ -38,7 +38,7 @@ def complete(ctx: Context, order: Order) -> Order:
         return order
     if order.billing_email is None and ctx.interactive:
         order = replace(order, billing_email=_asked(ctx, lambda: _billing_email(ctx)))
-    if order.checkout or order.due_days is not None:
+    if order.checkout or order.due_days is not None or order.without_card:
         return order
     return order if order.payment_method else _asked(ctx, lambda: _payment(ctx, order))
 
@@ -48,6 +48,7 @@ def _require(ctx: Context, order: Order) -> None:
     from shlex import join
 
     paid = order.payment_method or order.bill_to or order.checkout or order.due_days is not None
+    paid = paid or order.without_card
     needed = {
         "--plan PLAN": order.plan,
         "--seats N": order.seats,

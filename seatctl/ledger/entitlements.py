@@ -43,7 +43,9 @@ _QUESTION = f"""SELECT u.id AS user_id, u.status AS user_status, x.id AS wanted_
     (SELECT value FROM sync_state WHERE key = 'last_success') AS last_sync,
     s.id AS subscription_id, s.plan_id, s.name AS subscription, p.slug AS plan, t.until, s.cancel_at,
     s.capacity, coalesce(json_extract(s.policy, '$.features'), '[]') AS features,
-    json_extract(s.policy, '$.sign_in_url') AS sign_in_url, {_PAYMENTS}
+    json_extract(s.policy, '$.sign_in_url') AS sign_in_url, NULL AS trial,
+    CASE WHEN s.status = 'trialing' THEN coalesce(json_extract(s.policy, '$.renewal'), 'automatic')
+    END AS trial_renewal, {_PAYMENTS}
     FROM (SELECT 1 AS one) AS question LEFT JOIN users u ON u.email_key = :email
     LEFT JOIN (SELECT s.id, s.name, {_PAYMENTS} FROM subscriptions s WHERE {{named}}
         ORDER BY s.id LIMIT 1) AS w ON TRUE
@@ -54,7 +56,7 @@ _QUESTION = f"""SELECT u.id AS user_id, u.status AS user_status, x.id AS wanted_
     LEFT JOIN subscriptions s ON s.id = t.subscription_id LEFT JOIN plans p ON p.id = s.plan_id
     ORDER BY s.name_key"""
 
-_holding = mapper(Holding, pause=read_pause, owed=read_owed, grace_days=int)
+_holding = mapper(Holding, pause=read_pause, owed=read_owed, grace_days=int, trial=lambda _: None)
 
 
 class EntitlementFacts(NamedTuple):
@@ -113,7 +115,9 @@ def facts(
         from seatctl.ledger import plans
 
         raise plans.unknown_error(reader, plan)
-    holdings = [_holding(row) for row in rows if _matches(row, subscription, plan)]
+    sees_trials = rights.reads_everything
+    matching = [row for row in rows if _matches(row, subscription, plan)]
+    holdings = [_with_trial(reader, row) if sees_trials else _holding(row) for row in matching]
     return EntitlementFacts(
         first["user_id"],
         first["user_status"],
@@ -126,6 +130,15 @@ def facts(
         first["request_status"] == "waitlisted",
         first["only_running"],
     )
+
+
+def _with_trial(reader: Reader, row: Row) -> Holding:
+    """Return a holding with its trial, which is read by another query: few subscriptions have one."""
+    if row["trial_renewal"] != "automatic":
+        return _holding(row)
+    from seatctl.ledger.trials import trial_and_schedule
+
+    return _holding(row)._replace(trial=trial_and_schedule(reader, row["subscription_id"]).trial)
 
 
 def _not_oneself(email: str) -> SeatctlError:

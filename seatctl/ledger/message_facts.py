@@ -12,6 +12,7 @@ from seatctl.ledger.conditions import flag
 from seatctl.ledger.reminders import END_IS_OPEN
 from seatctl.ledger.row_values import record
 from seatctl.ledger.transaction import Reader
+from seatctl.ledger.trials import trial_and_schedule
 from seatctl.models.call import format_time
 from seatctl.models.invoice import Invoice, InvoiceLine
 from seatctl.models.message import Message
@@ -56,6 +57,8 @@ def _subscription(reader: Reader, subscription_id: int) -> Facts | None:
     if facts is None:
         return None
     unpaid = reader.value(_UNPAID, (subscription_id,))
+    trial = trial_and_schedule(reader, subscription_id).trial
+    facts["trial"] = None if trial is None else trial.then
     return {**facts, "unpaid_invoice": _invoice_of(reader, str(unpaid)) if unpaid else None}
 
 

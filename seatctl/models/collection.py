@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
+
+
+class PauseBehavior(StrEnum):
+    """What happens to new invoices while collection is paused, in Stripe's words."""
+
+    KEEP_AS_DRAFT = "keep_as_draft"
+    VOID = "void"
+    MARK_UNCOLLECTIBLE = "mark_uncollectible"
 
 
 class Pause(NamedTuple):
@@ -13,6 +22,19 @@ class Pause(NamedTuple):
     """`void`, `keep_as_draft` or `mark_uncollectible`: what happens to new invoices during the pause."""
     resumes_at: datetime | None
     """When Stripe ends the pause automatically (UTC); None: never."""
+
+
+class Trial(NamedTuple):
+    """A free trial that runs. A term that was renewed by hand is a trial only to Stripe, not here."""
+
+    ends: datetime
+    then: str
+    """`charge`, `invoice`, `end` if it is canceled; `pause`, `cancel`, `unpaid` without a payment method."""
+
+    @property
+    def stops(self) -> bool:
+        """Whether nobody is entitled after its end, unless a payment method is given before."""
+        return self.then in {"pause", "cancel"}
 
 
 class OwedInvoice(NamedTuple):

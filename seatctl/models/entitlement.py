@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
-from seatctl.models.collection import OwedInvoice, Pause
+from seatctl.models.collection import OwedInvoice, Pause, Trial
 
 
 class Holding(NamedTuple):
@@ -25,6 +25,8 @@ class Holding(NamedTuple):
     owed: tuple[OwedInvoice, ...] = ()
     sign_in_url: str | None = None
     """Where people with a seat sign in, from the policy."""
+    trial: Trial | None = None
+    """Its running trial; a database role that may not read everything does not see it."""
 
 
 class OpenRequest(NamedTuple):

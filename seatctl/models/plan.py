@@ -60,6 +60,14 @@ class OnAccount(StrEnum):
     PURCHASE_AND_RENEWAL = "purchase_and_renewal"
 
 
+class TrialWithoutCard(StrEnum):
+    """Whether a trial may begin without a card, and what its end without one does."""
+
+    NO = "no"
+    PAUSE = "pause"
+    CANCEL = "cancel"
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """The rules of a plan; the defaults are those of the preset `flexible` (rules/policies.py)."""
@@ -80,6 +88,9 @@ class Policy:
     """The types of payment methods that are taken, in Stripe's words; `any`: what the account allows."""
     seats_while_processing: bool = False
     """Whether new seats are usable while a bank processes their payment for days."""
+    trial_days: int = 0
+    """The days of a free trial with which a purchase begins; 0: none."""
+    trial_without_card: TrialWithoutCard = TrialWithoutCard.NO
     grace_days: int = 7
     features: tuple[str, ...] = ()
     sign_in_url: str | None = None

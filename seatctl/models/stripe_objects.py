@@ -118,12 +118,33 @@ class StripeSubscription:
     """`pause_collection`: the status does not change, and invoices are not collected."""
     schedule: str | None = None
     """The id of a schedule. It resets the items at the beginning of each phase, despite earlier changes."""
+    missing_payment_method: str = "create_invoice"
+    """What the end of a trial without a payment method does: `create_invoice`, `pause` or `cancel`."""
     flexible: bool = True
     """The billing mode: flexible computes credits from what was billed, classic from the items."""
     payment_method_types: tuple[str, ...] = ()
     """The types of payment methods that it takes; empty: those of the account."""
     described_item: str | None = None
     """The item that its metadata describes, which may be gone; None if the ledger does not know."""
+
+
+@dataclass(frozen=True, slots=True)
+class StripePhase:
+    """A phase of a subscription schedule: from `start` on the items have these seats, together."""
+
+    start: datetime
+    end: datetime
+    seats: int
+
+
+@dataclass(frozen=True, slots=True)
+class StripeSchedule:
+    """A subscription schedule with its phases in order."""
+
+    id: str
+    phases: tuple[StripePhase, ...]
+    cancels: bool
+    """Whether it ends the subscription after its last phase."""
 
 
 @dataclass(frozen=True, slots=True)

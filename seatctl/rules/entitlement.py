@@ -46,10 +46,7 @@ def _one(email: str, holding: Holding, now: datetime) -> EntitlementAnswer:
     if status == "past_due" or (status in {"active", "trialing"} and holding.unpaid_since is not None):
         return _unpaid(email, holding, now)
     if status in {"active", "trialing"}:
-        return _paused(
-            EntitlementAnswer(True, "entitled", f"{email} has a seat in {place}", holding, _until(holding)),
-            now,
-        )
+        return _paused(_running(email, holding, now), now)
     from seatctl.rules.payment_states import stopped_trouble
 
     stopped = stopped_trouble(_payments(holding))
@@ -75,6 +72,23 @@ def _unpaid(email: str, holding: Holding, now: datetime) -> EntitlementAnswer:
         text = f"{email} has a seat in {holding.subscription}; {trouble.message}"
         return EntitlementAnswer(True, "in_grace", text, holding, _until(holding, end), trouble.ways_out)
     return EntitlementAnswer(False, "past_due", trouble.message, holding, end, trouble.ways_out)
+
+
+def _running(email: str, holding: Holding, now: datetime) -> EntitlementAnswer:
+    """A trial without a payment method entitles until its end, even without a sync after it."""
+    trial, text = holding.trial, f"{email} has a seat in {holding.subscription}"
+    if trial is None:
+        return EntitlementAnswer(True, "entitled", text, holding, _until(holding))
+    from seatctl.rules import trials
+
+    ways = trials.ways_out(holding.subscription, trial)
+    if trial.stops and trial.ends <= now:
+        ended = f"the trial of {holding.subscription} ended on {trial.ends.date().isoformat()}"
+        why = f"{ended} without a payment method"
+        reason = "paused" if trial.then == "pause" else "ended"
+        return EntitlementAnswer(False, reason, why, holding, trial.ends, ("seatctl sync", *ways))
+    until = _until(holding, trial.ends if trial.stops else None)
+    return EntitlementAnswer(True, "entitled", f"{text}; {trials.ending(trial)}", holding, until, ways)
 
 
 def _payments(holding: Holding) -> Payments:

@@ -16,6 +16,7 @@ from seatctl.errors import Code, JsonValue, refuse
 from seatctl.models.plan import Policy
 from seatctl.models.stripe_objects import StripeItem, StripeSubscription
 from seatctl.models.subscription import AutoApproval, Subscription
+from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.approval import auto_approval_fields, read_auto_approval
 from seatctl.rules.names import name_key
 from seatctl.rules.policies import as_metadata
@@ -35,6 +36,10 @@ AUTO_APPROVAL: Final = "seatctl_auto_approval"
 
 BILLING_MODE: Final = "[billing_mode]"
 """Only in the ledger's copy of the metadata: Stripe's billing mode. Stripe allows no brackets in a key."""
+SCHEDULE: Final = "[schedule]"
+"""Only in the ledger's copy of the metadata: the id of the schedule."""
+TRIAL: Final = "[trial]"
+"""Only in that copy, during a trial: what its end does if the customer has no payment method either."""
 
 OURS: Final = "seatctl_"
 """The prefix of the keys of our metadata."""
@@ -109,7 +114,18 @@ def metadata_of(subscription: StripeSubscription, item: StripeItem) -> Mapping[s
 def mirrored_metadata(subscription: StripeSubscription, item: StripeItem) -> dict[str, str]:
     """Return the metadata that applies to our subscription on this item as the ledger copies it."""
     mode = "flexible" if subscription.flexible else "classic"
-    return {**metadata_of(subscription, item), BILLING_MODE: mode}
+    copied = {**metadata_of(subscription, item), BILLING_MODE: mode}
+    if subscription.schedule is not None and not subscription.status.is_over:
+        copied[SCHEDULE] = subscription.schedule
+    if subscription.status is SubscriptionStatus.TRIALING:
+        copied[TRIAL] = _end_of_trial(subscription)
+    return copied
+
+
+def _end_of_trial(subscription: StripeSubscription) -> str:
+    if subscription.collection_method == "send_invoice":
+        return "invoice"
+    return "charge" if subscription.default_payment_method else subscription.missing_payment_method
 
 
 def is_on_item(subscription: StripeSubscription, item: StripeItem) -> bool:

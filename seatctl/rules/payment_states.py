@@ -172,7 +172,7 @@ def pause_trouble(payments: Payments, at: datetime) -> Trouble | None:
     until = "" if pause.resumes_at is None else f" until {_day(pause.resumes_at)}"
     what = _INVOICES_OF_A_PAUSE.get(pause.behavior, "nothing is charged")
     message = f"collection of {payments.name} is paused{until}: {what}"
-    return Trouble("collection_paused", message, (_resume(payments.name),))
+    return Trouble("collection_paused", message, (f"{_resume(payments.name)} --collection",))
 
 
 def why_not_running(payments: Payments, plan: str) -> tuple[str, str]:

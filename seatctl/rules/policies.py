@@ -20,6 +20,7 @@ from seatctl.models.plan import (
     PlanChange,
     Policy,
     Renewal,
+    TrialWithoutCard,
 )
 from seatctl.models.report import record_of
 from seatctl.rules.payment_methods import ANY, TYPES, Accepted
@@ -29,6 +30,9 @@ _MOST_DAYS = 3650
 """Longer than any term, but too short for a date to overflow."""
 
 _LONGEST_CONTACT = 200
+
+_LONGEST_TRIAL = 730
+"""Stripe's limit: two years."""
 
 Parser = Callable[[str], object]
 """Reads the text of a field; a ValueError says which values are allowed."""
@@ -109,6 +113,8 @@ _PARSERS: Final[Mapping[str, Parser]] = {
     "on_account": _one_of(OnAccount),
     "payment_methods": _payment_methods,
     "seats_while_processing": _flag,
+    "trial_days": _number_up_to(_LONGEST_TRIAL),
+    "trial_without_card": _one_of(TrialWithoutCard),
     "grace_days": _days,
     "features": _names,
     "sign_in_url": _or_none(_address),
@@ -266,7 +272,7 @@ def _problems(policy: Policy) -> list[tuple[str | None, str, str]]:
     full = policy.increase is Increase.FULL_PRICE
     negative = [
         name
-        for name in ("renewal_window_days", "addon_cutoff_days", "grace_days")
+        for name in ("renewal_window_days", "addon_cutoff_days", "trial_days", "grace_days")
         if getattr(policy, name) < 0
     ]
     return [
@@ -302,12 +308,41 @@ def _problems(policy: Policy) -> list[tuple[str | None, str, str]]:
             "decrease",
             "use --set decrease=renewal_window or --set decrease=at_renewal",
         ),
+        *_problems_of_trials(policy),
         (
             "features or sign_in_url is longer than the 500 characters that Stripe's metadata allows"
             if max(len(typed_form(policy.features)), len(policy.sign_in_url or "")) > _LONGEST_VALUE
             else None,
             "features",
             "use short names, such as meetings,recordings",
+        ),
+    ]
+
+
+def _problems_of_trials(policy: Policy) -> list[tuple[str | None, str, str]]:
+    no_trial = "use --set trial_days=0"
+    return [
+        (
+            "a term that is renewed by hand ends with its trial"
+            if policy.trial_days and policy.renewal is Renewal.MANUAL
+            else None,
+            "trial_days",
+            no_trial,
+        ),
+        # Stripe charges nothing for seats added in a trial; an invoice of our own would.
+        (
+            "increase=full_price would charge the seats that are added in a free trial"
+            if policy.trial_days and policy.increase is Increase.FULL_PRICE
+            else None,
+            "trial_days",
+            no_trial,
+        ),
+        (
+            f"trial_without_card={policy.trial_without_card} needs a trial"
+            if policy.trial_without_card is not TrialWithoutCard.NO and not policy.trial_days
+            else None,
+            "trial_without_card",
+            "use --set trial_days=14, or --set trial_without_card=no",
         ),
     ]
 
@@ -374,9 +409,23 @@ _ON_ACCOUNT = {
 }
 
 
+_WITHOUT_CARD = {
+    TrialWithoutCard.NO: "a card is required at once",
+    TrialWithoutCard.PAUSE: "without a card it is paused when the trial ends",
+    TrialWithoutCard.CANCEL: "without a card it ends with the trial",
+}
+
+
 def sentences(policy: Policy) -> list[str]:
     """Return the policy as sentences, from buying to using."""
-    return [text for text in (_sizes(policy), *_rules(policy), *_use(policy)) if text]
+    return [text for text in (_sizes(policy), _trial(policy), *_rules(policy), *_use(policy)) if text]
+
+
+def _trial(policy: Policy) -> str:
+    if not policy.trial_days:
+        return ""
+    without_card = _WITHOUT_CARD[policy.trial_without_card]
+    return f"A purchase begins with a free trial of {policy.trial_days} days; {without_card}."
 
 
 def _sizes(policy: Policy) -> str:

@@ -19,6 +19,7 @@ from seatctl.models.plan import (
     PlanChange,
     Policy,
     Renewal,
+    TrialWithoutCard,
 )
 from seatctl.rules.policies import (
     FIELDS,
@@ -47,6 +48,8 @@ def policies(draw) -> Policy:
     least = pack * draw(st.integers(1, 20))
     increase = draw(st.sampled_from(Increase))
     full = increase is Increase.FULL_PRICE
+    renewal = draw(st.sampled_from(Renewal))
+    trial = 0 if full or renewal is Renewal.MANUAL else draw(st.integers(0, 730))
     return Policy(
         pack_size=pack,
         min_seats=least,
@@ -54,12 +57,14 @@ def policies(draw) -> Policy:
         increase=increase,
         decrease=draw(st.sampled_from([one for one in Decrease if not (full and one is Decrease.NOW)])),
         plan_change=PlanChange.RENEWAL_WINDOW if full else draw(st.sampled_from(PlanChange)),
-        renewal=draw(st.sampled_from(Renewal)),
+        renewal=renewal,
         renewal_window_days=draw(st.integers(0, 365)),
         addon_cutoff_days=draw(st.integers(0, 365)),
         lock_price=draw(st.booleans()),
         discounts=draw(st.sampled_from(Discounts)),
         on_account=draw(st.sampled_from(OnAccount)),
+        trial_days=trial,
+        trial_without_card=draw(st.sampled_from(TrialWithoutCard)) if trial else TrialWithoutCard.NO,
         grace_days=draw(st.integers(0, 90)),
         features=tuple(draw(st.lists(FEATURE, max_size=5))),
         sign_in_url=draw(st.none() | st.just("https://example.com/login?a=b&c=d")),
@@ -99,6 +104,8 @@ def test_the_presets_are_those_of_the_design():
         "on_account": "yes",
         "payment_methods": ["any"],
         "seats_while_processing": False,
+        "trial_days": 0,
+        "trial_without_card": "no",
         "grace_days": 7,
         "features": [],
         "sign_in_url": None,

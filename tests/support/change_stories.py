@@ -294,6 +294,7 @@ STORIES = {
     "draft of an unpaid one paid": Story(
         "invoice_pay", unpaid_with_a_card, "invoices pay {draft}", (6000,)
     ),
+    "pause in collection": Story("cancel", flexible, "subs pause design --behavior void"),
     "pause in collection ended": Story("cancel", not_collecting, "subs resume design"),
     "paused one resumed": Story("resume", paused, f"subs resume acme{ONCE}", (2400,)),
     "invoice made void": Story("invoice_void", owing, "invoices void {}"),

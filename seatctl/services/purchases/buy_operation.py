@@ -20,7 +20,7 @@ from seatctl.ledger.mirror import subscription_updates as mirror
 from seatctl.ledger.subscriptions import NewSubscription
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
-from seatctl.models.plan import Policy
+from seatctl.models.plan import Policy, TrialWithoutCard
 from seatctl.models.report import counted
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
@@ -76,11 +76,24 @@ class PurchasePayload(Payload):
     """Whether flexible billing is asked for; earlier versions left it to the account."""
     payment_method_types: tuple[str, ...] = (CARD,)
     """The types that may pay, in Stripe's words; empty: those that the account allows."""
+    trial_days: int = 0
+    """The days of a free trial with which it begins."""
 
     @property
     def payment_settings(self) -> dict[str, JsonValue]:
         """`payment_settings` of the subscription; they limit the pages of its invoices, too."""
         return {"payment_method_types": [*self.payment_method_types]} if self.payment_method_types else {}
+
+    @property
+    def trial(self) -> dict[str, JsonValue]:
+        """The trial of the new subscription in Stripe's words; nothing if it has none."""
+        if not self.trial_days:
+            return {}
+        without_card = (self.policy or FLEXIBLE).trial_without_card
+        if without_card is TrialWithoutCard.NO:
+            return {"trial_period_days": self.trial_days}
+        end: JsonValue = {"missing_payment_method": without_card.value}
+        return {"trial_period_days": self.trial_days, "trial_settings": {"end_behavior": end}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,6 +238,7 @@ def subscription_form(running: OperationRun[PurchasePayload], customer: str) -> 
         "items": [{"price": payload.price, "quantity": payload.seats}],
         "metadata": new_metadata(running),
         **({"payment_settings": payload.payment_settings} if payload.payment_settings else {}),
+        **payload.trial,
     }
     if (payload.policy or FLEXIBLE).renewal == "manual":
         # A contract that nobody renews ends by itself: the flag is never cleared (docs/billing.md#purchases).
@@ -373,6 +387,8 @@ def add_bought(running: OperationRun[PurchasePayload], subscription: StripeSubsc
             "result": "bought",
         }
         summary = f"bought {counted(payload.seats, 'seat')} of {added.plan_slug} as {added.name}"
+        if payload.trial_days:
+            summary += f"; its trial ends on {added.term_end:%Y-%m-%d}"
         summary += due_sentence(invoice, customer.email)
         return OperationResult(summary, (row,), SUBSCRIPTION_COLUMNS, charged=_total_due(invoice))
 

@@ -15,6 +15,7 @@ from seatctl.billing import endpoints
 from seatctl.billing.objects import read_collected_card, read_page, read_subscription
 from seatctl.billing.port import Billing, InvalidRequest, stripe_now
 from seatctl.errors import Code, JsonValue, StripeRefused
+from seatctl.models.plan import TrialWithoutCard
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripePage, StripeSubscription
 from seatctl.models.subscription_status import SubscriptionStatus
@@ -131,8 +132,10 @@ def page_form(running: OperationRun[CheckoutPayload], customer: str) -> dict[str
     form |= {
         "mode": "subscription",
         "line_items": [{"price": payload.price, "quantity": payload.seats}],
-        "subscription_data": {"metadata": new_metadata(running), **billing_mode},
+        "subscription_data": {"metadata": new_metadata(running), **billing_mode, **payload.trial},
     }
+    if payload.trial_days and policy.trial_without_card is not TrialWithoutCard.NO:
+        form["payment_method_collection"] = "if_required"
     if payload.discounts:
         form["discounts"] = [*payload.discounts]
     if payload.automatic_tax:

@@ -58,6 +58,7 @@ from seatctl.services.operations.submit import (
 )
 from seatctl.services.plans.spec import sellable
 from seatctl.services.purchases.buy_operation import BuyPayload, PurchasePayload
+from seatctl.services.purchases.trial import check_trial_without_card, priced_trial, trial_notes
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS
 from seatctl.services.users.permissions import allow
 
@@ -94,6 +95,10 @@ class Order:
     """The address of the new customer, as (Stripe's field name, text). Automatic tax needs one."""
     automatic_tax: bool = False
     """Whether Stripe adds the tax of the customer's location."""
+    trial: bool = True
+    """Whether it begins with the plan's trial, if the plan has one."""
+    without_card: bool = False
+    """Without a payment method, as the plan's trial allows."""
 
 
 def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Proposal:
@@ -156,14 +161,16 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
     check_spend(due, currency, order.max_spend)
     limit = None if order.max_spend is None else amount_of(order.max_spend, currency)
     shown = ShownCharge(due, currency, end_command(order.name), limit)
-    warnings = unused_discount_warning(len(order.discounts), preview.discounts, preview.total)
+    # The invoice of a trial has nothing that a discount could be taken from.
+    wanted = 0 if payload.trial_days else len(order.discounts)
+    warnings = unused_discount_warning(wanted, preview.discounts, preview.total)
     row: Record = {**proposal.row, **price}
     return replace(
         proposal,
         request=replace(request, payload=replace(payload, shown=shown, warnings=warnings)),
         row=row,
         question=f"Buy {what}?",
-        notes=_notes(order, preview, price),
+        notes=_notes(order, preview, price, payload),
         warnings=warnings,
         due=due,
         currency=currency,
@@ -171,12 +178,14 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
     )
 
 
-def _notes(order: Order, preview: Preview, price: Record) -> tuple[str, ...]:
+def _notes(order: Order, preview: Preview, price: Record, payload: PurchasePayload) -> tuple[str, ...]:
     """The price, told before the question."""
     currency = preview.currency
     unit_price = format_money(int(str(price["unit_amount"])), currency)
+    term = "trial" if payload.trial_days else "term"
     return (
-        f"{unit_price} per seat; the term ends {str(price['renews_at'])[:10]}.",
+        f"{unit_price} per seat; the {term} ends {str(price['renews_at'])[:10]}.",
+        *trial_notes(payload, price, has_card=not order.without_card),
         charge_note(preview.amount_due, currency, on_account=order.due_days is not None, days=order.due_days),
         *((f"{too_little(preview.carried_over, currency)}.",) if preview.carried_over else ()),
     )
@@ -185,6 +194,8 @@ def _notes(order: Order, preview: Preview, price: Record) -> tuple[str, ...]:
 def _check(reader: Reader, order: Order, *, name_counts: bool = True) -> None:
     """Raise a refusal if the plan is not sold, or not in this quantity, or the name is taken."""
     plan = sellable(plans.find(reader, order.plan))
+    if order.without_card:
+        check_trial_without_card(plan, trial=order.trial)
     if plan.policy is not None:
         check_quantity(plan.slug, plan.policy, order.seats)
         if order.due_days is not None:
@@ -208,6 +219,7 @@ def _check_payer(order: Order) -> None:
         "--payment-method": order.payment_method is not None,
         "--checkout": order.checkout,
         "--on-account": order.due_days is not None,
+        "--no-card": order.without_card,
     }
     given = [flag for flag, is_given in ways.items() if is_given]
     if len(given) > 1:
@@ -255,6 +267,8 @@ def _requested(order: Order) -> dict[str, JsonValue]:
         "discounts": discount_forms(order.discounts),
         "automatic_tax": order.automatic_tax,
         **({"address": dict(order.address)} if order.address else {}),
+        **({} if order.trial else {"trial": False}),
+        **({"without_card": True} if order.without_card else {}),
     }
 
 
@@ -282,6 +296,7 @@ def _payload(plan: Plan, order: Order, customer: str | None) -> PurchasePayload:
         due_days=order.due_days,
         flexible=True,
         payment_method_types=tuple(map(str, _accepted(plan).listed)),
+        trial_days=plan.policy.trial_days if plan.policy is not None and order.trial else 0,
     )
 
 
@@ -309,7 +324,7 @@ def _price(
     # Waiting items of the customer come first in a preview, and may leave no room for the plan's own line.
     unit_amount = sum(line.amount for line in terms) // order.seats if terms else plan.unit_amount
     end = max((line.period_end for line in terms), default=None)
-    return preview, {
+    row: Record = {
         "unit_amount": unit_amount,
         "currency": preview.currency,
         "due_now": preview.amount_due,
@@ -318,3 +333,6 @@ def _price(
         "renews_at": format_time(end or add_interval(call.now, plan.interval, plan.interval_count)),
         **({"discount": sum(preview.discounts)} if payload.discounts else {}),
     }
+    if payload.trial_days:
+        return priced_trial(billing, call, form, payload, (preview, row))
+    return preview, row

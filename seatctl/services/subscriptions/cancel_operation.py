@@ -1,4 +1,4 @@
-"""Ends a subscription, or takes a cancellation back: `subs cancel` and `subs resume`.
+"""Ends a subscription: `subs cancel`. `subs pause` and `subs resume` use the same operation.
 
 A cancellation at the end of the period is one update. A cancellation now is a DELETE without proration; a
 refund is made by credit notes over exactly the amounts that were shown. (`prorate` beside a refund would pay
@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_preview
-from seatctl.billing.port import InvalidRequest, MissingInStripe
-from seatctl.errors import Code, JsonValue, NotAllowed, SeatctlError, StripeRefused, refuse
+from seatctl.billing.port import MissingInStripe
+from seatctl.errors import JsonValue, NotAllowed, StripeRefused
 from seatctl.ledger import subscriptions
 from seatctl.ledger.transaction import Transaction
 from seatctl.models.call import format_time
@@ -24,7 +23,6 @@ from seatctl.models.subscription import Subscription, SubscriptionState
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules import hints, open_invoices
 from seatctl.rules.refunds import CreditShare
-from seatctl.rules.subscription_changes import window_opens
 from seatctl.rules.typed_json import dump, stored_as
 from seatctl.services.charging.pay_invoice import require_no_payment_processing
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
@@ -44,7 +42,6 @@ from seatctl.services.subscriptions.refunds import (
     final_invoice_total,
     read_invoices,
 )
-from seatctl.services.subscriptions.resume_operation import prepare_new_period
 from seatctl.services.subscriptions.snapshot import (
     ChangeRequest,
     SubscriptionSnapshot,
@@ -65,7 +62,7 @@ _STILL_INVOICED = frozenset((SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelPayload(SubscriptionPayload):
-    """The end of a subscription, of its cancellation, or of a pause of its collection."""
+    """The end of a subscription or of its cancellation, or the beginning or end of a pause of collection."""
 
     kind = "cancel"
     customer: str
@@ -95,89 +92,12 @@ def prepare_cancel(change: ChangeRequest, *, now: bool, refund: bool) -> Proposa
     snapshot = read_snapshot(change)
     require_unscheduled(snapshot)
     if snapshot.state.status.is_over:
-        row = {**_row(snapshot), "seats": snapshot.subscription.capacity}
+        row = {**cancel_row(snapshot), "seats": snapshot.subscription.capacity}
         return unchanged_proposal(snapshot, CancelPayload.kind, f"{snapshot.name} has already ended", row)
     if snapshot.state.status not in _STILL_INVOICED:
         check_running(snapshot)
     require_unshared(snapshot, "canceling it")
     return _cancel_now(snapshot, refund=refund) if now else _cancel_at_end(snapshot)
-
-
-def prepare_resume(change: ChangeRequest) -> Proposal:
-    """Check taking back a cancellation at the end of the period, or ending a pause.
-
-    Raises `ends_by_itself`, NotRunning. A subscription that Stripe has paused also raises `card_required` and
-    `max_spend_exceeded`.
-    """
-    change = change.asking({"resume": True})
-    if (repetition := repeated_proposal(change)) is not None:
-        return repetition
-    snapshot = read_snapshot(change)
-    require_unscheduled(snapshot)
-    if snapshot.state.status is SubscriptionStatus.PAUSED:
-        return prepare_new_period(snapshot)
-    if snapshot.mirror.pause is not None and not snapshot.state.status.is_over:
-        return _resume_collection(snapshot)
-    check_running(snapshot)
-    require_unshared(snapshot, "resuming it")
-    state = snapshot.state
-    if state.policy.renewal is Renewal.MANUAL:
-        raise _ends_by_itself(state, snapshot.stripe_time)
-    if state.ends_at is None:
-        return _unchanged(snapshot, f"is not canceled; it renews on {state.period_end:%Y-%m-%d}")
-    form: dict[str, JsonValue] = {"cancel_at_period_end": False}
-    if not snapshot.mirror.cancel_at_period_end:
-        form = {"cancel_at": ""}  # the customer portal and the dashboard set only `cancel_at`
-    summary = f"resumed {state.name}; it renews on {state.period_end:%Y-%m-%d}"
-    payload = replace(_payload(snapshot, summary), update=form)
-    next_invoice = _total_after(snapshot, form)
-    row: dict[str, JsonValue] = {
-        **_row(snapshot),
-        "seats_until": None,
-        "renews_at": format_time(state.period_end),
-        "next_invoice": next_invoice,
-    }
-    price = "" if next_invoice is None else f": {format_money(next_invoice, snapshot.currency)}"
-    notes = (f"Nothing is charged now; it renews on {state.period_end:%Y-%m-%d}{price}.",)
-    undo = hints.command("subs", "cancel", state.name)
-    return _proposal(snapshot, payload, row, f"Resume {state.name}?", notes, undo)
-
-
-def _ends_by_itself(state: SubscriptionState, at: datetime) -> SeatctlError:
-    """Refuse to resume a subscription that is renewed by hand; the hint says when it can be renewed."""
-    opening = window_opens(state)
-    is_open = at >= opening and not state.renewed
-    from_date = "" if is_open else f", from {opening:%Y-%m-%d} on"
-    return refuse(
-        Code.ENDS_BY_ITSELF,
-        f"{state.name} is renewed by hand: it ends on {state.period_end:%Y-%m-%d} unless it is renewed"
-        f"{from_date}",
-        hint=hints.command("subs", "renew" if is_open else "show", state.name),
-        data={"subscription": state.name, "allowed_from": None if is_open else format_time(opening)},
-    )
-
-
-def _resume_collection(snapshot: SubscriptionSnapshot) -> Proposal:
-    """End a pause of collection: Stripe collects again from the next invoice on. Charges nothing now."""
-    name, cancel_at = snapshot.name, snapshot.mirror.cancel_at
-    summary = f"resumed the collection of {name}"
-    if cancel_at is not None and cancel_at <= snapshot.state.period_end:
-        summary += f"; it is still canceled, and ends on {cancel_at:%Y-%m-%d}"
-    else:
-        summary += f"; its next invoice is collected on {snapshot.state.period_end:%Y-%m-%d}"
-    to_pay = [f"seatctl invoices pay {draft.handle}" for draft in snapshot.subscription.owed if draft.draft]
-    if to_pay:
-        summary += f"; still to pay: {', '.join(to_pay)}"
-    payload = replace(_payload(snapshot, summary), update={"pause_collection": ""})
-    return _proposal(snapshot, payload, _row(snapshot), f"Resume the collection of {name}?")
-
-
-def _total_after(snapshot: SubscriptionSnapshot, form: dict[str, JsonValue]) -> int | None:
-    """Return the next invoice's total after an update with `form`, in minor units; None if none follows."""
-    try:
-        return read_preview(snapshot.preview(form)).total
-    except (MissingInStripe, InvalidRequest):
-        return None
 
 
 def _cancel_at_end(snapshot: SubscriptionSnapshot) -> Proposal:
@@ -188,9 +108,9 @@ def _cancel_at_end(snapshot: SubscriptionSnapshot) -> Proposal:
     remark = open_invoices.summary_clause(still_open, at_once=False)
     if state.policy.renewal is Renewal.MANUAL:
         ends = end or state.period_end
-        return _unchanged(snapshot, f"ends by itself on {ends:%Y-%m-%d} unless it is renewed{remark}")
+        return unchanged_cancel(snapshot, f"ends by itself on {ends:%Y-%m-%d} unless it is renewed{remark}")
     if end is not None and end <= state.period_end:
-        return _unchanged(snapshot, f"is already canceled; it ends on {end:%Y-%m-%d}{remark}")
+        return unchanged_cancel(snapshot, f"is already canceled; it ends on {end:%Y-%m-%d}{remark}")
     is_past_due = snapshot.mirror.status is SubscriptionStatus.PAST_DUE
     owed = open_invoices.owed_since(invoices.open, past_due=is_past_due)
     seats_until = open_invoices.holds_until(state.period_end, owed, state.policy.grace_days)
@@ -204,13 +124,13 @@ def _cancel_at_end(snapshot: SubscriptionSnapshot) -> Proposal:
         summary += f"; its seats {until} unless it is paid"
     summary += remark
     payload = replace(
-        _payload(snapshot, summary),
+        cancel_payload(snapshot, summary),
         update={"cancel_at_period_end": True},
         seats_until=format_time(seats_until),
         open_invoices=tuple(invoice.as_record() for invoice in still_open),
     )
     row: dict[str, JsonValue] = {
-        **_row(snapshot),
+        **cancel_row(snapshot),
         "seats_until": format_time(seats_until),
         "given_back": 0,
         "owed": sum(invoice.amount for invoice in still_open),
@@ -221,10 +141,11 @@ def _cancel_at_end(snapshot: SubscriptionSnapshot) -> Proposal:
         *open_invoices.notes(still_open, at_once=False),
     )
     question = f"Cancel {state.name} at the end of its period?"
-    # `subs resume` would refuse the one, and end the pause of the other instead.
-    is_final = state.status in _STILL_INVOICED or snapshot.mirror.pause is not None
-    undo = None if is_final else hints.command("subs", "resume", state.name)
-    return _proposal(snapshot, payload, row, question, notes, undo)
+    # `subs resume` would refuse a final one, and has to be told which one if collection is paused.
+    only = () if snapshot.mirror.pause is None else ("--cancellation",)
+    is_final = state.status in _STILL_INVOICED
+    undo = None if is_final else hints.command("subs", "resume", state.name, *only)
+    return cancel_proposal(snapshot, payload, row, question, notes, undo)
 
 
 def _seats_note(state: SubscriptionState, seats_until: datetime, at: datetime) -> str:
@@ -256,7 +177,7 @@ def _cancel_now(snapshot: SubscriptionSnapshot, *, refund: bool) -> Proposal:
     if drafted:  # a renewal not charged yet, which the cancellation does not stop
         summary += f"; {money(drafted)} of its last renewal is still charged, within the hour"
     payload = replace(
-        _payload(snapshot, summary),
+        cancel_payload(snapshot, summary),
         open_invoices=tuple(invoice.as_record() for invoice in still_open),
         shares=tuple(shares),
         # Stripe's preview has subtracted the waiting lines from the refund, so they must not be billed.
@@ -265,7 +186,7 @@ def _cancel_now(snapshot: SubscriptionSnapshot, *, refund: bool) -> Proposal:
         invoice_now=bool(invoices.waiting) and not refund,
     )
     row: dict[str, JsonValue] = {
-        **_row(snapshot),
+        **cancel_row(snapshot),
         "seats_until": format_time(snapshot.stripe_time),
         "given_back": sum(share.refund for share in shares),
         "to_balance": sum(share.credit for share in shares),
@@ -286,7 +207,7 @@ def _cancel_now(snapshot: SubscriptionSnapshot, *, refund: bool) -> Proposal:
         notes.append(f"{money(draft.total)} of the draft {draft.id} is still charged, within the hour.")
     if billed_now:
         notes.append(f"{money(billed_now)} that waited for the next invoice is billed now.")
-    return _proposal(snapshot, payload, row, f"Cancel {snapshot.name} now?", tuple(notes))
+    return cancel_proposal(snapshot, payload, row, f"Cancel {snapshot.name} now?", tuple(notes))
 
 
 def _given_back(share: CreditShare, currency: str) -> list[str]:
@@ -299,7 +220,8 @@ def _given_back(share: CreditShare, currency: str) -> list[str]:
     return [f"{format_money(amount, currency)} {what}." for amount, what in parts if amount]
 
 
-def _payload(snapshot: SubscriptionSnapshot, summary: str) -> CancelPayload:
+def cancel_payload(snapshot: SubscriptionSnapshot, summary: str) -> CancelPayload:
+    """Return the payload of an operation that does nothing yet but cancel at once."""
     return CancelPayload(
         subscription=snapshot.subscription.id,
         stripe_id=snapshot.mirror.id,
@@ -308,11 +230,12 @@ def _payload(snapshot: SubscriptionSnapshot, summary: str) -> CancelPayload:
     )
 
 
-def _row(snapshot: SubscriptionSnapshot) -> dict[str, JsonValue]:
+def cancel_row(snapshot: SubscriptionSnapshot) -> dict[str, JsonValue]:
+    """Return the fields that all previews of this operation show."""
     return {**content_row(snapshot), "currency": snapshot.currency}
 
 
-def _proposal(
+def cancel_proposal(
     snapshot: SubscriptionSnapshot,
     payload: CancelPayload,
     row: dict[str, JsonValue],
@@ -320,13 +243,14 @@ def _proposal(
     notes: tuple[str, ...] = (),
     undo: str | None = None,
 ) -> Proposal:
+    """Return the proposal of an operation that never charges; `undo` is the command that takes it back."""
     proposal = change_proposal(snapshot, payload, row, question, notes, PREVIEW_COLUMNS)
     return replace(proposal, limited=False, undo=undo)
 
 
-def _unchanged(snapshot: SubscriptionSnapshot, what: str) -> Proposal:
+def unchanged_cancel(snapshot: SubscriptionSnapshot, what: str) -> Proposal:
     """Propose nothing, because of `what` the subscription is or does already."""
-    return unchanged_proposal(snapshot, CancelPayload.kind, f"{snapshot.name} {what}", _row(snapshot))
+    return unchanged_proposal(snapshot, CancelPayload.kind, f"{snapshot.name} {what}", cancel_row(snapshot))
 
 
 DONE_COLUMNS = ("name", "plan", "status", "seats", "seats_until", "given_back", "currency", "result")

@@ -8,9 +8,9 @@ from shlex import quote
 from typing import TypedDict
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_price, read_subscription
+from seatctl.billing.objects import read_price, read_schedule, read_subscription
 from seatctl.billing.port import Billing, MissingInStripe, StripeJson, Write, stripe_now
-from seatctl.errors import Code, JsonValue, Refused, refuse
+from seatctl.errors import Code, JsonValue, Refused, SeatctlError, refuse
 from seatctl.ledger import operations, plans, subscriptions
 from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.mirror import mirrored_subscriptions, stripe_objects
@@ -18,6 +18,7 @@ from seatctl.ledger.mirror.subscription_updates import MirrorUpdate
 from seatctl.ledger.transaction import Reader
 from seatctl.models.call import Call, format_time, parse_time
 from seatctl.models.plan import Plan, Policy
+from seatctl.models.report import counted
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Kind, StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import Subscription, SubscriptionState, TermContent
@@ -208,13 +209,44 @@ def require_unscheduled(snapshot: SubscriptionSnapshot) -> None:
     """Raise `managed_by_schedule` if a schedule manages the Stripe subscription."""
     schedule = snapshot.mirror.schedule
     if schedule is not None and not snapshot.mirror.status.is_over:
+        following = _next_phase(snapshot, schedule)
+        what = "Its next phase" if following is None else following.told
         raise refuse(
             Code.MANAGED_BY_SCHEDULE,
-            f"{snapshot.name} is managed by the schedule {schedule} in Stripe. Its next phase"
+            f"{snapshot.name} is managed by the schedule {schedule} in Stripe. {what}"
             " would overwrite the change, so nothing was changed",
             hint="release the schedule in Stripe's dashboard, then run the same command again",
-            data={"subscription": snapshot.name, "schedule": schedule},
+            data={
+                "subscription": snapshot.name,
+                "schedule": schedule,
+                "next_phase": None if following is None else format_time(following.at),
+                "next_seats": None if following is None else following.seats,
+            },
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _NextPhase:
+    at: datetime
+    seats: int | None
+    """None: the schedule ends the subscription."""
+
+    @property
+    def told(self) -> str:
+        does = "ends it" if self.seats is None else f"sets {counted(self.seats, 'seat')}"
+        return f"On {self.at:%Y-%m-%d} its next phase {does}, which"
+
+
+def _next_phase(snapshot: SubscriptionSnapshot, schedule: str) -> _NextPhase | None:
+    """Return what the schedule does next, None if that cannot be read: the key may lack the right."""
+    try:
+        read = read_schedule(snapshot.billing.read(endpoints.subscription_schedule(schedule)))
+    except SeatctlError:
+        return None
+    for phase in read.phases:
+        if phase.start > snapshot.stripe_time:
+            return _NextPhase(phase.start, phase.seats)
+    return _NextPhase(read.phases[-1].end, None) if read.cancels and read.phases else None
 
 
 def read_running(change: ChangeRequest) -> SubscriptionSnapshot:

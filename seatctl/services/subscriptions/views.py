@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from seatctl.ledger.subscriptions import NextTerm
-from seatctl.models.call import format_time
+from seatctl.ledger.trials import TrialAndSchedule
+from seatctl.models.call import format_time, optional_text
+from seatctl.models.collection import Trial
 from seatctl.models.invoice import PROCESSING_UNTIL
 from seatctl.models.money import format_money
 from seatctl.models.plan import Policy, Renewal
@@ -13,6 +15,7 @@ from seatctl.models.report import Record, counted
 from seatctl.models.stripe_objects import StripeInvoice
 from seatctl.models.subscription import Subscription
 from seatctl.models.subscription_status import SubscriptionStatus
+from seatctl.rules import trials
 from seatctl.rules.approval import auto_approval_fields
 from seatctl.rules.payment_states import STOPPED, troubles_of
 from seatctl.rules.policies import as_fields, sentences
@@ -77,13 +80,18 @@ def shown_status(subscription: Subscription) -> str:
 
 
 def subscription_page(
-    subscription: Subscription, billing_email: str | None, next_term: NextTerm, of_plan: Policy | None
+    subscription: Subscription,
+    billing_email: str | None,
+    next_term: NextTerm,
+    of_plan: Policy | None,
+    more: TrialAndSchedule,
 ) -> Record:
     """Return the record of `subs show`: the row, its policy in sentences, and its calendar.
 
     A subscription bought outside seatctl has no policy of its own and follows its plan's.
     """
     policy = subscription.policy or of_plan
+    trial, pause = more.trial, subscription.pause
     return {
         **subscription_row(subscription),
         "next_seats": next_term.seats,
@@ -92,18 +100,35 @@ def subscription_page(
         "auto_approval": auto_approval_fields(subscription.auto_approval),
         "policy": None if policy is None else as_fields(policy),
         "rules": [] if policy is None else [*sentences(policy)],
-        "calendar": [] if policy is None else [*calendar(subscription, policy, next_term)],
+        "calendar": [] if policy is None else [*calendar(subscription, policy, next_term, more)],
+        "trial": None if trial is None else {"ends_at": format_time(trial.ends), "then": trial.then},
+        "pause": None
+        if pause is None
+        else {"behavior": pause.behavior, "resumes_at": optional_text(pause.resumes_at)},
+        "schedule": more.schedule,
         "stripe_item": subscription.stripe_item,
         "home_ledger": subscription.home_ledger,
     }
 
 
-def calendar(subscription: Subscription, policy: Policy, next_term: NextTerm) -> list[str]:
+def calendar(
+    subscription: Subscription, policy: Policy, next_term: NextTerm, more: TrialAndSchedule
+) -> list[str]:
     """Return what the policy means for this subscription, with its dates (UTC days)."""
     if subscription.status.is_over:
         return ["It has ended; nobody is entitled through it."]
+    lines = _terms(subscription, policy, next_term, more.trial)
+    if more.schedule is None:
+        return lines
+    return [*lines, f"The schedule {more.schedule} in Stripe sets its seats when its next phase begins."]
+
+
+def _terms(subscription: Subscription, policy: Policy, next_term: NextTerm, trial: Trial | None) -> list[str]:
     end, cancel_at = subscription.term_end, subscription.cancel_at
     lines = [f"The term runs from {subscription.term_start:%Y-%m-%d} to {end:%Y-%m-%d}."]
+    if trial is not None:
+        ways = "".join(f" ({way})" for way in trials.ways_out(subscription.name, trial))
+        lines = [f"It began on {subscription.term_start:%Y-%m-%d}; {trials.ending(trial)}{ways}."]
     if cancel_at is not None and policy.renewal is Renewal.AUTOMATIC:
         return [*lines, f"It is canceled and ends on {cancel_at:%Y-%m-%d}."]
     renewed = cancel_at is not None and cancel_at > end
@@ -112,7 +137,7 @@ def calendar(subscription: Subscription, policy: Policy, next_term: NextTerm) ->
     elif subscription.status in STOPPED:
         lines.append("It renews no seats before it runs again.")
     elif policy.renewal is Renewal.AUTOMATIC:
-        lines.append(f"It renews on {end:%Y-%m-%d}.")
+        lines += [f"It renews on {end:%Y-%m-%d}."] if trial is None else []
     else:
         lines.append(f"It ends on {end:%Y-%m-%d} unless it is renewed.")
     if (next_term.seats, next_term.plan) != (subscription.capacity, subscription.plan_slug):

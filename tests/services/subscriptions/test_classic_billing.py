@@ -27,6 +27,22 @@ def edit(seatctl, **fields) -> None:
         )
 
 
+def schedule(seatctl, *seats: int) -> None:
+    """A schedule manages the subscription: after the running period it has these seats, one phase each."""
+    (subscription,) = live_subscriptions(seatctl)
+    with twin(seatctl) as stripe:
+        made = send(stripe, "subscription_schedules", {"from_subscription": subscription["id"]})
+        (first,) = made["phases"]
+        price = first["items"][0]["price"]
+        phases = [{"items": [{"price": price, "quantity": count}]} for count in seats]
+        running = {
+            "items": [{"price": price, "quantity": first["items"][0]["quantity"]}],
+            "start_date": first["start_date"],
+            "end_date": first["end_date"],
+        }
+        send(stripe, f"subscription_schedules/{made['id']}", {"phases": [running, *phases]})
+
+
 def refused(seatctl, code: str, command: str) -> dict:
     """The error of a command that is refused before anything is written, here or there."""
     before = contents(seatctl)
@@ -45,7 +61,7 @@ def scheduled(sandbox, pro):
     """A subscription whose seats a schedule sets at the beginning of its next phase."""
     assert sandbox("plans", "add", "plus", "--price", "20.00", "--currency", "usd").code == 0
     assert sandbox(*BUY.format(pro).split(), *CARD).code == 0
-    edit(sandbox, schedule="sub_sched_1")
+    schedule(sandbox, 8)
     return sandbox
 
 
@@ -63,9 +79,13 @@ def scheduled(sandbox, pro):
 )
 def test_no_command_of_money_goes_past_a_schedule(scheduled, command):
     error = refused(scheduled, "managed_by_schedule", f"subs {command}")
-    assert "sub_sched_1" in error["message"]
+    (made,) = objects(scheduled, "subscription_schedule")
+    assert made["id"] in error["message"]
     assert "release the schedule" in error["hint"]
-    edit(scheduled, schedule=None)
+    assert "its next phase sets 8 seats" in error["message"]
+    assert error["next_seats"] == 8
+    with twin(scheduled) as stripe:
+        send(stripe, f"subscription_schedules/{made['id']}/release", {})
     assert scheduled("subs", *command.split(), "--yes").code == 0
 
 
@@ -74,7 +94,7 @@ def test_a_renewal_by_hand_does_not_either(sandbox):
     assert sandbox(*plan.split()).code == 0
     assert sandbox(*BUY.format("team").split(), *CARD).code == 0
     assert sandbox("sandbox", "advance", "350d").code == 0
-    edit(sandbox, schedule="sub_sched_1")
+    schedule(sandbox)
     refused(sandbox, "managed_by_schedule", "subs renew acme")
     refused(sandbox, "managed_by_schedule", "subs add-seats acme 5")
 

@@ -221,6 +221,9 @@ def test_a_draft_that_stripe_collects_by_itself_is_left_to_it(design):
 # Collection is paused ---------------------------------------------------------------------------------
 
 
+RESUME = "seatctl subs resume design --collection"
+
+
 @pytest.mark.parametrize(
     ("behavior", "status"),
     [("void", "void"), ("keep_as_draft", "draft"), ("mark_uncollectible", "uncollectible")],
@@ -228,15 +231,15 @@ def test_a_draft_that_stripe_collects_by_itself_is_left_to_it(design):
 def test_a_pause_in_collection_is_told_until_it_is_ended(design, behavior, status):
     tell_stripe(design, **{"pause_collection[behavior]": behavior})
     assert check(design)["entitled"] is True
-    the_same_everywhere(design, "collection of design is paused", "seatctl subs resume design")
+    the_same_everywhere(design, "collection of design is paused", RESUME)
     until(design, "32d")
     row = design.rows("invoices", "list")[0]
     assert (row["status"], len(charges(design))) == (status, 1)
     assert check(design)["entitled"] is True
-    the_same_everywhere(design, "collection of design is paused", "seatctl subs resume design")
+    the_same_everywhere(design, "collection of design is paused", RESUME)
     for command in ("subs add-seats design 1", "subs set-seats design 9"):
         error = refused(design, command)
-        assert (error["code"], error["hint"]) == ("collection_paused", "seatctl subs resume design")
+        assert (error["code"], error["hint"]) == ("collection_paused", RESUME)
     resumed = design("subs", "resume", "design", "--yes", "-o", "json").json["summary"]
     if behavior == "keep_as_draft":
         assert f"still to pay: seatctl invoices pay {row['number']}" in resumed
@@ -270,7 +273,7 @@ def test_reconcile_finds_a_pause_and_goes_on_telling_it(design):
     (row,) = design.rows("reconcile")
     assert (row["drift"], row["repair"]) == ("collection", "seatctl reconcile --fix")
     (row,) = design.rows("reconcile", "--fix", "--check")
-    assert (row["drift"], row["repair"]) == (None, "seatctl subs resume design")
+    assert (row["drift"], row["repair"]) == (None, RESUME)
     assert "collection of design is paused" in row["reason"]
 
 
@@ -287,7 +290,7 @@ def test_a_sync_tells_of_a_pause_that_the_dashboard_made(design):
 def test_a_pause_is_ended_and_a_cancellation_stays(design):
     done(design, "subs cancel design")
     tell_stripe(design, **{"pause_collection[behavior]": "void"})
-    told = design("subs", "resume", "design", "--yes", "-o", "json").json["summary"]
+    told = design(*RESUME.split()[1:], "--yes", "-o", "json").json["summary"]
     assert "it is still canceled" in told
     assert (said(design)["ends"], said(design)["attention"]) == (True, [])
     done(design, "subs resume design")

@@ -43,6 +43,7 @@ CALLS = {
     "subs renew": "subs renew design",
     "subs change-plan": "subs change-plan design spare",
     "subs cancel": "subs cancel design",
+    "subs pause": "subs pause design",
     "subs resume": "subs resume design",
     "subs rename": "subs rename design drawing",
     "subs transfer": "subs transfer design zoe@example.com",
