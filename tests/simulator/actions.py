@@ -23,7 +23,8 @@ CARDS = (
     *("pm_card_visa_chargeDeclinedInsufficientFunds", "pm_card_threeDSecure2Required"),
     *("pm_usBankAccount_success", "pm_usBankAccount_insufficientFunds"),
 )
-PLANS = ("pro", "pro", "team", "later", "later", "loose", "year", "contract", "dime")
+PLANS = ("pro", "pro", "team", "later", "later", "loose", "year", "contract", "dime", "try", "taste")
+ON_TRIAL = frozenset({"try", "taste"})
 COUPONS = ("TENTH", "FREE", "EURO", "NONE")
 BOB = "bob@example.com"
 HOUR, DAY = 3600, 86400
@@ -132,6 +133,10 @@ def _buy(see: Sight) -> list[str]:
     owner = see.pick(BOB, BOB, "ann@example.com", "u0@example.org")
     words = ["subs", "buy", "--plan", plan, "--seats", str(seats), "--name", name, "--owner", owner]
     how = see.chance.random()
+    if plan in ON_TRIAL:
+        words += see.maybe(0.1, "--no-trial")
+        if how > 0.6:
+            return [*words, "--billing-email", f"pay-{name}@example.com", "--no-card", *see.limit()]
     if how < 0.12 and see.running:
         words += ["--bill-to", see.subscription()]
     elif how < 0.27:
@@ -185,6 +190,12 @@ def _renew(see: Sight) -> list[str]:
 def _cancel(see: Sight) -> list[str]:
     how = see.chance.choice([[], ["--now"], ["--now", "--refund"], ["--now", "--refund"]])
     return ["subs", "cancel", see.subscription(), *how]
+
+
+def _pause(see: Sight) -> list[str]:
+    behavior = see.maybe(0.6, "--behavior", see.pick("void", "keep_as_draft", "mark_uncollectible"))
+    until = see.maybe(0.4, "--until", see.pick("3d", "20d", "40d"))
+    return ["subs", "pause", see.subscription(), *behavior, *until]
 
 
 def _billing(see: Sight) -> list[str]:
@@ -250,7 +261,14 @@ COMMANDS: dict[str, tuple[int, Maker]] = {
     "change-plan": (6, _change_plan),
     "renew": (5, _renew),
     "cancel": (5, _cancel),
-    "resume": (2, lambda see: ["subs", "resume", see.subscription()]),
+    "pause": (2, _pause),
+    "resume": (
+        3,
+        lambda see: [
+            *("subs", "resume", see.subscription()),
+            *see.maybe(0.4, see.pick("--collection", "--cancellation")),
+        ],
+    ),
     "adopt": (2, lambda see: ["ledger", "adopt"]),
     "rename": (
         2,
@@ -330,7 +348,7 @@ COMMANDS: dict[str, tuple[int, Maker]] = {
 }
 READS = frozenset({"status", "list", "show", "invoice-show", "check"})
 ASKS = frozenset(
-    {"buy", "add-seats", "set-seats", "change-plan", "renew", "cancel", "resume", "billing", "pay"}
+    {"buy", "add-seats", "set-seats", "change-plan", "renew", "cancel", "pause", "resume", "billing", "pay"}
 )
 LINES = ("assign", "revoke", "add-seats", "buy", "request", "user-add", "suspend", "set-seats", "move")
 """What a batch is made of."""

@@ -124,6 +124,8 @@ class History:
         invariants.check_guards(step, result, before, after)
         modes.check_modes(step, result, before, after)
         modes.check_interval(step, result, before, after)
+        invariants.check_collecting(step, before, after)
+        invariants.check_trials(before, after)
         if step.words[0] == "sync" and result.code == 0 and not reading:
             self.synced = not result.hit
         if not reading:
@@ -252,6 +254,24 @@ class History:
         self.outcomes[-1] = f"{status} {body.get('id')}"
         return f"{status} {body}"
 
+    def schedule(self, step: Step) -> str:
+        """The dashboard schedules other seats for the next period."""
+        subscription, seats, end = step.words
+        path = "/v1/subscription_schedules"
+        status, made = self.world.stripe("POST", path, f"from_subscription={subscription}")
+        self.outcomes[-1] = str(status)
+        if status != 200:
+            return f"{status} {made}"
+        (first,) = made["phases"]
+        form = {f"phases[0][{name}]": first[name] for name in ("start_date", "end_date")}
+        form["end_behavior"] = end
+        for place, item in enumerate(first["items"]):
+            for phase, quantity in enumerate((item["quantity"], seats)):
+                form[f"phases[{phase}][items][{place}][price]"] = item["price"]
+                form[f"phases[{phase}][items][{place}][quantity]"] = quantity
+        status, body = self.world.stripe("POST", f"{path}/{made['id']}", urlencode(form))
+        return f"{status} {body}"
+
     def retries(self, step: Step) -> str:
         """The account's setting changes."""
         self.world.retries(step.words[0])
@@ -265,8 +285,6 @@ class History:
         if what == "classic" and one and one["billing_mode"]["updated_at"] not in {None, one["created"]}:
             return "migrated"  # Stripe takes no migration back
         fields: dict[str, object] = {
-            "schedule": {"schedule": "sub_sched_1"},
-            "released": {"schedule": None},
             "classic": {"billing_mode": {"type": "classic", "flexible": None, "updated_at": None}},
         }[what]
         self.world.tamper("subscription", identifier, **fields)
@@ -383,6 +401,7 @@ _DO = {
     "page": History.page,
     "elsewhere": History.elsewhere,
     "retries": History.retries,
+    "schedule": History.schedule,
     "tamper": History.tampered,
     "rest": History.rest,
 }

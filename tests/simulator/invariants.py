@@ -328,6 +328,51 @@ def check_guards(step: Step, result: Result, before: Books, after: Books) -> Non
             raise Violation("prorated in classic mode after a decrease", f"{one['id']}: {changed}")
 
 
+def check_collecting(step: Step, before: Books, after: Books) -> None:
+    """No seats are bought while nothing is collected for them."""
+    if before.open_operations or step.words[0] == "sync":
+        return
+    paused = {
+        one["id"]
+        for one in before.stripe["subscription"]
+        if (pause := one["pause_collection"]) and not (pause["resumes_at"] or before.now + 1) <= before.now
+    }
+    held = {row["id"]: row for row in before.subscriptions}
+    for row in after.subscriptions:
+        was = held.get(row["id"])
+        if was is None or row["stripe_subscription"] not in paused:
+            continue
+        if was["stripe_item"] == row["stripe_item"] and row["capacity"] > was["capacity"]:
+            said = f"{row['name']}: {was['capacity']} seats became {row['capacity']}"
+            if _quantity(after, row) > _quantity(before, row):
+                raise Violation("bought while collection is paused", said)
+
+
+def _quantity(books: Books, row: Obj) -> int:
+    items = books.items.get(row["stripe_subscription"], [])
+    return sum(item["quantity"] or 0 for item in items if item["id"] == row["stripe_item"])
+
+
+def check_trials(before: Books, after: Books) -> None:
+    """What a command begins with a trial has charged nothing for its term, and without a card it says so."""
+    known = {one["id"] for one in before.stripe["subscription"]}
+    cards = {one["id"]: one for one in after.stripe["customer"]}
+    for one in after.stripe["subscription"]:
+        bought = one["metadata"].get("seatctl_policy_trial_days", "0") != "0"
+        if one["id"] in known or one["status"] != "trialing" or not bought:
+            continue
+        first = after.invoices[one["latest_invoice"]]
+        billed = [line for line in first["lines"]["data"] if line["parent"]["subscription_item_details"]]
+        if any(line["amount"] for line in billed):
+            raise Violation("a trial that is charged", f"{one['id']}: {first['total']}")
+        customer = cards.get(one["customer"], {})
+        default = (customer.get("invoice_settings") or {}).get("default_payment_method")
+        has_card = one["default_payment_method"] or default or one["collection_method"] == "send_invoice"
+        ending = one["trial_settings"]["end_behavior"]["missing_payment_method"]
+        if not has_card and ending == "create_invoice":
+            raise Violation("a trial without a card that nobody can collect", one["id"])
+
+
 def _money_of(books: Books, customer: str) -> tuple[int, int]:
     """What a customer was charged, and what was given back of it."""
     charges = [one for one in books.charges.values() if one["customer"] == customer]
@@ -542,7 +587,20 @@ def _facts(
     yield "status", ours["status"], one["status"]
     if on_item or not several:
         yield "name", ours["name"], metadata.get("seatctl_name", ours["name"])
+    copied = json.loads(ours["metadata"])
+    yield "schedule", copied.get("[schedule]"), one["schedule"]
+    yield "trial", copied.get("[trial]"), _end_of_trial(one)
     yield "end", ours["cancel_at"], None if one["cancel_at"] is None else _written(one["cancel_at"])
+
+
+def _end_of_trial(one: Obj) -> str | None:
+    """What the end of a trial does if the customer has no payment method either."""
+    if one["status"] != "trialing":
+        return None
+    if one["collection_method"] == "send_invoice":
+        return "invoice"
+    ending = one["trial_settings"]["end_behavior"]["missing_payment_method"]
+    return "charge" if one["default_payment_method"] else str(ending)
 
 
 def _check_names(live: list[Obj]) -> None:

@@ -89,11 +89,21 @@ def retries(see: Sight) -> Step:
 
 
 def tamper(see: Sight) -> Step:
-    """What Stripe may hold and no endpoint of the sandbox makes: a schedule, the classic billing mode."""
-    live = [one["id"] for one in see.books.stripe["subscription"] if one["status"] not in ENDED]
+    """What Stripe may hold and no endpoint of the sandbox makes: the classic billing mode."""
+    return schedule(see) if see.chance.random() < 0.67 else classic(see)
+
+
+def schedule(see: Sight) -> Step:
+    """A schedule is given to a subscription, with another number of seats in its next phase; or released."""
+    live = [one for one in see.books.stripe["subscription"] if one["status"] not in ENDED]
     if not live:
         return Step(0, "clock", seconds=HOUR)
-    return Step(0, "tamper", (see.pick(*live), see.pick("schedule", "released", "classic")))
+    one = see.chance.choice(live)
+    if one["schedule"]:
+        path = f"/v1/subscription_schedules/{one['schedule']}"
+        return Step(0, "dashboard", ("POST", f"{path}/{see.pick('release', 'release', 'cancel')}", ""))
+    end = see.pick("release", "release", "cancel")
+    return Step(0, "schedule", (one["id"], str(see.chance.randint(1, 9)), end))
 
 
 def classic(see: Sight) -> Step:

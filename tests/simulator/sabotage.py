@@ -460,6 +460,13 @@ def _schedule(stack: ExitStack) -> None:
     everywhere(stack, snapshot, "require_unscheduled", lambda *_: None)
 
 
+@fault("collection paused", 11, "paused", "seats are bought while the collection is paused")
+def _collection_paused(stack: ExitStack) -> None:
+    from seatctl.rules import subscription_changes
+
+    everywhere(stack, subscription_changes, "require_collecting", lambda *_: None)
+
+
 @fault("classic mode", 9, "classic", "classic billing prorates by what the item holds after a decrease")
 def _classic_mode(stack: ExitStack) -> None:
     from seatctl.services.subscriptions import previews

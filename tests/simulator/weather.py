@@ -20,6 +20,7 @@ from tests.simulator.outside import (
     lose,
     refund,
     retries,
+    schedule,
     take_off,
     tamper,
 )
@@ -43,6 +44,7 @@ OTHERS: dict[str, tuple[int, Callable[[Sight], Step]]] = {
     "empty": (0, empty),
     "lose": (0, lose),
     "refund": (0, refund),
+    "schedule": (0, schedule),
     "take-off": (0, take_off),
     "tax": (0, tax),
 }
@@ -86,6 +88,24 @@ THEMES = {
     # Prorations under the least that can be charged become a debt on the balance.
     "small": Theme(("dime",), 1, {"add-seats": 24, "clock": 12, "cancel": 12}),
     "trial": Theme(PLANS, 1, {"elsewhere": 12, "adopt": 14, "add-seats": 20, "clock": 8, "sync": 8}),
+    # Trials of our own plans, with and without a card.
+    "on trial": Theme(
+        ("try", "taste", "try"),
+        3,
+        {"buy": 30, "card": 8, "billing": 14, "clock": 24, "resume": 10, "check": 8, "cardholder": 6}
+        | {"add-seats": 10, "cancel": 6},
+    ),
+    "paused": Theme(
+        ("pro", "loose", "later", "try"),
+        2,
+        {"pause": 24, "resume": 12, "add-seats": 24, "set-seats": 12, "clock": 20, "cancel": 8, "pay": 8},
+    ),
+    "scheduled": Theme(
+        ("pro", "loose", "team"),
+        2,
+        {"schedule": 16, "add-seats": 16, "set-seats": 10, "cancel": 10, "pause": 6, "resume": 6}
+        | {"clock": 24, "change-plan": 8, "sync": 8},
+    ),
     # Renewals that fail, and what is done about them.
     "unpaid": Theme(
         ("pro", "team", "loose"),

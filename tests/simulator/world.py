@@ -51,6 +51,8 @@ SETUP = (
         " --set addon_cutoff_days=5 --set renewal_window_days=12"
     ),
     "plans add dime --price 0.60 --currency usd --policy flexible",
+    "plans add try --price 12.00 --currency usd --trial-days 12 --trial-without-card pause",
+    "plans add taste --price 8.00 --currency usd --trial-days 5 --trial-without-card cancel",
     "users add bob@example.com u0@example.org u1@example.org u2@example.org u3@example.org u4@example.org",
     "users add u5@example.org --group lab",
     "users add u6@example.org --group lab",

@@ -79,7 +79,7 @@ def _object(value: JsonValue) -> dict[str, JsonValue]:
 
 
 def trial_notes(payload: PurchasePayload, row: Record, *, has_card: bool) -> tuple[str, ...]:
-    """Return what is told of the trial before the question."""
+    """Return the sentences about the trial that are shown before the question."""
     if not payload.trial_days:
         return ()
     begins = f"It begins with a free trial of {payload.trial_days} days"
