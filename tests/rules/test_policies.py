@@ -84,7 +84,7 @@ def test_a_policy_survives_every_form_it_is_kept_in(policy):
 @given(policies())
 def test_a_policy_fits_into_stripes_metadata_and_into_sentences(policy):
     assert all(len(text) <= 500 for text in as_metadata(policy).values())
-    assert len(as_metadata(policy)) == len(FIELDS) == 18
+    assert len(as_metadata(policy)) == len(FIELDS) == 20
     assert all(sentence.endswith(".") and "None" not in sentence for sentence in sentences(policy))
 
 

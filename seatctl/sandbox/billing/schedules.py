@@ -30,9 +30,7 @@ def enter_phase(session: Session, schedule: Obj, subscription: Obj, number: int)
     entries = [_entry(kept.pop(entry["price"], None), entry) for entry in phase["items"]]
     gone: list[Obj] = [{"id": item["id"], "deleted": True} for item in kept.values()]
     prorate = phase["proration_behavior"] != "none" and session.now < period_end(items)
-    change_items(
-        session, subscription, [*entries, *gone], session.now, prorate=prorate, restart_now=False
-    )
+    change_items(session, subscription, [*entries, *gone], session.now, prorate=prorate, restart_now=False)
     schedule["current_phase"] = pick(phase, "start_date", "end_date")
     subscription["_phase_ends"] = phase["end_date"]
     session.save_changed(schedule, "subscription_schedule.updated")

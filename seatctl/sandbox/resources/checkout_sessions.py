@@ -221,7 +221,9 @@ def _subscribe(session: Session, checkout: Obj, method: Obj | None, params: Obj)
     for item in params["line_items"]:
         price = session.find("price", item["price"], None)
         lines[price["type"]].append(pick(item, "price", "quantity"))
-    names = "metadata description trial_end trial_period_days trial_settings billing_cycle_anchor billing_mode"
+    names = (
+        "metadata description trial_end trial_period_days trial_settings billing_cycle_anchor billing_mode"
+    )
     settings = pick(data, *names.split())
     subscription = subscribe(
         session,
