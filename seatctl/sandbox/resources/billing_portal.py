@@ -50,6 +50,9 @@ def _features(requested: Obj) -> Obj:
             "trial_update_behavior": "end_trial",
         },
     }
+    quantity = {"enabled": False, "maximum": None, "minimum": 1}
+    for product in (requested.get("subscription_update") or {}).get("products") or []:
+        product["adjustable_quantity"] = {**quantity, **(product.get("adjustable_quantity") or {})}
     for name, settings in requested.items():
         for key, value in settings.items():
             default = features[name].get(key)

@@ -181,7 +181,8 @@ def update(session: Session, params: Obj, item: Obj) -> Obj:
             changed_line if line["id"] == changed_line["id"] else line for line in lines
         ]
         update_sums(session, invoice)
-    return session.save_changed(item, "invoiceitem.updated")
+    session.save(item)  # Stripe has no event of this
+    return session.view(item)
 
 
 def _apply(session: Session, item: Obj, params: Obj) -> None:
