@@ -26,7 +26,7 @@ def create(session: Session, params: Obj) -> Obj:
             raise _token_refusal(params, identifier)
         method = _new_card(session, name)
     else:
-        method = {**_new_method(session, kind), kind: params.get(kind) or {}}
+        method = {**_new_method(session, kind), kind: {}}  # never the number of an account that was sent
     _apply(method, params)
     session.save(method)
     return session.view(method)
