@@ -125,25 +125,27 @@ def _policies() -> str:
 A plan's policy says how its seats are bought, changed and removed. Start from a preset, --policy flexible
 or --policy term, and change single fields with --set (seatctl plans add --help).
 
-  field                flexible       term
-  pack_size            1              5                      seats are sold in packs of N
-  min_seats            1              5
-  max_seats            none           none
-  increase             prorate_now    full_price             how added seats are charged
-  decrease             at_renewal     renewal_window         when seats can be removed
-  plan_change          anytime        renewal_window
-  renewal              automatic      manual                 manual: ends unless it is renewed
-  renewal_window_days  30             30
-  addon_cutoff_days    0              30                     no added seats in the last N days unless renewed
-  lock_price           no             yes                    added seats cost what the term began with
-  discounts            anytime        purchase_and_renewal
-  on_account           yes            purchase_and_renewal   pay by invoice
-  trial_days           0              0                      a purchase begins with N free days
-  trial_without_card   no             no                     whether a trial needs no card
-  grace_days           7              0                      a past due seat stays usable for N days
-  features             none           none                   what a seat includes; see check --feature
-  sign_in_url          none           none                   the page to use a seat
-  support_contact      none           none                   whom to ask for exceptions
+  field                  flexible       term
+  pack_size              1              5                      seats are sold in packs of N
+  min_seats              1              5
+  max_seats              none           none
+  increase               prorate_now    full_price             how added seats are charged
+  decrease               at_renewal     renewal_window         when seats can be removed
+  plan_change            anytime        renewal_window
+  renewal                automatic      manual                 manual: ends unless it is renewed
+  renewal_window_days    30             30
+  addon_cutoff_days      0              30                     no added seats in a term's last N days
+  lock_price             no             yes                    added seats cost what the term began with
+  discounts              anytime        purchase_and_renewal
+  on_account             yes            purchase_and_renewal   pay by invoice
+  trial_days             0              0                      a purchase begins with N free days
+  trial_without_card     no             no                     whether a trial needs no card
+  payment_methods        any            any                    the types of payment methods that are taken
+  seats_while_processing no             no                     new seats are usable before a bank has paid
+  grace_days             7              0                      a past due seat stays usable for N days
+  features               none           none                   what a seat includes; see check --feature
+  sign_in_url            none           none                   the page to use a seat
+  support_contact        none           none                   whom to ask for exceptions
 
 Values other than numbers, yes, no and none:
 
@@ -154,6 +156,8 @@ Values other than numbers, yes, no and none:
   discounts    anytime, purchase_and_renewal
   on_account   yes, no, purchase_and_renewal
   trial_without_card  no, pause, cancel: what the end of a trial without a card does
+  payment_methods  any (what the Stripe account allows), or some of card, link, sepa_debit, us_bank_account,
+                   bacs_debit, au_becs_debit, acss_debit, separated by commas
   features     names separated by commas
 
 A subscription keeps the policy and price under which it was bought or last renewed: editing a plan does not
