@@ -117,3 +117,18 @@ def test_what_is_made_once_can_be_named_later(stripe):
     nobody = stripe.subscribe(stripe.customer(card=None), stripe.price(), trial_period_days=3)
     (waiting,) = stripe.get("setup_intents", {"customer": nobody["customer"]})["data"]
     assert waiting["id"] == nobody["pending_setup_intent"]
+
+
+def test_what_a_customer_shows_on_request(stripe):
+    names = ["tax", "sources", "cash_balance", "invoice_credit_balance"]
+    somewhere = stripe.customer(address={"country": "DE", "city": "Bonn"})
+    shown = stripe.get(f"customers/{somewhere}", {"expand": names})
+    assert shown["tax"]["location"] == {"country": "DE", "source": "billing_address", "state": None}
+    assert (shown["sources"]["data"], shown["cash_balance"], shown["invoice_credit_balance"]) == (
+        [],
+        None,
+        {},
+    )
+    nowhere = stripe.get(f"customers/{stripe.customer()}", {"expand": ["tax"]})
+    assert nowhere["tax"]["automatic_tax"] == "unrecognized_location"
+    assert not set(names) & set(stripe.get(f"customers/{somewhere}"))

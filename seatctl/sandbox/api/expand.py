@@ -8,7 +8,7 @@ from typing import Any
 from seatctl.sandbox.billing.catalog import currency_options
 from seatctl.sandbox.due import ENDED
 from seatctl.sandbox.errors import invalid
-from seatctl.sandbox.objects import Obj, first_entries
+from seatctl.sandbox.objects import Obj, first_entries, pick
 from seatctl.sandbox.session import Session, deleted
 
 _DEPTH = 4
@@ -88,6 +88,18 @@ def _stored(session: Session, shown: Obj) -> Obj:
     return session.store.get(shown["object"], shown["id"]) or shown
 
 
+def _tax(session: Session, customer: Obj) -> Obj:
+    """Return what Stripe knows of the customer's location; the sandbox knows the billing address only."""
+    address = customer["address"] or {}
+    location = {**pick(address, "country", "state"), "source": "billing_address"}
+    return {
+        "automatic_tax": "supported" if address.get("country") else "unrecognized_location",
+        "ip_address": None,
+        "location": location if address.get("country") else None,
+        "provider": "stripe",
+    }
+
+
 def _applies_to(session: Session, coupon: Obj) -> Any:
     products = _stored(session, coupon).get("_products")
     return {"products": products} if products else None
@@ -100,6 +112,10 @@ _INCLUDED: dict[tuple[str, str], Include] = {
     ("customer", "subscriptions"): _listed(
         "subscription", "/v1/customers/{}/subscriptions", by="customer", without=ENDED
     ),
+    ("customer", "sources"): lambda _, customer: first_entries([], f"/v1/customers/{customer['id']}/sources"),
+    ("customer", "cash_balance"): lambda _, customer: None,
+    ("customer", "invoice_credit_balance"): lambda _, customer: {},
+    ("customer", "tax"): _tax,
     ("customer", "tax_ids"): _listed("tax_id", "/v1/customers/{}/tax_ids", by="customer"),
     ("price", "tiers"): lambda session, price: _stored(session, price).get("_tiers") or None,
     ("price", "currency_options"): lambda session, price: currency_options(_stored(session, price)),
