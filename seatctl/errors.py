@@ -161,8 +161,11 @@ class Code:
     NOT_SEATED = Refusal(4, "The person has no seat in the subscription.")
     NO_LINK = Refusal(4, "Stripe has no page or PDF for this invoice; drafts have none.")
     NO_SEATS_LEFT = Refusal(4, "Fewer seats are free than are needed.")
-    NO_UNIT_PRICE = Refusal(4, "The price is tiered or fractional: it has no amount per seat.")
+    NO_UNIT_PRICE = Refusal(
+        4, "The price has no amount per seat: it is tiered, by volume, for packs, or fractional."
+    )
     OTHER_CURRENCY = Refusal(4, "Stripe keeps a subscription in one currency.")
+    PLAN_CURRENCY = Refusal(4, "The plan is not sold in this currency.")
     OVER_ASSIGNED = Refusal(4, "More people have seats than are paid for.")
     OWNER_NEEDS_SUCCESSOR = Refusal(4, "The user owns a subscription; name a new owner first.")
     OWN_FILE = Refusal(4, "The path is one of the program's own files, or the file that is read.")

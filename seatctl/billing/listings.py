@@ -31,7 +31,12 @@ _PATHS: Final = {
 }
 
 # Payment methods cannot be listed for a whole account, so the default one is expanded in its customer.
-_EXPANDED: Final = {Kind.CUSTOMER: "invoice_settings.default_payment_method", Kind.INVOICE: "payments"}
+# What a price costs by tiers and in other currencies is only shown if it is asked for.
+_EXPANDED: Final = {
+    Kind.CUSTOMER: ("invoice_settings.default_payment_method",),
+    Kind.INVOICE: ("payments",),
+    Kind.PRICE: ("currency_options", "tiers"),
+}
 
 
 _WORTH_CUTTING: Final = 3
@@ -50,7 +55,7 @@ def page(kind: Kind, span: Span) -> Read:
     if kind is Kind.SUBSCRIPTION:
         form["status"] = "all"
     if kind in _EXPANDED:
-        form["expand"] = [f"data.{_EXPANDED[kind]}"]
+        form["expand"] = [f"data.{name}" for name in _EXPANDED[kind]]
     if span.after is not None:
         form["starting_after"] = span.after
     return Read(_PATHS[kind], form)
@@ -58,7 +63,7 @@ def page(kind: Kind, span: Span) -> Read:
 
 def one(kind: Kind, identifier: str) -> Read:
     """One object, with the same expansions as in its list."""
-    form: dict[str, JsonValue] = {"expand": [_EXPANDED[kind]]} if kind in _EXPANDED else {}
+    form: dict[str, JsonValue] = {"expand": [*_EXPANDED[kind]]} if kind in _EXPANDED else {}
     return Read(f"{_PATHS[kind]}/{quote(identifier, safe='')}", form)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Final, TypeVar
 
@@ -25,6 +26,7 @@ from seatctl.models.stripe_objects import (
     StripeProduct,
     StripeSchedule,
     StripeSubscription,
+    Tier,
 )
 from seatctl.models.subscription_status import SubscriptionStatus
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
@@ -43,7 +45,7 @@ class UnreadableObject(UnreadableAnswer):
 
 def read_price(price: StripeJson) -> StripePrice:
     """Read a price; one-time prices have no interval."""
-    recurring = object_of(price.get("recurring"))
+    recurring, packs = object_of(price.get("recurring")), object_of(price.get("transform_quantity"))
     interval = _text(recurring.get("interval"))
     if interval is not None and interval not in frozenset(Interval):
         raise UnreadableObject(f"{_called(price)} has an unknown interval")
@@ -51,14 +53,53 @@ def read_price(price: StripeJson) -> StripePrice:
         id=_required(price, "id"),
         product_id=_required_reference(price, "product"),
         currency=_required(price, "currency"),
-        unit_amount=_not_negative(price, "unit_amount"),
+        unit_amount=_seat_amount(price, price),
         interval=Interval(interval) if interval else None,
         interval_count=_number(recurring.get("interval_count")) or 1,
         usage_type=_text(recurring.get("usage_type")) or "licensed",
         lookup_key=_text(price.get("lookup_key")),
         active=_flag(price, "active"),
         tax_behavior=_text(price.get("tax_behavior")),
+        unit_amount_decimal=_text(price.get("unit_amount_decimal")),
+        tiers_mode=_text(price.get("tiers_mode")) if _is_tiered(price) else None,
+        tiers=tuple(map(_tier, objects_in(price.get("tiers")))),
+        pack=_number(packs.get("divide_by")),
+        pack_rounds=_text(packs.get("round")),
+        currency_options={
+            currency: _seat_amount(price, object_of(option))
+            for currency, option in object_of(price.get("currency_options")).items()
+        },
     )
+
+
+def _is_tiered(price: StripeJson) -> bool:
+    return price.get("billing_scheme") == "tiered"
+
+
+def _seat_amount(price: StripeJson, option: StripeJson) -> int | None:
+    """Return what a seat costs in a currency, whatever the number of seats; None if that is not so."""
+    if _is_tiered(price) or price.get("transform_quantity") is not None:
+        return None
+    return _not_negative(option, "unit_amount")
+
+
+def _tier(tier: StripeJson) -> Tier:
+    return Tier(
+        _number(tier.get("up_to")),
+        _text(tier.get("unit_amount_decimal")),
+        _text(tier.get("flat_amount_decimal")),
+    )
+
+
+def in_currency(price: StripePrice, currency: str, amount: int | None = None) -> StripePrice:
+    """Return a price as it is billed in a currency. Stripe shows it in its own everywhere.
+
+    `amount`: what a seat costs in it, if the price itself does not tell.
+    """
+    if price.currency == currency:
+        return price
+    known = price.currency_options.get(currency, amount)
+    return replace(price, currency=currency, unit_amount=known, unit_amount_decimal=None)
 
 
 def read_customer(customer: StripeJson) -> StripeCustomer:
@@ -121,13 +162,17 @@ def read_payer(customer: StripeJson) -> tuple[StripeCard | None, bool]:
 
 
 def read_subscription(subscription: StripeJson) -> StripeSubscription:
-    """Read a subscription with its items. Raises UnreadableObject for an unknown status."""
+    """Read a subscription with its items, whose prices are in its currency.
+
+    Raises UnreadableObject for an unknown status.
+    """
+    currency = _text(subscription.get("currency"))
     try:
         return StripeSubscription(
             id=_required(subscription, "id"),
             customer_id=_required_reference(subscription, "customer"),
             status=SubscriptionStatus(_required(subscription, "status")),
-            items=tuple(_item(item) for item in _entries(subscription, "items")),
+            items=tuple(_item(item, currency) for item in _entries(subscription, "items")),
             metadata=_metadata(subscription),
             cancel_at=_time(subscription.get("cancel_at")),
             cancel_at_period_end=_flag(subscription, "cancel_at_period_end"),
@@ -259,10 +304,11 @@ def _carried_over(invoice: StripeJson) -> int:
     return max(0, min(total, owed - due))
 
 
-def _item(item: StripeJson) -> StripeItem:
+def _item(item: StripeJson, currency: str | None) -> StripeItem:
+    price = read_price(object_of(item.get("price")))
     return StripeItem(
         id=_required(item, "id"),
-        price=read_price(object_of(item.get("price"))),
+        price=price if currency is None else in_currency(price, currency),
         quantity=_not_negative(item, "quantity"),
         period_start=_required_time(item, "current_period_start"),
         period_end=_required_time(item, "current_period_end"),

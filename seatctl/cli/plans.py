@@ -20,8 +20,9 @@ LIST_COLUMNS = columns(
 )
 
 SHOW_COLUMNS = columns(
-    "slug name unit_amount currency interval interval_count active product price rules policy",
-    machine="currency policy",
+    "slug name unit_amount currency pricing interval interval_count active product price rules policy"
+    " currency_options",
+    machine="currency policy currency_options",
     titles={"price": "Stripe price"},
 )
 
@@ -54,10 +55,10 @@ def list_plans(
       seatctl plans list --archived -o json
     """
     from seatctl.ledger import plans
-    from seatctl.services.plans.spec import plan_row
+    from seatctl.services.plans.prices import priced_row
 
     with ctx.ledger.reading() as reader:
-        rows = (plan_row(plan) for plan in plans.listing(reader, archived=archived))
+        rows = (priced_row(reader, plan) for plan in plans.listing(reader, archived=archived))
         ctx.emit_list(rows, LIST_COLUMNS, handle="slug")
 
 
@@ -70,13 +71,14 @@ def show(ctx: Context, plan: PlanArg) -> None:
     """
     from seatctl.ledger import plans
     from seatctl.rules.policies import sentences
-    from seatctl.services.plans.spec import plan_row
+    from seatctl.services.plans.prices import priced_page
 
     with ctx.ledger.reading() as reader:
         stored = plans.find(reader, plan)
+        page = priced_page(reader, stored)
     none = "It came from Stripe and has no policy yet; to set one: seatctl plans edit"
     rules = [none] if stored.policy is None else sentences(stored.policy)
-    ctx.emit_one({**plan_row(stored), "rules": [*rules]}, SHOW_COLUMNS, handle="slug")
+    ctx.emit_one({**page, "rules": [*rules]}, SHOW_COLUMNS, handle="slug")
 
 
 @app.command()

@@ -72,12 +72,16 @@ def list_subscriptions(
       seatctl subs list --plan pro -o json
     """
     from seatctl.ledger import plans, subscriptions
+    from seatctl.services.plans.prices import priced
     from seatctl.services.subscriptions.views import subscription_row, with_troubles
 
     with ctx.ledger.reading() as reader:
         slug = None if plan is None else plans.find(reader, plan).slug
         subscriptions_found = subscriptions.listing(reader, ctx.now, plan=slug)
-        rows = (with_troubles(subscription_row(each), each, ctx.now) for each in subscriptions_found)
+        rows = (
+            with_troubles(priced(reader, subscription_row(each), each), each, ctx.now)
+            for each in subscriptions_found
+        )
         ctx.emit_list(rows, LIST_COLUMNS, handle="name")
 
 
@@ -91,6 +95,7 @@ def show(ctx: Context, subscription: SubscriptionArg) -> None:
     from seatctl.ledger import plans, subscriptions
     from seatctl.ledger.mirror import customers
     from seatctl.ledger.trials import trial_and_schedule
+    from seatctl.services.plans.prices import priced
     from seatctl.services.subscriptions.views import subscription_page, with_troubles
 
     with ctx.ledger.reading() as reader:
@@ -100,7 +105,8 @@ def show(ctx: Context, subscription: SubscriptionArg) -> None:
         plan_policy = plans.find(reader, current.plan_slug).policy
         billing_mode = subscriptions.billing_mode(reader, current.id)
         more = trial_and_schedule(reader, current.id)
-    page = with_troubles(subscription_page(current, email, next_term, plan_policy, more), current, ctx.now)
+        page = priced(reader, subscription_page(current, email, next_term, plan_policy, more), current)
+    page = with_troubles(page, current, ctx.now)
     ctx.emit_one({**page, "billing_mode": billing_mode}, SHOW_COLUMNS, handle="name")
 
 
@@ -128,6 +134,9 @@ def buy(
     ] = None,
     checkout: Annotated[bool, option("--checkout", "Pay on Stripe's page; print its address.")] = False,
     wait: Annotated[bool, option("--wait", "Wait until the page is completed.")] = False,
+    currency: Annotated[
+        str | None, option("--currency CODE", "One of the plan's currencies; by default its first one.")
+    ] = None,
     on_account: OnAccountOpt = False,
     due_in: DueInOpt = None,
     no_card: Annotated[
@@ -181,6 +190,7 @@ def buy(
         automatic_tax=ctx.policy.text("stripe.automatic_tax", ctx.environment) == "on",
         trial=not no_trial,
         without_card=no_card,
+        currency=currency.lower() if currency else None,
     )
     order = replace(complete(ctx, order), discounts=find_discounts(ctx.billing, promo, coupon))
     proposal = prepare(ctx.ledger, ctx.billing, ctx.call, order)

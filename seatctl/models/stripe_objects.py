@@ -20,8 +20,18 @@ from seatctl.models.subscription_status import SubscriptionStatus
 
 
 @dataclass(frozen=True, slots=True)
+class Tier:
+    """One tier of a tiered price: amounts in minor units as Stripe writes them, such as `0.5`."""
+
+    up_to: int | None
+    """None: the last tier."""
+    unit_amount: str | None
+    flat_amount: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class StripePrice:
-    """A recurring price; `unit_amount` is None if it is tiered or fractional."""
+    """A recurring price; `unit_amount` is None if it is tiered, for packs of units, or fractional."""
 
     id: str
     product_id: str
@@ -33,6 +43,18 @@ class StripePrice:
     lookup_key: str | None
     active: bool
     tax_behavior: str | None = None
+    unit_amount_decimal: str | None = None
+    """In minor units, for a pack if it is for packs."""
+    tiers_mode: str | None = None
+    """`graduated` or `volume`; None for a price without tiers."""
+    tiers: tuple[Tier, ...] = ()
+    """Empty also if Stripe was not asked for them."""
+    pack: int | None = None
+    """The number of units to which the amount applies (`transform_quantity`); None: one."""
+    pack_rounds: str | None = None
+    """`up` or `down`."""
+    currency_options: Mapping[str, int | None] = field(default_factory=dict)
+    """The unit amount in each currency, if Stripe was asked for them; None as for `unit_amount`."""
 
 
 @dataclass(frozen=True, slots=True)

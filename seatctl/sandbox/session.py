@@ -70,6 +70,8 @@ class Session:
     def view(self, obj: Obj) -> Obj:
         """Return a stored object as a client sees it: without internal fields, with its embedded lists."""
         shown = public(obj)
+        if obj.get("_shown_price"):
+            shown["price"] = obj["_shown_price"]
         if obj["object"] == "subscription":
             return self._with_items(shown)
         if obj["object"] == "charge" and obj["paid"] and obj["captured"] and self._is_settled(obj):
@@ -84,7 +86,7 @@ class Session:
         return self.clock is not None or self.now >= charge["created"] + _SETTLED_AFTER
 
     def _with_items(self, subscription: Obj) -> Obj:
-        items = [public(item) for item in self.items_of(subscription["id"])]
+        items = [self.view(item) for item in self.items_of(subscription["id"])]
         only = items[0] if len(items) == 1 else None
         return {
             **subscription,

@@ -180,9 +180,11 @@ def set_lookup_key(session: Session, price: Obj, params: Obj) -> None:
     price["lookup_key"] = key
 
 
-def prices_of_new_items(session: Session, entries: list[Obj], *, one_interval: bool) -> list[Obj]:
+def prices_of_new_items(
+    session: Session, entries: list[Obj], currency: str | None, *, one_interval: bool
+) -> list[Obj]:
     """Return the prices of a new subscription's items, which the entries of a request name."""
-    prices = [price_of(session, entry, f"items[{position}]") for position, entry in enumerate(entries)]
+    prices = [price_of(session, entry, f"items[{n}]", currency) for n, entry in enumerate(entries)]
     check_prices(prices, one_interval=one_interval)
     return prices
 
@@ -207,8 +209,11 @@ def interval_of(price: Obj) -> tuple[str, int]:
     return price["recurring"]["interval"], price["recurring"]["interval_count"]
 
 
-def price_of(session: Session, entry: Obj, param: str) -> Obj:
-    """Return the active, recurring price that an entry names by its id or describes as `price_data`."""
+def price_of(session: Session, entry: Obj, param: str, currency: str | None) -> Obj:
+    """Return the active, recurring price that an entry names by its id or describes as `price_data`.
+
+    It is billed in `currency`, None: its own one.
+    """
     check_not_negative(entry.get("quantity", 1), f"{param}[quantity]")
     if entry.get("price_data"):
         inline = create_inline_price(session, entry["price_data"], f"{param}[price_data]")
@@ -226,7 +231,19 @@ def price_of(session: Session, entry: Obj, param: str) -> Obj:
         refusal = wrong_type("one_time", "recurring")
     if refusal:
         raise invalid(refusal, f"{param}[{name}]")
-    return price
+    return in_currency(price, currency, f"{param}[{name}]")
+
+
+def in_currency(price: Obj, currency: str | None, param: str) -> Obj:
+    """Return a price as it is billed in a currency; `_shown` is how it is shown, in its own one."""
+    if currency in (None, price["currency"]):
+        return price
+    if currency not in price["_options"]:
+        message = f"The price specified only supports `{price['currency']}`. This doesn't match the expected"
+        raise invalid(f"{message} currency: `{currency}`.", param)
+    whole, decimal = amounts(price["_options"][currency])
+    billed = {"currency": currency, "unit_amount": whole, "unit_amount_decimal": decimal}
+    return {**price, **billed, "_shown": public(price)}
 
 
 def build_item(session: Session, subscription: Obj, price: Obj, entry: Obj, period: tuple[int, int]) -> Obj:
@@ -240,8 +257,9 @@ def build_item(session: Session, subscription: Obj, price: Obj, entry: Obj, peri
         current_period_end=period[1],
         current_period_start=period[0],
         metadata=merge_metadata({}, entry.get("metadata")),
-        plan=legacy_plan(price),
+        plan=legacy_plan(price.get("_shown") or price),
         price=public(price),
+        _shown_price=price.get("_shown"),
         quantity=entry.get("quantity", 1),
         subscription=subscription["id"],
     )
@@ -249,5 +267,6 @@ def build_item(session: Session, subscription: Obj, price: Obj, entry: Obj, peri
 
 def set_price(item: Obj, price: Obj) -> None:
     """Set the price of an item."""
+    if price["id"] != item["price"]["id"]:
+        item.update(plan=legacy_plan(price.get("_shown") or price), _shown_price=price.get("_shown"))
     item["price"] = public(price)
-    item["plan"] = legacy_plan(price)

@@ -106,7 +106,7 @@ def _find_or_build(session: Session, subscription: Obj, entry: Obj, param: str) 
         if item is None or item["subscription"] != subscription["id"]:
             raise no_such("subscription item", entry["id"], f"{param}[id]")
         return item, False
-    price = price_of(session, entry, param)
+    price = price_of(session, entry, param, subscription["currency"])
     first = session.items_of(subscription["id"])[0]
     period = (first["current_period_start"], first["current_period_end"])
     return build_item(session, subscription, price, entry, period), True
@@ -116,7 +116,10 @@ def _new_price_and_quantity(
     session: Session, item: Obj, entry: Obj, param: str, *, is_new: bool
 ) -> tuple[Obj, int]:
     names = {"price", "plan", "price_data"} & set(entry)
-    price = item["price"] if is_new or not names else price_of(session, entry, param)
+    price = item["price"]
+    if not is_new and names:
+        currency = session.find("subscription", item["subscription"], None)["currency"]
+        price = price_of(session, entry, param, currency)
     quantity: int = entry["quantity"] if "quantity" in entry else item["quantity"]
     check_not_negative(quantity, f"{param}[quantity]")
     return price, quantity

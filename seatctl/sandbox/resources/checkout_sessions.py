@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from seatctl.sandbox.billing import debits
 from seatctl.sandbox.billing.automatic_tax import is_enabled, of_subscription
-from seatctl.sandbox.billing.catalog import create_inline_price
+from seatctl.sandbox.billing.catalog import create_inline_price, in_currency
 from seatctl.sandbox.billing.collection import collect
 from seatctl.sandbox.billing.due_work import expire_checkout
 from seatctl.sandbox.billing.payments import attempt_payment, new_intent, new_setup_intent
@@ -44,7 +44,8 @@ def create(session: Session, params: Obj) -> Obj:
         bound = "at least 30 minutes" if life < _SHORTEST_LIFE else "less than 24 hours"
         message = f"The `expires_at` timestamp must be {bound} from Checkout Session creation."
         raise invalid(message, "expires_at")
-    prices = [_price(session, item, n) for n, item in enumerate(params.get("line_items") or [])]
+    currency, lines = params.get("currency"), params.get("line_items") or []
+    prices = [_price(session, item, n, currency) for n, item in enumerate(lines)]
     kinds = {price["type"] for price in prices}
     if mode == "subscription" and "recurring" not in kinds:
         raise invalid(
@@ -61,7 +62,7 @@ def create(session: Session, params: Obj) -> Obj:
     return session.view(checkout)
 
 
-def _price(session: Session, item: Obj, position: int) -> Obj:
+def _price(session: Session, item: Obj, position: int, currency: str | None) -> Obj:
     """Return the price of a line, which the request names or describes; the line then names it."""
     param = f"line_items[{position}]"
     if item.get("price_data"):
@@ -69,7 +70,8 @@ def _price(session: Session, item: Obj, position: int) -> Obj:
         item["price"] = inline["id"]
     if not item.get("price"):
         raise missing_param(f"{param}[price]")
-    return session.find("price", item["price"], f"{param}[price]")
+    price = session.find("price", item["price"], f"{param}[price]")
+    return in_currency(price, currency, f"{param}[price]")
 
 
 def _new_session(session: Session, params: Obj, mode: str, prices: list[Obj]) -> Obj:
@@ -233,7 +235,7 @@ def _subscribe(session: Session, checkout: Obj, method: Obj | None, params: Obj)
             "items": lines["recurring"],
             "add_invoice_items": lines["one_time"],
             **({"default_payment_method": method["id"]} if method else {}),
-            **pick(params, "automatic_tax"),
+            **pick(params, "automatic_tax", "currency"),
             "payment_settings": {"payment_method_types": _types(params)},
             "discounts": params.get("discounts") or [],
             "payment_behavior": "default_incomplete",

@@ -49,7 +49,7 @@ def _of_new_subscription(session: Session, params: Obj, details: Obj) -> Obj:
     customer = params.get("customer") or create_customer(session, address)["id"]
     request = {
         **pick(details, "items", "trial_end", "billing_mode"),
-        **pick(params, "automatic_tax"),
+        **pick(params, "automatic_tax", "currency"),
         "customer": customer,
         "discounts": params.get("discounts") or [],
     }

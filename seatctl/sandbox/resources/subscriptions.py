@@ -50,10 +50,10 @@ def create(session: Session, params: Obj) -> Obj:
     require_room_for_subscription(session, customer)
     automatic_tax.require_location(session, customer, params)
     mode = _billing_mode(session, params)
-    prices = prices_of_new_items(session, params["items"], one_interval=mode["type"] == "classic")
+    currency = params["currency"].lower() if params.get("currency") else None
+    is_classic = mode["type"] == "classic"
+    prices = prices_of_new_items(session, params["items"], currency, one_interval=is_classic)
     _check_currency(session, customer, prices[0]["currency"])
-    if str(params.get("currency", prices[0]["currency"])).lower() != prices[0]["currency"]:
-        raise invalid("The sandbox bills a price in its own currency only.", "currency")
     days = prices[0]["recurring"]["trial_period_days"]
     if params.get("trial_from_plan") and days:
         params = {**params, "trial_period_days": days}

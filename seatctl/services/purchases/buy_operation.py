@@ -43,6 +43,7 @@ from seatctl.services.charging.payer import saved_method
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun, Payload
+from seatctl.services.plans.prices import with_amounts
 from seatctl.services.subscriptions.views import SUBSCRIPTION_COLUMNS, due_sentence, subscription_row
 
 _UNPAID = frozenset((SubscriptionStatus.INCOMPLETE, SubscriptionStatus.INCOMPLETE_EXPIRED))
@@ -72,6 +73,8 @@ class PurchasePayload(Payload):
     """The card of the subscription whose customer pays; None: the customer's default."""
     due_days: int | None = None
     """Days until an invoice on account is due; None charges the card."""
+    in_currency: str | None = None
+    """The currency to name to Stripe, if the price has several."""
     flexible: bool = False
     """Whether flexible billing is asked for; earlier versions left it to the account."""
     payment_method_types: tuple[str, ...] = (CARD,)
@@ -243,6 +246,8 @@ def subscription_form(running: OperationRun[PurchasePayload], customer: str) -> 
     if (payload.policy or FLEXIBLE).renewal == "manual":
         # A contract that nobody renews ends by itself: the flag is never cleared (docs/billing.md#purchases).
         form["cancel_at_period_end"] = True
+    if payload.in_currency is not None:
+        form["currency"] = payload.in_currency
     if payload.discounts:
         form["discounts"] = [*payload.discounts]
     if payload.automatic_tax:
@@ -358,9 +363,9 @@ def add_bought(running: OperationRun[PurchasePayload], subscription: StripeSubsc
         _after_authentication(running, subscription.customer_id, subscription)
     if not subscription.items:
         raise UnreadableObject(f"Stripe's subscription {subscription.id} has no items")
-    item = subscription.items[0]
 
     def apply(tx: Transaction) -> OperationResult:
+        bought = with_amounts(tx, subscription)
         customer_row = customers.store(tx, customer)
         added = subscriptions.add(
             tx,
@@ -368,8 +373,8 @@ def add_bought(running: OperationRun[PurchasePayload], subscription: StripeSubsc
                 name=payload.name,
                 plan_id=payload.plan_id,
                 customer_id=customer_row,
-                mirror=subscription,
-                item=item,
+                mirror=bought,
+                item=bought.items[0],
                 policy=payload.policy,
                 owner_id=users.add(tx, payload.owner).id if payload.owner else None,
                 home_ledger=running.ledger.id,

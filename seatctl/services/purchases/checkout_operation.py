@@ -136,6 +136,8 @@ def page_form(running: OperationRun[CheckoutPayload], customer: str) -> dict[str
     }
     if payload.trial_days and policy.trial_without_card is not TrialWithoutCard.NO:
         form["payment_method_collection"] = "if_required"
+    if payload.in_currency is not None:
+        form["currency"] = payload.in_currency
     if payload.discounts:
         form["discounts"] = [*payload.discounts]
     if payload.automatic_tax:

@@ -56,6 +56,7 @@ from seatctl.services.operations.submit import (
     earlier_operations,
     is_same,
 )
+from seatctl.services.plans.prices import in_currency_of, require_seat_price
 from seatctl.services.plans.spec import sellable
 from seatctl.services.purchases.buy_operation import BuyPayload, PurchasePayload
 from seatctl.services.purchases.trial import check_trial_without_card, priced_trial, trial_notes
@@ -99,6 +100,8 @@ class Order:
     """Whether it begins with the plan's trial, if the plan has one."""
     without_card: bool = False
     """Without a payment method, as the plan's trial allows."""
+    currency: str | None = None
+    """One of the plan's currencies; None: its first one."""
 
 
 def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Proposal:
@@ -117,9 +120,10 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
         allow(reader, call.actor, Action.BUY)
         plan = plans.find(reader, order.plan)
         order = replace(order, plan=plan.slug, name=name)
+        plan, named_currency = in_currency_of(reader, plan, order.currency)
         payer = None if order.bill_to is None else subscriptions.find(reader, order.bill_to)
         customer = None if payer is None else customers.stripe_id(reader, payer.customer_id)
-        payload = _payload(plan, order, customer)
+        payload = replace(_payload(plan, order, customer), in_currency=named_currency)
         request = OperationRequest(
             payload.kind,
             _requested(order),
@@ -143,6 +147,8 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
     if earlier is not None and earlier.state is OperationState.DONE:
         summary = f"run {earlier.run} has already done this: bought {what}"
         return replace(proposal, summary=summary, unchanged=True)
+    if earlier is None:
+        require_seat_price(billing, plan)
     if payer is not None and customer is not None and earlier is None:
         other = "name another subscription with --bill-to, or give --billing-email and --payment-method"
         require_customer(billing, payer, customer, other)
@@ -269,6 +275,7 @@ def _requested(order: Order) -> dict[str, JsonValue]:
         **({"address": dict(order.address)} if order.address else {}),
         **({} if order.trial else {"trial": False}),
         **({"without_card": True} if order.without_card else {}),
+        **({"currency": order.currency} if order.currency else {}),
     }
 
 
@@ -314,6 +321,8 @@ def _price(
         form["discounts"] = [*payload.discounts]
     if order.automatic_tax:
         form["automatic_tax"] = {"enabled": True}
+    if payload.in_currency is not None:
+        form["currency"] = payload.in_currency
     if payload.customer is not None:
         form["customer"] = payload.customer
     else:  # the customer is only made once the purchase is confirmed

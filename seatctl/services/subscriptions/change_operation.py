@@ -44,6 +44,7 @@ from seatctl.services.charging.payer import can_be_charged, charged_method, disc
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import Find, NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import Proposal
+from seatctl.services.plans.prices import check_seat_price, require_seat_price, sold_in
 from seatctl.services.plans.spec import sellable
 from seatctl.services.subscriptions.finish import apply_departures, final_transaction
 from seatctl.services.subscriptions.previews import ChangePreviews, Proration, require_true_credit
@@ -132,6 +133,7 @@ def _increase(snapshot: SubscriptionSnapshot, seats: int) -> Proposal:
     subscription_changes.check_discount(
         state, snapshot.stripe_time, given=bool(change.promo or change.coupon)
     )
+    check_seat_price(state.now.plan, snapshot.item.price)
     by_own_invoice = subscription_changes.bills_by_own_invoice(state)
     if by_own_invoice and change.on_account:
         subscription_changes.check_addon_on_account(state, snapshot.stripe_time)
@@ -190,9 +192,10 @@ def prepare_plan_change(change: ChangeRequest, slug: str, *, at_renewal: bool) -
         state, snapshot.stripe_time, given=bool(change.promo or change.coupon)
     )
     with change.ledger.reading() as reader:
-        plan = sellable(plans.find(reader, slug))
+        plan = sold_in(reader, sellable(plans.find(reader, slug)), snapshot.currency)
     if plan.slug == state.next.plan and (at_renewal or plan.slug == state.now.plan):
         return _unchanged(snapshot)
+    require_seat_price(snapshot.billing, plan)
     subscription_changes.check_plan_waits(state, plan.slug)
     # Taking a pending change back must keep the running price, not move to today's list price.
     price = state.now.price_id if plan.slug == state.now.plan else plan.price_id

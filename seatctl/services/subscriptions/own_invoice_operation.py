@@ -14,7 +14,7 @@ from seatctl.billing import endpoints
 from seatctl.billing.objects import read_price, read_subscription
 from seatctl.billing.port import InvalidRequest, MissingInStripe, StripeJson, stripe_now
 from seatctl.billing.previews import RECURRING, read_pending_amount, read_preview_without_pending
-from seatctl.errors import Code, JsonValue, SeatctlError, StripeRefused, refuse
+from seatctl.errors import Code, JsonValue, StripeRefused, refuse
 from seatctl.ledger import plans
 from seatctl.models.call import format_time, parse_time
 from seatctl.models.money import format_money, step
@@ -54,6 +54,7 @@ from seatctl.services.charging.payer import discount_forms, find_discounts, requ
 from seatctl.services.operations.handlers import Apply, OperationHandler, register
 from seatctl.services.operations.steps import NothingLeftInStripe, OperationRun
 from seatctl.services.operations.submit import Proposal
+from seatctl.services.plans.prices import no_unit_price, sold_in
 from seatctl.services.plans.spec import sellable
 from seatctl.services.subscriptions.finish import apply_departures, final_transaction
 from seatctl.services.subscriptions.proposal import (
@@ -154,7 +155,7 @@ def _restored(snapshot: SubscriptionSnapshot, changed: dict[str, JsonValue]) -> 
 def _line(snapshot: SubscriptionSnapshot, seats: int) -> _Line:
     subscription, state, upcoming = snapshot.subscription, snapshot.state, snapshot.item.price.unit_amount
     if upcoming is None:
-        raise _no_unit_price(state.name, state.now.plan)
+        raise no_unit_price(state.now.plan, snapshot.item.price, state.name)
     running = upcoming if state.now.price_id == snapshot.item.price.id else subscription.unit_amount
     if state.policy.increase is Increase.FULL_PRICE:
         unit_amount, quantity = upcoming if state.renewed else running, seats
@@ -180,6 +181,7 @@ def _list_price(snapshot: SubscriptionSnapshot) -> int:
     """
     with snapshot.change.ledger.reading() as reader:
         plan = plan_of(reader, snapshot.item.price.product_id)
+        plan = plan and sold_in(reader, plan, snapshot.currency)
     same_currency = plan is not None and plan.currency == snapshot.currency
     return plan.unit_amount if plan is not None and same_currency else snapshot.subscription.unit_amount
 
@@ -339,6 +341,7 @@ def prepare_renewal(change: ChangeRequest, renewal: RenewalOptions) -> Proposal:
     subscription_changes.check_renewal(state, snapshot.stripe_time)
     with change.ledger.reading() as reader:
         plan = sellable(plans.find(reader, renewal.plan or state.now.plan))
+        plan = sold_in(reader, plan, snapshot.currency)
     subscription_changes.check_currency(state, plan, snapshot.item.price.currency)
     subscription_changes.check_next_term(state, plan)
     assert plan.policy is not None
@@ -603,16 +606,7 @@ def _require_unit_price(snapshot: SubscriptionSnapshot, plan: Plan) -> None:
     if price.id != plan.price_id:
         price = read_price(snapshot.billing.read(endpoints.price(plan.price_id)))
     if price.unit_amount is None:
-        raise _no_unit_price(snapshot.name, plan.slug)
-
-
-def _no_unit_price(name: str, plan: str) -> SeatctlError:
-    return refuse(
-        Code.NO_UNIT_PRICE,
-        f"the price of {plan} is tiered or fractional, so a number of seats cannot be invoiced at it",
-        hint=f"seatctl plans show {plan}",
-        data={"subscription": name, "plan": plan},
-    )
+        raise no_unit_price(plan.slug, price, snapshot.name)
 
 
 def _undo_addon(running: OperationRun[AddonPayload]) -> str | None:

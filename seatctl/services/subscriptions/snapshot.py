@@ -31,6 +31,7 @@ from seatctl.rules.subscription_changes import Target, require_running
 from seatctl.rules.subscription_state import LedgerFacts, read_state, waiting_metadata
 from seatctl.rules.typed_json import stored_as
 from seatctl.services.operations.steps import SubscriptionPayload
+from seatctl.services.plans.prices import with_amounts
 from seatctl.services.plans.spec import require_policy
 from seatctl.services.users.permissions import allow
 
@@ -314,6 +315,7 @@ def read_home_subscription(
         )
         raise
     with ledger.reading() as reader:
+        mirror = with_amounts(reader, mirror)
         return with_described_item(mirror, mirrored_subscriptions.of_stripe(reader, mirror.id))
 
 

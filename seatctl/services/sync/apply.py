@@ -61,6 +61,7 @@ from seatctl.rules.metadata import (
     with_described_item,
 )
 from seatctl.rules.names import name_key
+from seatctl.services.plans.prices import with_amounts
 from seatctl.services.subscriptions.snapshot import mirror_update, state_of
 
 
@@ -144,7 +145,8 @@ def _marks(ledger_id: str, operation_ids: Iterable[int]) -> frozenset[str]:
 
 
 def _read(reader: Reader, waiting: list[str]) -> Iterator[StripeSubscription]:
-    return (read_subscription(stored.data) for stored in stripe_objects.by_ids(reader, waiting))
+    stored = stripe_objects.by_ids(reader, waiting)
+    return (with_amounts(reader, read_subscription(one.data)) for one in stored)
 
 
 def _store_copies(ledger: Ledger, at: datetime, waiting: list[str]) -> None:
