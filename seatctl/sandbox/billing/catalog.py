@@ -209,7 +209,7 @@ def interval_of(price: Obj) -> tuple[str, int]:
     return price["recurring"]["interval"], price["recurring"]["interval_count"]
 
 
-def price_of(session: Session, entry: Obj, param: str, currency: str | None) -> Obj:
+def price_of(session: Session, entry: Obj, param: str, currency: str | None = None) -> Obj:
     """Return the active, recurring price that an entry names by its id or describes as `price_data`.
 
     It is billed in `currency`, None: its own one.
