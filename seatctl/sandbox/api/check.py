@@ -55,7 +55,7 @@ _NO_TAX_OR_CONNECT = (
 )  # fmt: skip
 # Parameters that the sandbox cannot honor, and therefore refuses: a wrong price would be worse than a 400.
 UNSUPPORTED = {
-    "CustomerCreateParams": ("source", "tax_id_data"),
+    "CustomerCreateParams": ("source",),
     "test_helpers.TestClockCreateParams": ("customer",),
     "CustomerUpdateParams": ("source", "default_source"),
     "CouponCreateParams": ("currency_options",),

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 
 from seatctl.sandbox import clock
 from seatctl.sandbox.api.twin import Twin
+from seatctl.sandbox.billing.automatic_tax import BEHAVIORS, DEFAULT, MILLION, RATE
 from seatctl.sandbox.objects import Obj
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.test_clocks import session_at
@@ -153,8 +155,26 @@ def after_retries(twin: Twin, outcome: AfterRetries | str) -> AfterRetries:
     return after
 
 
-def complete_checkout(twin: Twin, session_id: str, card: str = "pm_card_visa") -> str:
+def set_tax(twin: Twin, rate: Fraction, behavior: str = BEHAVIORS[0]) -> None:
+    """Set the rate of automatic tax, such as 19/100; 0 collects none.
+
+    `behavior` says whether a price includes the tax if it does not say so itself; `unspecified` refuses it.
+    """
+    with twin.store.transaction():
+        twin.store.set(RATE, round(rate * MILLION) or None)
+        twin.store.set(DEFAULT, BEHAVIORS.index(behavior) or None)
+
+
+def complete_checkout(
+    twin: Twin,
+    session_id: str,
+    card: str = "pm_card_visa",
+    address: Obj | None = None,
+    tax_id: Obj | None = None,
+) -> str:
     """Complete a Checkout session with a test card, as the customer does. Return the session's status.
+
+    `address` and `tax_id` (a type and a value) are entered on the page, which may ask for them.
 
     Raises `seatctl.sandbox.errors.ApiError` if the card is refused or the session is not open.
     """
@@ -162,7 +182,7 @@ def complete_checkout(twin: Twin, session_id: str, card: str = "pm_card_visa") -
 
     with twin.store.transaction():
         session = session_at(twin.store, twin.now(), [session_id])
-        return str(complete(session, session_id, card)["status"])
+        return str(complete(session, session_id, card, address, tax_id)["status"])
 
 
 def open_invoices(twin: Twin) -> dict[str, tuple[str, ...]]:

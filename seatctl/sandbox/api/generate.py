@@ -52,6 +52,7 @@ RESOURCES = [
     "SubscriptionItem",
     "SubscriptionSchedule",
     "TaxId",
+    "TaxRate",
     "checkout.Session",
     "billing_portal.Session",
     "billing_portal.Configuration",

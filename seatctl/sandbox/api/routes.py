@@ -71,6 +71,7 @@ GET    /v1/customers/{customer:id}/balance_transactions/{customer_balance_transa
 POST   /v1/customers/{customer:id}/balance_transactions/{customer_balance_transaction:transaction} customers.update_balance_transaction                                         CustomerBalanceTransactionUpdateParams
 POST   /v1/customers/{customer:id}/tax_ids                                                         customers.create_tax_id                                                      CustomerTaxIdCreateParams
 GET    /v1/customers/{customer:id}/tax_ids                                                         list_page(tax_id)                                                            CustomerTaxIdListParams
+GET    /v1/customers/{customer:id}/tax_ids/{tax_id:id}                                             retrieve                                                                     CustomerTaxIdRetrieveParams
 DELETE /v1/customers/{customer:id}/tax_ids/{tax_id:id}                                             delete(customer.tax_id.deleted)                                              CustomerTaxIdDeleteParams
 GET    /v1/customers/{customer:id}/tax_ids/{tax_id:id}                                             retrieve                                                                     CustomerTaxIdRetrieveParams
 POST   /v1/payment_methods                                                                         payment_methods.create                                                       PaymentMethodCreateParams
@@ -97,6 +98,7 @@ POST   /v1/promotion_codes                                                      
 GET    /v1/promotion_codes                                                                         list_page(promotion_code,active,~code,coupon=promotion.coupon)               PromotionCodeListParams
 GET    /v1/promotion_codes/{promotion_code}                                                        retrieve                                                                     PromotionCodeRetrieveParams
 POST   /v1/promotion_codes/{promotion_code}                                                        update(active)                                                               PromotionCodeUpdateParams
+GET    /v1/tax_rates                                                                               list_page(tax_rate,active,inclusive)                                         TaxRateListParams
 GET    /v1/tax_rates/{tax_rate}                                                                    retrieve                                                                     TaxRateRetrieveParams
 POST   /v1/subscriptions                                                                           subscriptions.create                                                         SubscriptionCreateParams
 GET    /v1/subscriptions                                                                           subscriptions.list_page                                                      SubscriptionListParams

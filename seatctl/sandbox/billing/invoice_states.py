@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from seatctl.sandbox.billing import balance
+from seatctl.sandbox.billing import automatic_tax, balance
 from seatctl.sandbox.billing.invoicing import compute_sums
 from seatctl.sandbox.billing.payments import cancel_intent, new_intent
 from seatctl.sandbox.billing.subscription_states import after_payment
@@ -21,6 +21,7 @@ def finalize_invoice(session: Session, invoice: Obj) -> None:
     before = session.view(invoice)
     currency = invoice["currency"]
     compute_sums(session, invoice)
+    automatic_tax.finalize(session, invoice)
     applied = apply_balance(invoice["total"], invoice["starting_balance"], least_charge(currency))
     sequence = customer["next_invoice_sequence"]
     customer = {**customer, "next_invoice_sequence": sequence + 1}

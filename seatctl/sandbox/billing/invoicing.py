@@ -60,7 +60,7 @@ def new_draft(
         attempted=False,
         auto_advance=auto_advance,
         automatic_tax=automatic_tax.of_invoice(
-            customer, enabled=subscription is not None and subscription["automatic_tax"]["enabled"]
+            enabled=subscription is not None and subscription["automatic_tax"]["enabled"]
         ),
         automatically_finalizes_at=session.now + HOUR if auto_advance else None,
         billing_reason=reason,
@@ -134,9 +134,12 @@ def compute_sums(session: Session, invoice: Obj) -> None:
         line["pretax_credit_amounts"] = pretax_credits(line["discount_amounts"])
     discounts = sum_by_discount(lines)
     subtotal = sum(line["amount"] for line in lines)
-    total = subtotal - sum(part["amount"] for part in discounts)
-    invoice["subtotal"] = invoice["subtotal_excluding_tax"] = subtotal
-    invoice["total"] = invoice["total_excluding_tax"] = total
+    automatic_tax.compute_taxes(session, invoice, customer)
+    taxes = invoice["total_taxes"]
+    total = subtotal - sum(part["amount"] for part in discounts) + automatic_tax.amount_of(taxes, "exclusive")
+    invoice["subtotal"] = subtotal
+    invoice["subtotal_excluding_tax"] = subtotal - automatic_tax.amount_of(taxes, "inclusive")
+    invoice["total"], invoice["total_excluding_tax"] = total, total - automatic_tax.amount_of(taxes)
     invoice["total_discount_amounts"] = discounts
     invoice["total_pretax_credit_amounts"] = pretax_credits(discounts)
     # A draft shows what would be due; a sum below the smallest charge is carried over when it is finalized.

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing import debits
-from seatctl.sandbox.billing.automatic_tax import is_enabled, of_subscription
+from seatctl.sandbox.billing.automatic_tax import (
+    amount_of,
+    is_enabled,
+    is_located,
+    of_subscription,
+    require_behavior,
+)
 from seatctl.sandbox.billing.catalog import create_inline_price, in_currency
 from seatctl.sandbox.billing.collection import collect
 from seatctl.sandbox.billing.due_work import expire_checkout
@@ -44,8 +50,11 @@ def create(session: Session, params: Obj) -> Obj:
         bound = "at least 30 minutes" if life < _SHORTEST_LIFE else "less than 24 hours"
         message = f"The `expires_at` timestamp must be {bound} from Checkout Session creation."
         raise invalid(message, "expires_at")
+    _check_tax(session, params)
     currency, lines = params.get("currency"), params.get("line_items") or []
     prices = [_price(session, item, n, currency) for n, item in enumerate(lines)]
+    if is_enabled(params):
+        require_behavior(session, prices)
     kinds = {price["type"] for price in prices}
     if mode == "subscription" and "recurring" not in kinds:
         raise invalid(
@@ -72,6 +81,26 @@ def _price(session: Session, item: Obj, position: int, currency: str | None) -> 
         raise missing_param(f"{param}[price]")
     price = session.find("price", item["price"], f"{param}[price]")
     return in_currency(price, currency, f"{param}[price]")
+
+
+def _check_tax(session: Session, params: Obj) -> None:
+    """Refuse automatic tax, or asking for a tax id, if the page may not save what is entered."""
+    customer = session.store.get("customer", params.get("customer") or "")
+    saved = params.get("customer_update") or {}
+    if (params.get("tax_id_collection") or {}).get("enabled") and customer and saved.get("name") != "auto":
+        message = (
+            "Tax ID collection requires updating business name on the customer. To enable tax ID collection "
+            "for an existing customer, please set `customer_update[name]` to `auto`."
+        )
+        raise invalid(message)
+    is_saved = "auto" in (saved.get("address"), saved.get("shipping"))
+    if is_enabled(params) and customer and not (is_saved or is_located(session, customer)):
+        message = (
+            "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a valid "
+            "address to the Customer or set either `customer_update[address]` to 'auto' or "
+            "`customer_update[shipping]` to 'auto' to save the address entered in Checkout to the Customer."
+        )
+        raise invalid(message, code="customer_tax_location_invalid")
 
 
 def _new_session(session: Session, params: Obj, mode: str, prices: list[Obj]) -> Obj:
@@ -102,7 +131,7 @@ def _new_session(session: Session, params: Obj, mode: str, prices: list[Obj]) ->
         automatic_tax={
             **pick(of_subscription(enabled=is_enabled(params)), "enabled", "liability"),
             "provider": "stripe" if is_enabled(params) else None,
-            "status": None,
+            "status": "requires_location_inputs" if is_enabled(params) else None,
         },
         currency=currency,
         customer_creation=None
@@ -118,7 +147,7 @@ def _new_session(session: Session, params: Obj, mode: str, prices: list[Obj]) ->
         payment_method_collection=params.get("payment_method_collection", on_need),
         payment_method_types=_types(params) or debits.offered(currency),
         payment_status="no_payment_required" if setup else "unpaid",
-        **pick(params, "return_url"),
+        **pick(params, "return_url", "tax_id_collection"),
         status="open",
         total_details=None if setup else {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         ui_mode=params.get("ui_mode", "hosted_page"),
@@ -144,13 +173,19 @@ def expire(session: Session, params: Obj, checkout: Obj) -> Obj:
     return expire_checkout(session, checkout)
 
 
-def complete(session: Session, identifier: str, card: str) -> Obj:
+def complete(
+    session: Session, identifier: str, card: str, place: Obj | None = None, tax_id: Obj | None = None
+) -> Obj:
     """Pay on the page with `card` (a test id), as the customer does. Return the completed session.
+
+    `place` is the address that is entered (without it, Bonn in Germany), `tax_id` a type and a value; each is
+    saved if the session asks for it.
 
     The card `none` gives none, if the page does not need one. Raises ApiError if the session is not open, or
     the card is refused; the session then stays open.
     """
     from seatctl.sandbox.resources.customers import create as create_customer
+    from seatctl.sandbox.resources.customers import create_tax_id
     from seatctl.sandbox.resources.payment_methods import attach_to, find_or_create
 
     checkout = session.find("checkout.session", identifier, "session", status=404)
@@ -169,6 +204,10 @@ def complete(session: Session, identifier: str, card: str) -> Obj:
         if method["type"] not in checkout["payment_method_types"]:
             raise invalid(f"This page does not take the payment method type `{method['type']}`.")
         attach_to(session, method, checkout["customer"])
+    if tax_id and (params.get("tax_id_collection") or {}).get("enabled"):
+        create_tax_id(session, tax_id, session.find("customer", checkout["customer"], None))
+    if is_enabled(params):
+        _save_address(session, checkout["customer"], params, place)
     if checkout["mode"] == "setup" and method is not None:
         _set_up(session, checkout, method, params)
     elif checkout["mode"] == "payment" and method is not None:
@@ -206,19 +245,18 @@ def _pay(session: Session, checkout: Obj, method: Obj, params: Obj) -> None:
     checkout.update(payment_intent=intent["id"], payment_status=payment_status)
 
 
-def _save_address(session: Session, identifier: str, params: Obj) -> None:
+def _save_address(session: Session, identifier: str, params: Obj, place: Obj | None) -> None:
     """Save the address that the customer enters on the page, if the session asks for that."""
     customer = session.find("customer", identifier, None)
-    if customer["address"] is None and (params.get("customer_update") or {}).get("address") == "auto":
-        session.save({**customer, "address": address({"country": "DE", "city": "Bonn"})})
+    entered = place or customer["address"] or {"country": "DE", "city": "Bonn"}
+    if (params.get("customer_update") or {}).get("address") == "auto":
+        session.save({**customer, "address": address(entered)})
 
 
 def _subscribe(session: Session, checkout: Obj, method: Obj | None, params: Obj) -> None:
     from seatctl.sandbox.resources.subscriptions import create as subscribe
 
     data = params.get("subscription_data") or {}
-    if is_enabled(params):
-        _save_address(session, checkout["customer"], params)
     lines: Obj = {"recurring": [], "one_time": []}
     for item in params["line_items"]:
         price = session.find("price", item["price"], None)
@@ -255,4 +293,6 @@ def _subscribe(session: Session, checkout: Obj, method: Obj | None, params: Obj)
         payment_status=("paid" if paid else "unpaid") if invoice["total"] else "no_payment_required",
         amount_total=invoice["total"],
         amount_subtotal=invoice["subtotal"],
+        total_details={**checkout["total_details"], "amount_tax": amount_of(invoice["total_taxes"])},
+        automatic_tax={**checkout["automatic_tax"], "status": invoice["automatic_tax"]["status"]},
     )

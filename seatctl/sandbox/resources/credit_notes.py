@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from seatctl.sandbox.billing import balance
+from seatctl.sandbox.billing.automatic_tax import add_up, amount_of, part_of
 from seatctl.sandbox.billing.invoice_states import close_payment, mark_paid
 from seatctl.sandbox.billing.invoicing import pretax_credits, sum_by_discount
 from seatctl.sandbox.errors import invalid, missing_param, no_such
@@ -48,7 +49,9 @@ def _new_note(session: Session, invoice: Obj, params: Obj) -> Obj:
     lines = _lines(invoice, params)
     subtotal = sum(line["amount"] for line in lines)
     discounts = sum_by_discount(lines)
-    total = subtotal - sum(part["amount"] for part in discounts)
+    taxes = add_up(tax for line in lines for tax in line["taxes"])
+    discount = sum(part["amount"] for part in discounts)
+    total = subtotal - discount + amount_of(taxes, "exclusive")
     creditable = max(invoice["total"], 0) - invoice.get("_credited", 0)
     if total <= 0 or total > creditable:
         message = (
@@ -61,11 +64,11 @@ def _new_note(session: Session, invoice: Obj, params: Obj) -> Obj:
         "credit_note",
         identifier,
         null="customer_account customer_balance_transaction shipping_cost voided_at",
-        empty="refunds total_taxes",
+        empty="refunds",
         amount=total,
         amount_shipping=0,
         **pick(invoice, "currency", "customer"),
-        discount_amount=subtotal - total,
+        discount_amount=discount,
         discount_amounts=discounts,
         effective_at=params.get("effective_at", session.now),
         invoice=invoice["id"],
@@ -79,9 +82,10 @@ def _new_note(session: Session, invoice: Obj, params: Obj) -> Obj:
         pretax_credit_amounts=pretax_credits(discounts),
         status="issued",
         subtotal=subtotal,
-        subtotal_excluding_tax=subtotal,
+        subtotal_excluding_tax=subtotal - amount_of(taxes, "inclusive"),
         total=total,
-        total_excluding_tax=total,
+        total_excluding_tax=total - amount_of(taxes),
+        total_taxes=taxes,
         type="post_payment" if paid else "pre_payment",
     )
 
@@ -95,7 +99,10 @@ def _lines(invoice: Obj, params: Obj) -> list[Obj]:
         amount = sum(part for part in parts if part)
     if not amount:
         raise missing_param("amount")
-    return [_credit_line(amount, "custom_line_item", f"Credit for invoice {invoice['number']}")]
+    # The amount includes the tax; Stripe gives back each tax in proportion.
+    taxes = part_of(invoice["total_taxes"], amount, invoice["total"], invoice["currency"])
+    net = amount - amount_of(taxes, "exclusive")
+    return [_credit_line(net, "custom_line_item", f"Credit for invoice {invoice['number']}", taxes)]
 
 
 def _line(invoice: Obj, entry: Obj, param: str) -> Obj:
@@ -113,8 +120,9 @@ def _line(invoice: Obj, entry: Obj, param: str) -> Obj:
         parts = [line, *line["discount_amounts"]]
         amount, *shares = (part["amount"] * units // line["quantity"] for part in parts)
         discounts = [{**part, "amount": n} for part, n in zip(parts[1:], shares, strict=True)]
+    taxes = part_of(line["taxes"], amount, line["amount"], invoice["currency"])
     return {
-        **_credit_line(amount, "invoice_line_item", line["description"]),
+        **_credit_line(amount, "invoice_line_item", line["description"], taxes),
         "invoice_line_item": line["id"],
         "discount_amount": sum(part["amount"] for part in discounts),
         "discount_amounts": discounts,
@@ -123,17 +131,18 @@ def _line(invoice: Obj, entry: Obj, param: str) -> Obj:
     }
 
 
-def _credit_line(amount: int, kind: str, description: str | None) -> Obj:
+def _credit_line(amount: int, kind: str, description: str | None, taxes: list[Obj] | None = None) -> Obj:
     return new_object(
         "credit_note_line_item",
         new_id("cnli"),
         null="quantity unit_amount unit_amount_decimal",
-        empty="discount_amounts pretax_credit_amounts tax_rates taxes",
+        empty="discount_amounts pretax_credit_amounts tax_rates",
         amount=amount,
         description=description,
         discount_amount=0,
         livemode=False,
         metadata={},
+        taxes=taxes or [],
         type=kind,
     )
 

@@ -42,6 +42,8 @@ def create(session: Session, params: Obj) -> Obj:
     session.save(customer)
     test_ids = _attach(session, customer, params)
     _set_invoice_settings(session, customer, params, test_ids)
+    for tax_id in params.get("tax_id_data") or []:
+        create_tax_id(session, tax_id, customer)
     shown = session.save_and_emit(customer, "customer.created")
     if customer["balance"]:
         record_transaction(session, customer, customer["balance"], "initial")

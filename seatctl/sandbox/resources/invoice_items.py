@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import Any
 
-from seatctl.sandbox.billing import account, catalog
+from seatctl.sandbox.billing import account, automatic_tax, catalog
 from seatctl.sandbox.billing.balance import set_currency
 from seatctl.sandbox.billing.discounts import set_discounts
 from seatctl.sandbox.billing.invoicing import add_pending_items, credited_lines, update_sums
@@ -66,6 +66,8 @@ def build_item(session: Session, customer: Obj, params: Obj, invoice: Obj | None
     """Return the invoice item that a request describes; not yet written."""
     quantity = _quantity(params, 1)
     price = _price(session, params)
+    if invoice is not None and price is not None and automatic_tax.is_enabled(invoice):
+        automatic_tax.require_behavior(session, [price])
     amount = _amount(params, price, quantity)
     currency = price["currency"] if price else params.get("currency") or (invoice or customer)["currency"]
     currency = (currency or account.CURRENCY).lower()

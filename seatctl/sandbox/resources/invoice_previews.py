@@ -14,6 +14,7 @@ from seatctl.sandbox.session import Session
 
 _PASSED_ON = ("items", "proration_behavior", "proration_date", "trial_end", "billing_cycle_anchor",
               "cancel_at", "cancel_at_period_end")  # fmt: skip
+_ALSO = ("automatic_tax", "discounts")
 
 
 def create_preview(session: Session, params: Obj) -> Obj:
@@ -45,8 +46,12 @@ def _of_new_subscription(session: Session, params: Obj, details: Obj) -> Obj:
     from seatctl.sandbox.resources.customers import create as create_customer
     from seatctl.sandbox.resources.subscriptions import create
 
-    address = pick(params.get("customer_details") or {}, "address")
-    customer = params.get("customer") or create_customer(session, address)["id"]
+    given = params.get("customer_details") or {}
+    details_of_new = {
+        **pick(given, "address", "shipping", "tax_exempt"),
+        "tax_id_data": given.get("tax_ids") or [],
+    }
+    customer = params.get("customer") or create_customer(session, details_of_new)["id"]
     request = {
         **pick(details, "items", "trial_end", "billing_mode"),
         **pick(params, "automatic_tax", "currency"),
@@ -84,7 +89,7 @@ def _of_subscription(session: Session, params: Obj, details: Obj) -> Obj:
     elif details.get("resume_at"):
         resume(session, {}, subscription)
     else:
-        change(session, subscription, {**pick(details, *_PASSED_ON), **pick(params, "discounts")})
+        change(session, subscription, {**pick(details, *_PASSED_ON), **pick(params, *_ALSO)})
     subscription = session.find("subscription", params["subscription"], "subscription")
     if subscription["latest_invoice"] != previous:
         return session.find("invoice", subscription["latest_invoice"], None)

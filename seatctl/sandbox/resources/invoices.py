@@ -57,7 +57,7 @@ def create(session: Session, params: Obj) -> Obj:
     if params.get("auto_advance") is False:
         invoice["webhooks_delivered_at"] = None  # recorded so; why is not known (docs/sandbox.md)
     if automatic_tax.is_enabled(params):
-        invoice["automatic_tax"] = automatic_tax.of_invoice(customer, enabled=True)
+        invoice["automatic_tax"] = automatic_tax.of_invoice(enabled=True)
     _apply(session, customer, invoice, params)
     if params.get("pending_invoice_items_behavior", "exclude") == "include":
         pending = pending_items(session, customer["id"], invoice["currency"])

@@ -41,6 +41,9 @@ def _check(session: Session, params: Obj) -> None:
 
 def update(session: Session, params: Obj, price: Obj) -> Obj:
     """POST /v1/prices/ID."""
+    behavior = params.get("tax_behavior", price["tax_behavior"])
+    if price["tax_behavior"] not in ("unspecified", behavior):
+        raise invalid("The `tax_behavior` of a price cannot be changed once it is set.", "tax_behavior")
     set_fields(price, params, "active", "nickname", "tax_behavior")
     if "currency_options" in params:
         price["_options"] = {**price.get("_options", {}), **(unset(params["currency_options"]) or {})}

@@ -64,6 +64,10 @@ def change(session: Session, subscription: Obj, params: Obj) -> None:
         billed_now = change_items(
             session, subscription, params["items"], at, prorate=prorate, restart_now=restart_now
         )
+    prices_change = any({"price", "price_data"} & set(entry) for entry in params.get("items", ()))
+    if automatic_tax.is_enabled(params if not prices_change else subscription):
+        names = (item["price"]["id"] for item in session.items_of(subscription["id"]))
+        automatic_tax.require_behavior(session, (session.find("price", name, None) for name in names))
     if "trial_end" in params:
         billed_now = change_trial(session, subscription, params, prorate=prorate) or billed_now
     if not billed_now:

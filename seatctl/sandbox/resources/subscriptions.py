@@ -53,6 +53,8 @@ def create(session: Session, params: Obj) -> Obj:
     currency = params["currency"].lower() if params.get("currency") else None
     is_classic = mode["type"] == "classic"
     prices = prices_of_new_items(session, params["items"], currency, one_interval=is_classic)
+    if automatic_tax.is_enabled(params):
+        automatic_tax.require_behavior(session, prices)
     _check_currency(session, customer, prices[0]["currency"])
     days = prices[0]["recurring"]["trial_period_days"]
     if params.get("trial_from_plan") and days:
