@@ -138,6 +138,7 @@ _TRUST = (
     "if your network has its own CA, set REQUESTS_CA_BUNDLE to its file, or: "
     "seatctl config set stripe.ca_bundle FILE"
 )
+_SET_BEHAVIOR = "to add the tax to the price: seatctl plans edit PLAN --tax-behavior exclusive"
 _NO_TAX = "to buy without Stripe's tax: seatctl config set stripe.automatic_tax off"
 
 
@@ -257,6 +258,8 @@ def _instead(failure: Failure) -> str:
 def _way_out(failure: Failure) -> str | None:
     """Return what helps after a refusal if Stripe names its reason, else None."""
     param = failure.param or ""
+    if "tax_behavior" in failure.message:
+        return _SET_BEHAVIOR
     if "automatic_tax" in param or failure.code in _TAX:
         return _NO_TAX
     if param.endswith("[price]") and "inactive" in failure.message:

@@ -182,6 +182,7 @@ def read_subscription(subscription: StripeJson) -> StripeSubscription:
             billing_cycle_anchor=_required_time(subscription, "billing_cycle_anchor"),
             default_payment_method=named_id(subscription.get("default_payment_method")),
             automatic_tax=_flag(_required_object(subscription, "automatic_tax"), "enabled"),
+            tax_turned_off=_tax_turned_off(subscription),
             tax_rates=_references(subscription.get("default_tax_rates")),
             discounts=_references(_required_list(subscription, "discounts")),
             pause=_pause(object_of(subscription.get("pause_collection"))),
@@ -252,6 +253,8 @@ def read_invoice(invoice: StripeJson) -> StripeInvoice:
             lines=_lines(invoice),
             metadata=_metadata(invoice),
             details=_invoice_details(invoice),
+            tax=_taxes(invoice),
+            tax_status=_tax_status(invoice),
         )
     except ValueError as error:
         raise UnreadableObject(f"Stripe's invoice is not understood: {error}") from error
@@ -278,7 +281,6 @@ def read_payment(intent: StripeJson) -> StripePayment:
 
 def read_preview(invoice: StripeJson) -> Preview:
     """Read the answer of `invoices.create_preview`: the amounts that would be due, without id and number."""
-    tax = object_of(invoice.get("automatic_tax"))
     return Preview(
         currency=_required(invoice, "currency"),
         subtotal=amount_of(invoice, "subtotal"),
@@ -290,8 +292,23 @@ def read_preview(invoice: StripeJson) -> Preview:
             for discount in objects_in(invoice.get("total_discount_amounts"))
         ),
         carried_over=_carried_over(invoice),
-        tax_status=(_text(tax.get("status")) or "unknown") if tax.get("enabled") is True else None,
+        tax_status=_tax_status(invoice),
+        tax=_taxes(invoice),
     )
+
+
+def _tax_turned_off(taxed: StripeJson) -> bool:
+    """Whether Stripe has turned off the automatic tax of an invoice or a subscription by itself."""
+    return _text(object_of(taxed.get("automatic_tax")).get("disabled_reason")) is not None
+
+
+def _tax_status(invoice: StripeJson) -> str | None:
+    tax = object_of(invoice.get("automatic_tax"))
+    return (_text(tax.get("status")) or "unknown") if tax.get("enabled") is True else None
+
+
+def _taxes(invoice: StripeJson) -> int:
+    return sum(amount_of(tax, "amount") for tax in objects_in(invoice.get("total_taxes")))
 
 
 def _pause(pause: StripeJson) -> Pause | None:
@@ -374,6 +391,7 @@ def _invoice_details(invoice: StripeJson) -> dict[str, JsonValue]:
         "description": invoice.get("description"),
         "pdf": invoice.get("invoice_pdf"),
         "taxes": _amounts(invoice.get("total_taxes"), "tax_behavior"),
+        "untaxed": _tax_turned_off(invoice) or None,
         "discounts": _amounts(invoice.get("total_discount_amounts"), "discount"),
         "payments": [*map(_payment, objects_in(object_of(invoice.get("payments")).get("data")))],
         "credited": invoice.get("post_payment_credit_notes_amount"),

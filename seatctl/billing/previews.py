@@ -42,6 +42,7 @@ def read_preview_without_pending(
         "subtotal": sum(_number(line, "amount") for line in alone),
         "total": total,
         "total_discount_amounts": [*_off(alone)],
+        "total_taxes": [tax for line in alone for tax in objects_in(line.get("taxes"))],
         "amount_due": max(0, total + _number(invoice, "starting_balance")),
     }
     return read_preview({**invoice, **changed})

@@ -21,16 +21,16 @@ from seatctl.output.style import columns
 app = Commands()
 
 LIST_COLUMNS = columns(
-    "number subscription status total amount_paid amount_remaining amount_due credited refunded disputed"
-    " currency created_at due_date days_late processing_until billing_reason note stripe_id",
-    machine="amount_due currency billing_reason stripe_id",
+    "number subscription status net tax total amount_paid amount_remaining amount_due credited refunded"
+    " disputed currency created_at due_date days_late processing_until billing_reason note stripe_id",
+    machine="net tax amount_due currency billing_reason stripe_id",
     titles={"number": "Invoice"},
 )
 
 SHOW_COLUMNS = columns(
-    "number subscription status total amount_paid amount_remaining amount_due credited refunded disputed"
-    " currency created_at due_date days_late processing_until billing_reason note hosted_url stripe_id"
-    " billed_to items totals lines taxes discounts payments paid_outside_stripe refunds disputes pdf",
+    "number subscription status net tax total amount_paid amount_remaining amount_due credited refunded"
+    " disputed currency created_at due_date days_late processing_until billing_reason note hosted_url"
+    " stripe_id billed_to items totals lines taxes discounts payments paid_outside_stripe refunds disputes pdf",
     machine="amount_due currency lines taxes discounts payments paid_outside_stripe refunds disputes pdf",
     titles={"number": "Invoice"},
 )

@@ -7,7 +7,7 @@ from typing import Annotated
 from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, argument, option
 from seatctl.errors import JsonValue, UsageError
-from seatctl.models.plan import Interval, TrialWithoutCard
+from seatctl.models.plan import Interval, PlanTax, TaxBehavior, TrialWithoutCard
 from seatctl.output.emit import write_text
 from seatctl.output.style import columns
 
@@ -20,8 +20,8 @@ LIST_COLUMNS = columns(
 )
 
 SHOW_COLUMNS = columns(
-    "slug name unit_amount currency pricing interval interval_count active product price rules policy"
-    " currency_options",
+    "slug name unit_amount currency pricing interval interval_count tax_behavior tax_code active product"
+    " price rules policy currency_options",
     machine="currency policy currency_options",
     titles={"price": "Stripe price"},
 )
@@ -41,6 +41,10 @@ TrialWithoutCardOpt = Annotated[
     TrialWithoutCard | None,
     option("--trial-without-card", "Whether a trial needs no card, and what its end without one does."),
 ]
+TaxBehaviorOpt = Annotated[
+    TaxBehavior | None, option("--tax-behavior", "Whether tax is added to the price or part of it.")
+]
+TaxCodeOpt = Annotated[str | None, option("--tax-code CODE", "Stripe's code of what is sold: txcd_….")]
 
 
 @app.command("list")
@@ -72,10 +76,11 @@ def show(ctx: Context, plan: PlanArg) -> None:
     from seatctl.ledger import plans
     from seatctl.rules.policies import sentences
     from seatctl.services.plans.prices import priced_page
+    from seatctl.services.plans.spec import tax_of, tax_row
 
     with ctx.ledger.reading() as reader:
         stored = plans.find(reader, plan)
-        page = priced_page(reader, stored)
+        page = {**priced_page(reader, stored), **tax_row(tax_of(reader, stored))}
     none = "It came from Stripe and has no policy yet; to set one: seatctl plans edit"
     rules = [none] if stored.policy is None else sentences(stored.policy)
     ctx.emit_one({**page, "rules": [*rules]}, SHOW_COLUMNS, handle="slug")
@@ -94,6 +99,8 @@ def add(
     trial_days: TrialDaysOpt = None,
     trial_without_card: TrialWithoutCardOpt = None,
     assignments: SetOpt = None,
+    tax_behavior: TaxBehaviorOpt = None,
+    tax_code: TaxCodeOpt = None,
 ) -> None:
     """Add a plan: a product with a price in Stripe, and its policy.
 
@@ -102,6 +109,7 @@ def add(
       seatctl plans add team --price 5.00 --currency eur --interval year --policy term
       seatctl plans add eu --price 9 --currency eur --set pack_size=10 --set min_seats=10
       seatctl plans add try --price 12.00 --currency usd --trial-days 14 --trial-without-card pause
+      seatctl plans add de --price 9 --currency eur --tax-behavior exclusive --tax-code txcd_10103001
     """
     from seatctl.rules.policies import preset, with_fields
     from seatctl.services.plans.plan_operation import add_plan
@@ -118,6 +126,7 @@ def add(
             preset(policy or "flexible", interval, every),
             _assignments(assignments, trial_days, trial_without_card),
         ),
+        tax=PlanTax(tax_behavior, tax_code),
     )
     ctx.emit(add_plan(ctx.ledger, ctx.billing, ctx.call, spec), handle="slug")
 
@@ -132,10 +141,13 @@ def edit(
     trial_days: TrialDaysOpt = None,
     trial_without_card: TrialWithoutCardOpt = None,
     assignments: SetOpt = None,
+    tax_behavior: TaxBehaviorOpt = None,
+    tax_code: TaxCodeOpt = None,
 ) -> None:
     """Change a plan for purchases from now on.
 
-    Running subscriptions keep the policy and the price under which they were bought.
+    Running subscriptions keep the policy and the price under which they were bought. Another tax behavior
+    is another price.
 
     Examples:
       seatctl plans edit pro --price 14.00
@@ -147,7 +159,8 @@ def edit(
     from seatctl.services.plans.plan_operation import edit_plan
 
     fields, amount, whole = _assignments(assignments, trial_days, trial_without_card), None, None
-    if price is None and name is None and policy is None and not fields:
+    tax = PlanTax(tax_behavior, tax_code)
+    if price is None and name is None and policy is None and not fields and tax == PlanTax():
         raise UsageError("there is nothing to change", hint="give --price, --name, --policy or --set")
     if policy is not None or price is not None:
         with ctx.ledger.reading() as reader:
@@ -157,7 +170,15 @@ def edit(
         if price is not None:
             amount = amount_of(price, edited.currency)
     report = edit_plan(
-        ctx.ledger, ctx.billing, ctx.call, plan, name=name, unit_amount=amount, policy=whole, fields=fields
+        ctx.ledger,
+        ctx.billing,
+        ctx.call,
+        plan,
+        name=name,
+        unit_amount=amount,
+        policy=whole,
+        fields=fields,
+        tax=tax,
     )
     ctx.emit(report, handle="slug")
 

@@ -52,7 +52,7 @@ OF_THE_MACHINE = frozenset(
         *("init", "demo", "ledger restore", "ledger migrate", "config set", "config unset", "config use"),
         *(
             f"sandbox {verb}"
-            for verb in ("reset", "advance", "fail", "complete", "authenticate", "retries", "serve")
+            for verb in ("reset", "advance", "fail", "complete", "authenticate", "retries", "tax", "serve")
         ),
     )
 )

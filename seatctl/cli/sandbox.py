@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
@@ -13,6 +14,7 @@ from seatctl.app.context import Context
 from seatctl.cli.framework.commands import Commands, argument, option
 from seatctl.config.settings import Mode
 from seatctl.errors import BadInput, Code, JsonValue, refuse
+from seatctl.models.plan import TaxBehavior
 from seatctl.models.report import change_report
 from seatctl.output.emit import note, write_text
 from seatctl.output.style import columns
@@ -213,20 +215,34 @@ def complete(
     ctx: Context,
     session: Annotated[str, argument("SESSION", "The Checkout page's address or id.")],
     card: Annotated[str, option("--card CARD", "A test card, such as pm_card_visa.")] = "pm_card_visa",
+    address: Annotated[
+        list[str] | None,
+        option("--address PART=VALUE", "A part of the address; by default Bonn in Germany."),
+    ] = None,
+    tax_id: Annotated[str | None, option("--tax-id TYPE:VALUE", "A tax id, if the page asks for it.")] = None,
 ) -> None:
     """Fill in a Checkout page as its customer would; a bank that asks for authentication gets it.
+
+    The page asks for an address and a tax id if Stripe computes the tax.
 
     Examples:
       seatctl sandbox complete cs_test_a1B2
       seatctl sandbox complete cs_test_a1B2 --card pm_card_chargeDeclined
+      seatctl sandbox complete cs_test_a1B2 --address country=US --address postal_code=10001
     """
+    from seatctl.rules.billing_details import read_address, read_tax_ids
+    from seatctl.rules.typed_json import dump
     from seatctl.sandbox.api import control
+
+    place = dict(read_address(address or [])) or None
+    tax_ids = read_tax_ids([tax_id] if tax_id else [])
 
     identifier = session.rstrip("/").rpartition("/")[2].partition("#")[0]
     status = "open"
     with opened(ctx) as twin, _refusals():
         if not ctx.options.dry_run:
-            status = control.complete_checkout(twin, identifier, card)
+            given = dump(tax_ids[0]) if tax_ids else None
+            status = control.complete_checkout(twin, identifier, card, place, given)
     _report(ctx, f"completed the page {identifier} with {card}", {"session": identifier, "status": status})
 
 
@@ -271,6 +287,40 @@ def retries(
         if not ctx.options.dry_run:
             control.after_retries(twin, outcome)
     _report(ctx, f"set the end of the last retry to {outcome}", {"after_retries": outcome}, sync=False)
+
+
+@app.command("tax")
+def tax(
+    ctx: Context,
+    rate: Annotated[str, argument("RATE", "The rate in percent, such as 19 or 7.25; 0 for none.")],
+    default: Annotated[
+        TaxBehavior | None,
+        option("--default", "Whether a price without a tax behavior includes the tax; without it, none may."),
+    ] = None,
+) -> None:
+    """Set the rate of Stripe's automatic tax in the sandbox. Without it, the tax is 0.
+
+    It applies to every customer whose address is known, in all countries. To ask for the tax, set
+    stripe.automatic_tax.
+
+    Examples:
+      seatctl sandbox tax 19
+      seatctl sandbox tax 8.1 --default inclusive
+      seatctl sandbox tax 0
+    """
+    from fractions import Fraction
+
+    from seatctl.sandbox.api import control
+
+    text = rate.strip().removesuffix("%")
+    if not re.fullmatch(r"\d{1,2}(\.\d{1,4})?", text):
+        raise BadInput(f"{rate!r} is not a rate", hint="in percent: seatctl sandbox tax 7.25")
+    behavior = "unspecified" if default is None else default.value
+    with opened(ctx) as twin:
+        if not ctx.options.dry_run:
+            control.set_tax(twin, Fraction(text) / 100, behavior)
+    row: dict[str, JsonValue] = {"rate": text, "default_behavior": behavior}
+    _report(ctx, f"set the tax to {text} %", row, sync=False)
 
 
 @app.command("serve")

@@ -128,6 +128,9 @@ def buy(
             "A part of the payer's address: line1, city, postal_code, country … Stripe's tax needs one.",
         ),
     ] = None,
+    tax_id: Annotated[
+        list[str] | None, option("--tax-id TYPE:VALUE", "A tax id of the payer, such as eu_vat:DE123456789.")
+    ] = None,
     payment_method: PaymentMethodOpt = None,
     bill_to: Annotated[
         str | None, option("--bill-to SUBSCRIPTION", "Charge that subscription's customer and card.")
@@ -163,11 +166,13 @@ def buy(
       seatctl subs buy --plan pro --seats 5 --name lab --billing-email pay@example.com \\
         --on-account --due-in 30d --promo SPRING
       seatctl subs buy --plan try --seats 5 --name lab --billing-email pay@example.com --no-card
+      seatctl subs buy --plan pro --seats 5 --name lab --payment-method pm_card_visa \\
+        --address country=US --address postal_code=10001 --dry-run
     """
     from dataclasses import replace
 
     from seatctl.cli.subs_buy_prompts import complete
-    from seatctl.rules.billing_details import read_address
+    from seatctl.rules.billing_details import read_address, read_tax_ids
     from seatctl.services.charging.payer import find_discounts
     from seatctl.services.purchases.order import Order, prepare
 
@@ -187,6 +192,7 @@ def buy(
         checkout,
         due_days(on_account, due_in),
         address=read_address(address or []),
+        tax_ids=read_tax_ids(tax_id or []),
         automatic_tax=ctx.policy.text("stripe.automatic_tax", ctx.environment) == "on",
         trial=not no_trial,
         without_card=no_card,

@@ -7,19 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
+from typing import TypedDict, TypeVar
 
 from seatctl.app.context import Context
 from seatctl.errors import BadInput, NotFound, Refused, UsageError
 from seatctl.models.money import format_money
 from seatctl.models.plan import Plan
+from seatctl.rules.billing_details import TaxId, read_address, read_tax_ids
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, name_key
 from seatctl.rules.purchases import MOST_SEATS, check_payment_method, check_quantity
+from seatctl.rules.tax import needs_postal_code, price_words
 from seatctl.rules.typed_values import whole_number
 from seatctl.services.purchases.order import Order
 
 Answer = TypeVar("Answer")
+
+
+class _Location(TypedDict):
+    """The fields of an order that the tax depends on."""
+
+    address: tuple[tuple[str, str], ...]
+    tax_ids: tuple[TaxId, ...]
 
 
 def complete(ctx: Context, order: Order) -> Order:
@@ -38,9 +47,12 @@ def complete(ctx: Context, order: Order) -> Order:
         return order
     if order.billing_email is None and ctx.interactive:
         order = replace(order, billing_email=_asked(ctx, lambda: _billing_email(ctx)))
-    if order.checkout or order.due_days is not None or order.without_card:
-        return order
-    return order if order.payment_method else _asked(ctx, lambda: _payment(ctx, order))
+    if not (order.checkout or order.due_days is not None or order.payment_method or order.without_card):
+        order = _asked(ctx, lambda: _payment(ctx, order))
+    # A page that sells asks for the address by itself.
+    on_page = order.checkout and (plan.policy is None or plan.policy.renewal != "manual")
+    asks = ctx.interactive and order.automatic_tax and order.bill_to is None and not on_page
+    return replace(order, **_location(ctx, order)) if asks and not order.address else order
 
 
 def _require(ctx: Context, order: Order) -> None:
@@ -79,14 +91,18 @@ def _asked(ctx: Context, question: Callable[[], Answer]) -> Answer:
 
 def _plan(ctx: Context, order: Order) -> Plan:
     from seatctl.ledger import plans
+    from seatctl.services.plans.spec import tax_of
 
     with ctx.ledger.reading() as reader:
         if order.plan:
             return plans.find(reader, order.plan)
         sold = list(plans.listing(reader, archived=False))
+        taxes = {plan.slug: tax_of(reader, plan) for plan in sold if order.automatic_tax}
     if ctx.interactive:
         for plan in sold:
             price = format_money(plan.unit_amount, plan.currency)
+            if plan.slug in taxes:
+                price = price_words(price, taxes[plan.slug].behavior)
             ctx.note(f"  {plan.slug}  {price} per seat and {plan.interval}")
         if not sold:
             raise plans.UnknownPlan(
@@ -131,6 +147,28 @@ def _billing_email(ctx: Context) -> str:
     if problem:
         raise UsageError(f"{email!r}: {problem}", hint="an address is written NAME@DOMAIN")
     return email
+
+
+def _location(ctx: Context, order: Order) -> _Location:
+    """Ask for what Stripe computes the tax from: the country, a postal code if it needs one, a tax id."""
+    ctx.note("  Stripe computes the tax from the payer's address")
+    parts = _asked(ctx, lambda: _part(ctx, "Country (two letters):", "country"))
+    if needs_postal_code(dict(parts)["country"]):
+        parts += _asked(ctx, lambda: _part(ctx, "Postal code:", "postal_code"))
+    tax_ids = order.tax_ids or _asked(ctx, lambda: _tax_ids(ctx))
+    return {"address": parts, "tax_ids": tax_ids}
+
+
+def _part(ctx: Context, question: str, part: str) -> tuple[tuple[str, str], ...]:
+    answer = ctx.ask(question, flag="--address").strip()
+    if not answer:
+        raise UsageError("Stripe needs it to compute the tax", hint=f"use --address {part}=VALUE")
+    return read_address([f"{part}={answer}"])
+
+
+def _tax_ids(ctx: Context) -> tuple[TaxId, ...]:
+    answer = ctx.ask("Tax id (TYPE:VALUE, such as eu_vat:DE123456789), or -:", flag="--tax-id", default="-")
+    return () if answer.strip() in {"", "-"} else read_tax_ids([answer])
 
 
 def _payment(ctx: Context, order: Order) -> Order:

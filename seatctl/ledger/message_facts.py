@@ -108,6 +108,8 @@ def _invoice_of(reader: Reader, stripe_id: str) -> Facts:
         **_purchase_facts(reader, invoice, lines),
         "number": invoice.number or invoice.stripe_id,
         "total": _money(invoice.total, invoice.currency),
+        "net": None if invoice.net is None else _money(invoice.net, invoice.currency),
+        "tax": None if invoice.tax is None else _money(invoice.tax, invoice.currency),
         "amount_paid": _money(invoice.amount_paid, invoice.currency),
         "balance": _money(balance, invoice.currency) if balance else None,
         "amount_remaining": _money(invoice.amount_remaining, invoice.currency),

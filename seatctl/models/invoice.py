@@ -65,6 +65,20 @@ class Invoice:
         return parse_time(until) if isinstance(until, str) else None
 
     @property
+    def tax(self) -> int | None:
+        """The taxes that are part of the total, added to the prices or included in them; None without tax."""
+        taxes = self.details.get("taxes")
+        if not isinstance(taxes, list):
+            return None
+        amounts = [tax.get("amount") for tax in taxes if isinstance(tax, dict)]
+        return sum(amount for amount in amounts if isinstance(amount, int))
+
+    @property
+    def net(self) -> int | None:
+        """The total without the taxes; None without tax."""
+        return None if self.tax is None else self.total - self.tax
+
+    @property
     def disputed(self) -> int:
         """The amount in dispute or lost, in minor units; disputes that were won do not count."""
         return sum(dispute.amount for dispute in self.disputes if not dispute.is_over)

@@ -116,6 +116,22 @@ class Plan:
     active: bool = True
 
 
+class TaxBehavior(StrEnum):
+    """Whether the tax is added to a price or is part of it."""
+
+    EXCLUSIVE = "exclusive"
+    INCLUSIVE = "inclusive"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTax:
+    """How Stripe taxes a plan; None: as the account is set, or as it is already."""
+
+    behavior: TaxBehavior | None = None
+    code: str | None = None
+    """Stripe's code of what is sold, `txcd_…`."""
+
+
 @dataclass(frozen=True, slots=True)
 class PlanSpec:
     """A plan to be created, before it has ids from Stripe; `unit_amount` in minor units."""
@@ -127,3 +143,4 @@ class PlanSpec:
     interval: Interval
     interval_count: int
     policy: Policy
+    tax: PlanTax = PlanTax()

@@ -132,6 +132,8 @@ class StripeSubscription:
     default_payment_method: str | None
     automatic_tax: bool = False
     """Whether Stripe adds the tax of the customer's location to the invoices."""
+    tax_turned_off: bool = False
+    """Whether Stripe has turned automatic tax off: the address was missing when an invoice was finalized."""
     tax_rates: tuple[str, ...] = ()
     """The ids of the tax rates for items without their own."""
     discounts: tuple[str, ...] = ()
@@ -194,6 +196,10 @@ class StripeInvoice:
     metadata: Mapping[str, str]
     details: Mapping[str, JsonValue] = field(default_factory=dict)
     """Further values for `invoices show`: taxes, discounts, payments, the PDF, the billing address."""
+    tax: int = 0
+    """The taxes that are part of the total."""
+    tax_status: str | None = None
+    """As in `Preview`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +250,13 @@ class Preview:
     next invoice."""
     tax_status: str | None = None
     """The status of Stripe's automatic tax: `complete`, or what is missing; None without automatic tax."""
+    tax: int = 0
+    """The taxes that are part of the total, added to the price or included in it."""
+
+    @property
+    def whole_total(self) -> int | None:
+        """The total, None if it lacks a tax: then it is not to be shown as the price."""
+        return self.total if self.tax_status in {None, "complete"} else None
 
 
 class Kind(StrEnum):

@@ -123,8 +123,8 @@ _TITLES = {
     "ways_out": "What helps",
 }
 _KINDS: Mapping[Kind, str] = {
-    "money": "total amount price due_now carried_over next_invoice given_back to_balance owed owed_less"
-    " credited refunded disputed paid_outside_stripe",
+    "money": "net tax total amount price due_now carried_over next_invoice given_back tax_given_back"
+    " to_balance owed owed_less credited refunded disputed paid_outside_stripe",
     "time": "until since term_start term_end seats_until due_date last_active as_of last_sync next_attempt"
     " now next_due at",
     "integer": "line number run place seats assigned free seats_after next_seats over_assigned interval_count"

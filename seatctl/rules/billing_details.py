@@ -18,14 +18,21 @@ _TAX_ID = re.compile(r"([a-z]{2}_[a-z0-9_]+):(\S.*)")
 
 
 @dataclass(frozen=True, slots=True)
+class TaxId:
+    """A tax id, in Stripe's words."""
+
+    type: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
 class Details:
     """What `subs billing` changes. None and empty fields are left as they are."""
 
     email: str | None = None
     name: str | None = None
     address: tuple[tuple[str, str], ...] = ()
-    tax_ids: tuple[tuple[str, str], ...] = ()
-    """(type, value) as Stripe names them."""
+    tax_ids: tuple[TaxId, ...] = ()
     payment_method: str | None = None
 
     def __bool__(self) -> bool:
@@ -51,7 +58,7 @@ def read_details(
         email,
         name,
         read_address(address),
-        tuple(_tax_id(each) for each in tax_ids),
+        read_tax_ids(tax_ids),
         payment_method,
     )
 
@@ -84,11 +91,16 @@ def _part(typed: str) -> tuple[str, str]:
     return part, value.upper()
 
 
-def _tax_id(typed: str) -> tuple[str, str]:
+def read_tax_ids(typed: Sequence[str]) -> tuple[TaxId, ...]:
+    """Return tax ids, each typed as `TYPE:VALUE`. Raises UsageError."""
+    return tuple(map(_tax_id, typed))
+
+
+def _tax_id(typed: str) -> TaxId:
     match = _TAX_ID.fullmatch(typed.strip())
     if match is None or not typed.isprintable():
         raise UsageError(
             f"--tax-id takes TYPE:VALUE, not {typed!r}",
             hint="TYPE is Stripe's type of the tax id (eu_vat, gb_vat, us_ein, …)",
         )
-    return match[1], match[2].strip()
+    return TaxId(match[1], match[2].strip())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from shlex import quote
 from typing import Final
 
 from seatctl.errors import Code, JsonValue, refuse
@@ -130,29 +129,6 @@ def unused_discount_warning(wanted: int, taken: Iterable[int], left: int) -> tup
     `taken` is what each discount takes off; amounts are minor units. Stripe omits those that do not apply.
     """
     return (UNUSED_DISCOUNT,) if wanted > sum(amount > 0 for amount in taken) and left > 0 else ()
-
-
-def check_tax(status: str | None, place: str) -> None:
-    """Return unless Stripe's preview lacks the tax. Raises `tax_unknown`.
-
-    `place` is the command that gives the customer an address.
-    """
-    if status in {None, "complete"}:
-        return
-    why, hint = "its tax service failed", "run the same command again in a minute"
-    if status == "requires_location_inputs":
-        why, hint = "the customer has no address", place
-    raise refuse(
-        Code.TAX_UNKNOWN,
-        f"Stripe cannot compute the tax, because {why}; nothing was charged",
-        hint=f"{hint}; to turn off Stripe's tax: seatctl config set stripe.automatic_tax off",
-        data={"tax_status": status},
-    )
-
-
-def address_hint(subscription: str) -> str:
-    """Return the command that gives the customer of a subscription an address."""
-    return f"seatctl subs billing {quote(subscription)} --address country=CC --address postal_code=CODE"
 
 
 def amount_of(text: str, currency: str) -> int:

@@ -43,6 +43,8 @@ class CreditShare:
     refund: int
     credit: int
     less: int = 0
+    tax: int | None = None
+    """The tax in it, None if the invoice has none."""
 
 
 def unused_share(amount: int, start: datetime, end: datetime, at: datetime, step: int = 1) -> int:

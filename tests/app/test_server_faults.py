@@ -63,7 +63,7 @@ ELSEWHERE = {
     "config use": "it writes to config.toml only",
     **{
         f"sandbox {verb}": "it writes to the sandbox only"
-        for verb in ("reset", "advance", "fail", "complete", "authenticate", "retries", "serve")
+        for verb in ("reset", "advance", "fail", "complete", "authenticate", "retries", "tax", "serve")
     },
 }
 

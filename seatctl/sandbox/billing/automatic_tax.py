@@ -18,6 +18,7 @@ RATE, DEFAULT = "tax_rate", "tax_behavior"
 """The settings: the rate in millionths, and the behavior of prices without one, as an index."""
 BEHAVIORS = ("unspecified", "exclusive", "inclusive")
 MILLION = 1_000_000
+_NEEDED = {"US": ("postal_code",), "CA": ("postal_code", "state")}
 _NOT_TAXABLE = "txcd_00000000"
 _UNKNOWN = {"enabled": True, "provider": "stripe", "status": "requires_location_inputs"}
 
@@ -47,8 +48,8 @@ def is_located(session: Session, customer: Obj, *holders: Obj | None) -> bool:
     for holder in () if session.preview else (*holders, customer["invoice_settings"]):
         method = session.store.get("payment_method", (holder or {}).get("default_payment_method") or "")
         addresses.append(method and method["billing_details"]["address"])
-    given = next((address for address in addresses if address and any(address.values())), {})
-    needed = {"US": ("postal_code",), "CA": ("postal_code", "state")}.get(given.get("country"), ("country",))
+    given: Obj = next((address for address in addresses if address and any(address.values())), {})
+    needed = _NEEDED.get(str(given.get("country")), ("country",))
     return any(given.get(part) for part in needed)
 
 

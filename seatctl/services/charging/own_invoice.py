@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_invoice, read_subscription
 from seatctl.billing.port import MissingInStripe, StripeJson, Write
-from seatctl.errors import Code, JsonValue, StripeRefused, refuse
+from seatctl.errors import Code, JsonValue, SeatctlError, StripeRefused, refuse
+from seatctl.ledger import subscriptions
 from seatctl.models.invoice import InvoiceStatus
 from seatctl.models.money import plain_amount
 from seatctl.rules.metadata import COVERS_FROM, COVERS_UNTIL, SUBSCRIPTION
 from seatctl.rules.payment_methods import CARD
 from seatctl.rules.subscription_changes import NotRunning
+from seatctl.rules.tax import address_hint, check_tax
 from seatctl.services.charging.pay_invoice import (
     PAYABLE,
     PaymentProcessing,
@@ -207,7 +209,7 @@ def price_data(own_invoice: OwnInvoice) -> dict[str, JsonValue]:
 def _check_total(running: OperationRun[Payload], own_invoice: OwnInvoice, draft: str) -> None:
     """Compare the draft's total with the limit, before anything is owed."""
     limit = own_invoice.shown if own_invoice.max_spend is None else own_invoice.max_spend
-    if limit is None or running.was_sent("finalize"):
+    if (limit is None and not own_invoice.automatic_tax) or running.was_sent("finalize"):
         return
     try:
         invoice = current_invoice(running, draft)
@@ -216,7 +218,12 @@ def _check_total(running: OperationRun[Payload], own_invoice: OwnInvoice, draft:
         raise NothingLeftInStripe(
             refuse(Code.PRICE_CHANGED, reason, hint="run the same command again")
         ) from missing
-    if invoice.amount_due <= limit:
+    try:
+        check_tax(invoice.tax_status, _to_give_an_address(running))
+    except SeatctlError as unknown:  # the address was removed since the preview
+        _discard(running, draft)
+        raise NothingLeftInStripe(unknown) from unknown
+    if limit is None or invoice.amount_due <= limit:
         return
     _discard(running, draft)
     due, most = (
@@ -241,6 +248,12 @@ def _check_total(running: OperationRun[Payload], own_invoice: OwnInvoice, draft:
             data={"due_now": invoice.amount_due, "max_spend": limit},
         )
     )
+
+
+def _to_give_an_address(running: OperationRun[Payload]) -> str:
+    with running.ledger.reading() as reader:
+        subscription = subscriptions.by_id(reader, running.operation.subscription_id or 0)
+    return address_hint(subscription.name)
 
 
 def _discard(running: OperationRun[Payload], invoice: str) -> bool:

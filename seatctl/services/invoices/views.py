@@ -22,11 +22,14 @@ if TYPE_CHECKING:
     from seatctl.billing.port import Billing
 
 
+_UNTAXED = "without tax: Stripe did not know the customer's address"
+
+
 def invoice_row(reader: Reader, invoice: Invoice, at: datetime) -> Record:
     """Return one row of `invoices list` at `at` (UTC). A draft has no number yet, so its id names it."""
     return {
         "number": invoice.number or invoice.stripe_id,
-        **record_of(invoice, "subscription status total amount_paid amount_remaining amount_due"),
+        **record_of(invoice, "subscription status net tax total amount_paid amount_remaining amount_due"),
         "credited": _credited(invoice) or None,
         "refunded": invoice.refunded or None,
         "disputed": invoice.disputed or None,
@@ -58,9 +61,11 @@ def with_fresh_links(ledger: Ledger, billing: Billing, invoice: Invoice) -> Invo
 
 
 def _note(reader: Reader, invoice: Invoice, at: datetime) -> str | None:
-    """Explain an invoice whose payment takes days, or one over 0.00: a term renewed by hand is a trial."""
+    """Explain an invoice whose payment takes days, one over 0.00, or one that should have a tax."""
     if invoice.processing_until is not None:
         return processing_until(invoice.processing_until, at)
+    if invoice.details.get("untaxed"):
+        return _UNTAXED
     renewed_by = invoice.details.get("renewed_by")
     if not isinstance(renewed_by, str):
         return None
@@ -123,10 +128,11 @@ def _dispute_status(dispute: Dispute) -> str:
 
 def _totals(invoice: Invoice) -> Iterator[str]:
     """Yield discounts, taxes, payments and refunds, one sentence each."""
-    worded = {"discounts": "discount -{}", "taxes": "tax {}"}
-    for name, words in worded.items():
-        for each in _objects(invoice.details.get(name)):
-            yield words.format(_amount(each.get("amount"), invoice.currency))
+    for each in _objects(invoice.details.get("discounts")):
+        yield f"discount -{_amount(each.get('amount'), invoice.currency)}"
+    for each in _objects(invoice.details.get("taxes")):
+        part = " (in the price)" if each.get("tax_behavior") == "inclusive" else ""
+        yield f"tax {_amount(each.get('amount'), invoice.currency)}{part}"
     for payment in _objects(invoice.details.get("payments")):
         paid_at = payment.get("paid_at")
         when = f" on {from_epoch(paid_at):%Y-%m-%d}" if isinstance(paid_at, int) else ""

@@ -10,25 +10,36 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from seatctl.billing import endpoints
-from seatctl.billing.objects import read_price
-from seatctl.billing.port import Billing, Read
+from seatctl.billing.objects import named_id, read_price
+from seatctl.billing.port import Billing, Read, StripeJson
 from seatctl.errors import Code, JsonValue, refuse
 from seatctl.ledger import plans
 from seatctl.ledger.ledger import Ledger
+from seatctl.ledger.mirror import stripe_objects
 from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import Call
-from seatctl.models.plan import Plan, PlanSpec, Policy
+from seatctl.models.plan import Plan, PlanSpec, PlanTax, Policy
 from seatctl.models.report import Report
 from seatctl.models.role import Action
+from seatctl.models.stripe_objects import Kind, MirroredObject
 from seatctl.rules import hints
 from seatctl.rules.metadata import OPERATION, plan_metadata
 from seatctl.rules.names import check_plan_name
 from seatctl.rules.policies import FLEXIBLE, check_currency_of_methods, check_term, with_fields
+from seatctl.rules.tax import behavior_of
 from seatctl.rules.typed_json import dump, stored_as
 from seatctl.services.operations.handlers import Apply, OperationHandler, OperationResult, register
 from seatctl.services.operations.steps import OperationRun, Payload
 from seatctl.services.operations.submit import OperationRequest, Proposal, only_to_finish, submit_proposal
-from seatctl.services.plans.spec import PLAN_COLUMNS, plan_row, plan_values, spec_of
+from seatctl.services.plans.spec import (
+    PLAN_COLUMNS,
+    check_plan_tax,
+    plan_row,
+    plan_values,
+    spec_of,
+    tax_of,
+    tax_row,
+)
 from seatctl.services.users.permissions import allow
 
 
@@ -46,12 +57,12 @@ def add_plan(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec) -> Re
         allow(reader, call.actor, Action.MANAGE_PLANS)
         _refuse_taken(reader, spec.slug)
     payload = PlanAddPayload(spec=spec)
-    request = OperationRequest(payload.kind, dump(spec), payload, reserved_name=f"plan:{spec.slug}")
+    request = OperationRequest(payload.kind, _requested(spec), payload, reserved_name=f"plan:{spec.slug}")
     if only_to_finish(ledger, request) is None:  # else an unfinished operation may have made that price
         _refuse_key_of_another(billing, spec.slug)
     proposal = Proposal(
         request,
-        dump(spec),
+        {**_requested(spec), **tax_row(spec.tax)},
         f"added plan {spec.slug}",
         columns=PLAN_COLUMNS,
         result="added",
@@ -59,6 +70,14 @@ def add_plan(ledger: Ledger, billing: Billing, call: Call, spec: PlanSpec) -> Re
         guard=lambda reader: _refuse_taken(reader, spec.slug),
     )
     return submit_proposal(ledger, billing, call, proposal)
+
+
+def _requested(spec: PlanSpec) -> dict[str, JsonValue]:
+    """Return the request for a plan; a plan without a tax is requested as by an earlier version."""
+    request = dump(spec)
+    if spec.tax == PlanTax():
+        del request["tax"]
+    return request
 
 
 def _refuse_taken(reader: Reader, slug: str) -> None:
@@ -90,6 +109,8 @@ def _add(running: OperationRun[PlanAddPayload]) -> Apply:
         "name": spec.name,
         "metadata": {**running.marks, **plan_metadata(spec.slug, spec.policy)},
     }
+    if spec.tax.code is not None:
+        form["tax_code"] = spec.tax.code
     made = running.step_or_fail("product", endpoints.create_product(form), running.mine(_products(running)))
     product = str(made["id"])
     listing = endpoints.prices_by_lookup_key(spec.slug)
@@ -104,9 +125,26 @@ def _add(running: OperationRun[PlanAddPayload]) -> Apply:
     def apply(tx: Transaction) -> OperationResult:
         values = {**plan_values(spec), "currency": price.currency}
         added = plans.add(tx, Plan(id=0, product_id=product, price_id=price.id, **values))
-        return OperationResult(f"added plan {added.slug}", ({**plan_row(added), "result": "added"},))
+        _mirror(tx, made, raw)
+        row = {**plan_row(added, tax_of(tx, added)), "result": "added"}
+        return OperationResult(f"added plan {added.slug}", (row,))
 
     return apply
+
+
+def _mirror(tx: Transaction, *answers: StripeJson) -> None:
+    """Store the product and the price as Stripe has answered, as a sync does."""
+    objects = (
+        MirroredObject(
+            Kind(str(raw["object"])),
+            str(raw["id"]),
+            created if isinstance(created := raw.get("created"), int) else 0,
+            named_id(raw.get("product")),
+            raw,
+        )
+        for raw in answers
+    )
+    stripe_objects.store_all(tx, objects, tx.call.now)
 
 
 def _products(running: OperationRun[Payload]) -> Read:
@@ -115,7 +153,9 @@ def _products(running: OperationRun[Payload]) -> Read:
 
 def _price_form(running: OperationRun[Payload], spec: PlanSpec, product: str) -> dict[str, JsonValue]:
     """The form of a plan's price: licensed, per unit, found by the slug as its lookup key."""
+    behavior: dict[str, JsonValue] = {"tax_behavior": spec.tax.behavior} if spec.tax.behavior else {}
     return {
+        **behavior,
         "product": product,
         "currency": spec.currency,
         "unit_amount": spec.unit_amount,
@@ -174,10 +214,12 @@ def edit_plan(
     unit_amount: int | None = None,
     policy: Policy | None = None,
     fields: Mapping[str, JsonValue] | None = None,
+    tax: PlanTax = PlanTax(),
 ) -> Report:
     """Change a plan's name, price (minor units), policy, or single `fields` of it; None changes nothing.
 
-    A plan without a policy starts from `flexible`. Running subscriptions keep theirs. Raises BadPolicy.
+    A plan without a policy starts from `flexible`. Running subscriptions keep theirs, and their price. Stripe
+    never changes a price: another amount or tax behavior is a new one. Raises BadPolicy, UsageError.
     """
     with ledger.reading() as reader:
         allow(reader, call.actor, Action.MANAGE_PLANS)
@@ -190,7 +232,23 @@ def edit_plan(
     )
     check_term(spec.policy, spec.interval, spec.interval_count)
     check_currency_of_methods(spec.policy, spec.currency)
+    changed_price = spec.unit_amount != plan.unit_amount
+    spec = replace(spec, tax=_tax_to_set(billing, plan, check_plan_tax(tax), price_changes=changed_price))
     return _submit_edit(ledger, billing, call, plan, spec, active=plan.active)
+
+
+def _tax_to_set(billing: Billing, plan: Plan, tax: PlanTax, *, price_changes: bool) -> PlanTax:
+    """Return what an edit sends to Stripe of the tax: a behavior makes a new price.
+
+    A new price of another amount has the behavior of the earlier one.
+    """
+    behavior, code = tax.behavior, tax.code
+    if price_changes or behavior is not None:
+        before = behavior_of(read_price(billing.read(endpoints.price(plan.price_id))).tax_behavior)
+        behavior = (behavior or before) if price_changes or behavior is not before else None
+    if code is not None and billing.read(endpoints.product(plan.product_id)).get("tax_code") == code:
+        code = None
+    return PlanTax(behavior, code)
 
 
 def archive_plan(ledger: Ledger, billing: Billing, call: Call, slug: str, *, undo: bool = False) -> Report:
@@ -205,20 +263,21 @@ def _submit_edit(
     ledger: Ledger, billing: Billing, call: Call, plan: Plan, spec: PlanSpec, *, active: bool
 ) -> Report:
     after = replace(plan, name=spec.name, unit_amount=spec.unit_amount, policy=spec.policy, active=active)
-    if after == plan:
+    if after == plan and spec.tax == PlanTax():
         summary = f"plan {plan.slug} is unchanged: it already has these values"
         proposal = Proposal(None, plan_row(plan), summary, columns=PLAN_COLUMNS, unchanged=True)
         return submit_proposal(ledger, billing, call, proposal)
-    wanted = EditedPlan(**plan_values(spec), active=active)
+    wanted = EditedPlan(**plan_values(spec), tax=spec.tax, active=active)
     payload = PlanEditPayload(
         spec=wanted,
         product=plan.product_id,
-        reprice=spec.unit_amount != plan.unit_amount,
-        changes=tuple(
-            name for name in ("name", "active", "policy") if getattr(after, name) != getattr(plan, name)
+        reprice=spec.unit_amount != plan.unit_amount or spec.tax.behavior is not None,
+        changes=(
+            *(name for name in ("name", "active", "policy") if getattr(after, name) != getattr(plan, name)),
+            *(("tax_code",) if spec.tax.code is not None else ()),
         ),
     )
-    request = OperationRequest(payload.kind, dump(wanted), payload, reserved_name=f"plan:{plan.slug}")
+    request = OperationRequest(payload.kind, _requested(wanted), payload, reserved_name=f"plan:{plan.slug}")
 
     def guard(reader: Reader) -> None:
         if plans.find(reader, plan.slug) != plan:
@@ -232,7 +291,7 @@ def _submit_edit(
     result, summary = _edit_result(plan.slug, before=plan.active, active=active)
     proposal = Proposal(
         request,
-        plan_row(after),
+        plan_row(after, spec.tax),
         summary,
         columns=PLAN_COLUMNS,
         result=result,
@@ -253,12 +312,13 @@ def _edit_result(slug: str, *, before: bool, active: bool) -> tuple[str, str]:
 
 def _edit(running: OperationRun[PlanEditPayload]) -> Apply:
     spec, product = running.payload.spec, running.payload.product
-    price = None
+    price, answers = None, list[StripeJson]()
     if running.payload.reprice:
         form = {**_price_form(running, spec, product), "transfer_lookup_key": True}
         listing = endpoints.prices_by_lookup_key(spec.slug)
-        price = read_price(running.step_or_fail("price", endpoints.create_price(form), running.mine(listing)))
-    _update_product(running)
+        answers.append(running.step_or_fail("price", endpoints.create_price(form), running.mine(listing)))
+        price = read_price(answers[0])
+    answers.append(_update_product(running))
 
     def apply(tx: Transaction) -> OperationResult:
         before = plans.find(tx, product)
@@ -271,21 +331,25 @@ def _edit(running: OperationRun[PlanEditPayload]) -> Apply:
             price_id=before.price_id if price is None else price.id,
         )
         plans.save(tx, before, after)
+        _mirror(tx, *answers)
         result, summary = _edit_result(spec.slug, before=before.active, active=spec.active)
-        return OperationResult(summary, ({**plan_row(after), "result": result},))
+        return OperationResult(summary, ({**plan_row(after, tax_of(tx, after)), "result": result},))
 
     return apply
 
 
-def _update_product(running: OperationRun[PlanEditPayload]) -> None:
+def _update_product(running: OperationRun[PlanEditPayload]) -> StripeJson:
     spec, product, changes = running.payload.spec, running.payload.product, running.payload.changes
     form: dict[str, JsonValue] = {"name": spec.name, "active": spec.active}
     form = {name: value for name, value in form.items() if changes is None or name in changes}
     policy = plan_metadata(spec.slug, spec.policy) if changes is None or "policy" in changes else {}
     form["metadata"] = {OPERATION: running.reference, **policy}
+    if changes is not None and "tax_code" in changes:
+        form["tax_code"] = spec.tax.code
     # Once the new price is made, the change must be finished.
     step = running.step_must_succeed if running.payload.reprice else running.step_or_fail
-    step("product", endpoints.update_product(product, form), running.marked(endpoints.product(product)))
+    write = endpoints.update_product(product, form)
+    return step("product", write, running.marked(endpoints.product(product)))
 
 
 def _abandon_editing(running: OperationRun[PlanEditPayload]) -> str | None:

@@ -14,16 +14,22 @@ from seatctl.ledger.ledger import Ledger
 from seatctl.ledger.lookups import find_all
 from seatctl.models.call import Call
 from seatctl.models.money import plain_amount
-from seatctl.models.plan import Interval, Plan, PlanSpec
+from seatctl.models.plan import Interval, Plan, PlanSpec, PlanTax, TaxBehavior
 from seatctl.models.report import Record, Report, change_report, counted
 from seatctl.models.role import Action
 from seatctl.rules.policies import FLEXIBLE, as_fields, with_fields
+from seatctl.rules.tax import behavior_of
 from seatctl.rules.typed_values import MOST, whole_number
 from seatctl.services.plans.plan_operation import add_plan, edit_plan
-from seatctl.services.plans.spec import PLAN_COLUMNS, new_spec
+from seatctl.services.plans.spec import PLAN_COLUMNS, new_spec, tax_of, tax_row
 from seatctl.services.users.permissions import allow
 
-_KEYS = frozenset(("slug", "name", "price", "currency", "interval", "interval_count", "policy"))
+_KEYS = frozenset(
+    (
+        *("slug", "name", "price", "currency", "interval", "interval_count", "policy", "tax_behavior"),
+        "tax_code",
+    )
+)
 
 
 def export_plans(ledger: Ledger, slugs: tuple[str, ...]) -> str:
@@ -34,10 +40,11 @@ def export_plans(ledger: Ledger, slugs: tuple[str, ...]) -> str:
         chosen = find_all(partial(plans.find, reader), slugs, "plans", "plans") or list(
             plans.listing(reader, archived=False)
         )
-    return tomli_w.dumps({"plans": [_as_toml(plan) for plan in chosen]})
+        tables = [_as_toml(plan, tax_of(reader, plan)) for plan in chosen]
+    return tomli_w.dumps({"plans": tables})
 
 
-def _as_toml(plan: Plan) -> dict[str, JsonValue]:
+def _as_toml(plan: Plan, tax: PlanTax) -> dict[str, JsonValue]:
     policy = {} if plan.policy is None else as_fields(plan.policy)
     return {
         "slug": plan.slug,
@@ -46,6 +53,7 @@ def _as_toml(plan: Plan) -> dict[str, JsonValue]:
         "currency": plan.currency,
         "interval": str(plan.interval),
         "interval_count": plan.interval_count,
+        **tax_row(tax),
         "policy": {name: "none" if value is None else value for name, value in policy.items()},
     }
 
@@ -116,7 +124,15 @@ def _read_table(table: Mapping[str, object], taken: set[str]) -> PlanSpec:
         interval=Interval(interval),
         interval_count=count,
         policy=with_fields(FLEXIBLE, policy),
+        tax=_tax(table),
     )
+
+
+def _tax(table: Mapping[str, object]) -> PlanTax:
+    behavior, code = table.get("tax_behavior"), table.get("tax_code")
+    if behavior is not None and behavior not in {*TaxBehavior}:
+        raise ValueError(f"tax_behavior is one of {', '.join(TaxBehavior)}")
+    return PlanTax(behavior_of(behavior), None if code is None else str(code))
 
 
 def import_plans(ledger: Ledger, billing: Billing, call: Call, specs: list[PlanSpec]) -> Report:
@@ -134,7 +150,11 @@ def import_plans(ledger: Ledger, billing: Billing, call: Call, specs: list[PlanS
         if spec.slug in known:
             name, amount = spec.name, spec.unit_amount
             report = edit_plan(
-                ledger, billing, call, spec.slug, name=name, unit_amount=amount, policy=spec.policy
+                *(ledger, billing, call, spec.slug),
+                name=name,
+                unit_amount=amount,
+                policy=spec.policy,
+                tax=spec.tax,
             )
         else:
             report = add_plan(ledger, billing, call, spec)

@@ -25,9 +25,12 @@ from seatctl.models.report import counted
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
 from seatctl.models.subscription_status import SubscriptionStatus
+from seatctl.rules.billing_details import TaxId
 from seatctl.rules.metadata import subscription_metadata
 from seatctl.rules.payment_methods import CARD
 from seatctl.rules.policies import FLEXIBLE
+from seatctl.rules.tax import tax_fields
+from seatctl.rules.typed_json import dump
 from seatctl.services.charging.pay_invoice import (
     PAYABLE,
     current_invoice,
@@ -57,6 +60,7 @@ class PurchasePayload(Payload):
     billing_email: str | None = None
     billing_name: str | None = None
     address: dict[str, JsonValue] | None = None
+    tax_ids: tuple[TaxId, ...] = ()
     name: str
     owner: str | None = None
     """An e-mail."""
@@ -155,6 +159,7 @@ def _form(running: OperationRun[PurchasePayload], payment_method: str | None) ->
         "email": payload.billing_email,
         "name": payload.billing_name,
         "address": payload.address,
+        "tax_id_data": [dump(tax_id) for tax_id in payload.tax_ids],
     }
     return {**form, **{name: value for name, value in details.items() if value}}
 
@@ -412,6 +417,7 @@ def _invoiced(invoice: StripeInvoice | None) -> dict[str, JsonValue]:
         return {"invoice": None, "amount_paid": 0}
     return {
         "invoice": invoice.number,
+        **tax_fields(invoice),
         "amount_paid": invoice.amount_paid,
         "amount_due": invoice.amount_remaining,
         "due_date": None if invoice.due_date is None else format_time(invoice.due_date),

@@ -141,8 +141,9 @@ def page_form(running: OperationRun[CheckoutPayload], customer: str) -> dict[str
     if payload.discounts:
         form["discounts"] = [*payload.discounts]
     if payload.automatic_tax:
-        # Stripe takes the place from the address that is typed on the page.
-        form |= {"automatic_tax": {"enabled": True}, "customer_update": {"address": "auto"}}
+        # Stripe takes the location from the address that is typed on the page; a tax id needs the name, too.
+        form |= {"automatic_tax": {"enabled": True}, "tax_id_collection": {"enabled": True}}
+        form["customer_update"] = {"address": "auto", "name": "auto"}
     return form
 
 

@@ -25,6 +25,7 @@ from seatctl.models.report import Record, counted
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription import Subscription
+from seatctl.rules.billing_details import TaxId
 from seatctl.rules.dates import add_interval
 from seatctl.rules.emails import check_email
 from seatctl.rules.names import check_name, check_request_id, name_key
@@ -32,17 +33,16 @@ from seatctl.rules.payment_methods import Accepted
 from seatctl.rules.policies import FLEXIBLE
 from seatctl.rules.purchases import (
     ShownCharge,
-    address_hint,
     amount_of,
     check_payment_method,
     check_quantity,
     check_spend,
-    check_tax,
     too_little,
     unused_discount_warning,
 )
 from seatctl.rules.subscription_changes import check_on_account, end_command
-from seatctl.rules.typed_json import load
+from seatctl.rules.tax import NO_LOCATION, address_hint, check_tax, tax_fields, tax_note
+from seatctl.rules.typed_json import dump, load
 from seatctl.services.charging.payer import (
     can_be_charged,
     check_given_method,
@@ -94,6 +94,8 @@ class Order:
     """(`coupon` or `promotion_code`, its id)."""
     address: tuple[tuple[str, str], ...] = ()
     """The address of the new customer, as (Stripe's field name, text). Automatic tax needs one."""
+    tax_ids: tuple[TaxId, ...] = ()
+    """The tax ids of the new customer."""
     automatic_tax: bool = False
     """Whether Stripe adds the tax of the customer's location."""
     trial: bool = True
@@ -161,12 +163,13 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
         payload = load(PurchasePayload, earlier.payload)
     preview, price = _price(billing, call, plan, order, payload)
     due, currency = preview.amount_due, preview.currency
-    if earlier is None and not order.checkout:  # the page asks for the address
+    is_told_on_page = _is_told_on_page(plan, order, preview)
+    if earlier is None and not is_told_on_page:
         given = "the same command with --address country=CC --address postal_code=CODE"
         check_tax(preview.tax_status, given if order.bill_to is None else address_hint(order.bill_to))
     check_spend(due, currency, order.max_spend)
     limit = None if order.max_spend is None else amount_of(order.max_spend, currency)
-    shown = ShownCharge(due, currency, end_command(order.name), limit)
+    shown = None if is_told_on_page else ShownCharge(due, currency, end_command(order.name), limit)
     # The invoice of a trial has nothing that a discount could be taken from.
     wanted = 0 if payload.trial_days else len(order.discounts)
     warnings = unused_discount_warning(wanted, preview.discounts, preview.total)
@@ -176,7 +179,7 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
         request=replace(request, payload=replace(payload, shown=shown, warnings=warnings)),
         row=row,
         question=f"Buy {what}?",
-        notes=_notes(order, preview, price, payload),
+        notes=_notes(order, preview, price, payload, is_told_on_page=is_told_on_page),
         warnings=warnings,
         due=due,
         currency=currency,
@@ -184,15 +187,34 @@ def prepare(ledger: Ledger, billing: Billing, call: Call, order: Order) -> Propo
     )
 
 
-def _notes(order: Order, preview: Preview, price: Record, payload: PurchasePayload) -> tuple[str, ...]:
-    """The price, told before the question."""
+def _is_told_on_page(plan: Plan, order: Order, preview: Preview) -> bool:
+    """Whether Stripe's page adds the tax, once its customer enters an address there, and asks for a yes.
+
+    A page that only collects a card does neither, and a limit cannot be kept if the tax is not known yet.
+    """
+    sells = order.checkout and (plan.policy or FLEXIBLE).renewal != "manual"
+    return sells and preview.tax_status == NO_LOCATION and order.max_spend is None
+
+
+def _notes(
+    order: Order, preview: Preview, price: Record, payload: PurchasePayload, *, is_told_on_page: bool
+) -> tuple[str, ...]:
+    """The price, told before the question; without the tax it is not a price."""
     currency = preview.currency
     unit_price = format_money(int(str(price["unit_amount"])), currency)
     term = "trial" if payload.trial_days else "term"
-    return (
+    told = (
         f"{unit_price} per seat; the {term} ends {str(price['renews_at'])[:10]}.",
         *trial_notes(payload, price, has_card=not order.without_card),
+    )
+    if is_told_on_page:
+        net = format_money(preview.total, currency)
+        what = f"adds the tax for it to {net}" if preview.total else "adds the tax for it"
+        return (*told, f"Stripe's page asks for the address and {what}.")
+    return (
+        *told,
         charge_note(preview.amount_due, currency, on_account=order.due_days is not None, days=order.due_days),
+        *tax_note(preview),
         *((f"{too_little(preview.carried_over, currency)}.",) if preview.carried_over else ()),
     )
 
@@ -230,12 +252,14 @@ def _check_payer(order: Order) -> None:
     given = [flag for flag, is_given in ways.items() if is_given]
     if len(given) > 1:
         raise UsageError(f"{' and '.join(given)} exclude each other", hint="give one of them")
-    if order.address and order.bill_to is not None:
-        parts = " ".join(f"--address {part}={quote(text)}" for part, text in order.address)
+    if order.bill_to is not None and (order.address or order.tax_ids):
+        parts = [f"--address {part}={quote(text)}" for part, text in order.address]
+        parts += [f"--tax-id {quote(f'{tax_id.type}:{tax_id.value}')}" for tax_id in order.tax_ids]
+        flag, what = ("--address", "address counts") if order.address else ("--tax-id", "tax ids count")
         raise UsageError(
-            f"{order.bill_to} already has a customer, whose address counts; --address is for a new one",
-            hint=f"seatctl subs billing {quote(order.bill_to)} {parts}",
-            data={"flag": "--address"},
+            f"{order.bill_to} already has a customer, whose {what}; {flag} is for a new one",
+            hint=f"seatctl subs billing {quote(order.bill_to)} {' '.join(parts)}",
+            data={"flag": flag},
         )
     if order.due_days is not None and order.bill_to is None and order.billing_email is None:
         raise UsageError(
@@ -276,6 +300,7 @@ def _requested(order: Order) -> dict[str, JsonValue]:
         **({} if order.trial else {"trial": False}),
         **({"without_card": True} if order.without_card else {}),
         **({"currency": order.currency} if order.currency else {}),
+        **({"tax_ids": [dump(tax_id) for tax_id in order.tax_ids]} if order.tax_ids else {}),
     }
 
 
@@ -298,6 +323,7 @@ def _payload(plan: Plan, order: Order, customer: str | None) -> PurchasePayload:
         billing_email=order.billing_email,
         billing_name=order.billing_name,
         address={**dict(order.address)} or None,
+        tax_ids=order.tax_ids,
         discounts=tuple(discount_forms(order.discounts)),
         automatic_tax=order.automatic_tax,
         due_days=order.due_days,
@@ -326,8 +352,10 @@ def _price(
     if payload.customer is not None:
         form["customer"] = payload.customer
     else:  # the customer is only made once the purchase is confirmed
-        address: dict[str, JsonValue] = {"address": dict(order.address)} if order.address else {}
-        form |= {"currency": plan.currency, "customer_details": {"tax_exempt": "none", **address}}
+        details: dict[str, JsonValue] = {"address": dict(order.address)} if order.address else {}
+        if order.tax_ids:
+            details["tax_ids"] = [dump(tax_id) for tax_id in order.tax_ids]
+        form |= {"currency": plan.currency, "customer_details": {"tax_exempt": "none", **details}}
     raw = billing.read(endpoints.preview_invoice(form))
     preview, terms = read_preview(raw), read_terms(raw)
     # Waiting items of the customer come first in a preview, and may leave no room for the plan's own line.
@@ -343,5 +371,7 @@ def _price(
         **({"discount": sum(preview.discounts)} if payload.discounts else {}),
     }
     if payload.trial_days:
-        return priced_trial(billing, call, form, payload, (preview, row))
-    return preview, row
+        preview, row = priced_trial(billing, call, form, payload, (preview, row))
+    if preview.total and _is_told_on_page(plan, order, preview):  # the total lacks the tax
+        return preview, {**row, "net": preview.total, "tax": None, "total": None, "due_now": None}
+    return preview, {**tax_fields(preview), **row}

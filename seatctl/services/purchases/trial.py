@@ -60,7 +60,8 @@ def priced_trial(
     today = read_preview(raw)
     if any(line.period_start >= ends - _A_WHILE for line in read_terms(raw)):
         due = max(0, read_pending_amount(raw, lambda: read(RECURRING)))
-        today = replace(today, amount_due=due, total=due, carried_over=0)
+        tax = today.tax - read_preview(read(RECURRING)).tax if due else 0
+        today = replace(today, amount_due=due, total=due, tax=tax, carried_over=0)
     first = preview.total
     if payload.customer is not None:  # without what waits for the customer's next invoice
         first = read_preview(billing.read(endpoints.preview_invoice({**form, **RECURRING}))).total
@@ -70,7 +71,7 @@ def priced_trial(
         "carried_over": today.carried_over,
         "renews_at": format_time(ends),
         # Whether the invoice of the trial uses up a coupon for one invoice is not known of Stripe.
-        "first_charge": None if payload.discounts else first,
+        "first_charge": None if payload.discounts or preview.whole_total is None else first,
     }
 
 

@@ -32,7 +32,7 @@ from seatctl.models.report import Record
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeInvoice, StripeSubscription
 from seatctl.models.subscription import Subscription
-from seatctl.rules.billing_details import ADDRESS_PARTS, Details
+from seatctl.rules.billing_details import ADDRESS_PARTS, Details, TaxId
 from seatctl.rules.metadata import SUBSCRIPTION
 from seatctl.rules.purchases import check_spend
 from seatctl.rules.typed_json import dump
@@ -56,14 +56,6 @@ from seatctl.services.subscriptions.snapshot import (
 )
 
 _COLUMNS = ("name", "billing_email", "due_now", "currency", "pays", "result")
-
-
-@dataclass(frozen=True, slots=True)
-class TaxId:
-    """A tax id, in Stripe's words."""
-
-    type: str
-    value: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +83,8 @@ class BillingPayload(SubscriptionPayload):
     """The unpaid invoice that the new card pays."""
     payment_method_types: tuple[str, ...] = ()
     """The types that the subscription has to take from now on; empty: nothing has to change."""
+    turn_on_tax: bool = False
+    """Whether automatic tax, which Stripe has turned off for want of an address, is turned on again."""
 
 
 def show(ledger: Ledger, billing: Billing, call: Call, handle: str) -> Record:
@@ -171,7 +165,7 @@ def prepare_billing(change: ChangeRequest, details: Details) -> Proposal:
             "email": details.email,
             "name": details.name,
             "address": dict(details.address),
-            "tax_ids": [[kind, value] for kind, value in details.tax_ids],
+            "tax_ids": [[tax_id.type, tax_id.value] for tax_id in details.tax_ids],
             "payment_method": details.payment_method,
         }
     )
@@ -179,8 +173,9 @@ def prepare_billing(change: ChangeRequest, details: Details) -> Proposal:
     if (repetition := repeated_proposal(change)) is not None:
         return repetition
     snapshot = read_snapshot(change)
-    if details.payment_method is not None and snapshot.mirror.default_payment_method is not None:
-        require_unscheduled(snapshot)  # a subscription's own card is part of the Stripe subscription
+    own_card = details.payment_method is not None and snapshot.mirror.default_payment_method is not None
+    if own_card or _turns_on_tax(snapshot, details):  # both are part of the Stripe subscription
+        require_unscheduled(snapshot)
     customer = snapshot.mirror.customer_id
     raw = require_customer(billing, snapshot.subscription, customer)
     kind = check_given_method(billing, details.payment_method, snapshot.accepted)
@@ -205,7 +200,7 @@ def prepare_billing(change: ChangeRequest, details: Details) -> Proposal:
         customer=customer,
         details=form,
         before=_before(form, raw),
-        tax_ids=tuple(TaxId(*given) for given in details.tax_ids if given not in current),
+        tax_ids=tuple(given for given in details.tax_ids if (given.type, given.value) not in current),
         payment_method=details.payment_method,
         was_attached=details.payment_method in cards,
         cards=cards,
@@ -214,6 +209,7 @@ def prepare_billing(change: ChangeRequest, details: Details) -> Proposal:
         charged=(read_customer(raw).default_payment_method, snapshot.mirror.default_payment_method),
         pay=None if paid_invoice is None else paid_invoice.id,
         payment_method_types=_types_with(snapshot.mirror, kind),
+        turn_on_tax=_turns_on_tax(snapshot, details),
         due_now=due,
         summary=f"changed the billing of {name}: {changes}",
     )
@@ -237,6 +233,12 @@ def _types_with(mirror: StripeSubscription, kind: str) -> tuple[str, ...]:
     """
     types = mirror.payment_method_types
     return (*types, kind) if types and kind not in types and not mirror.status.is_over else ()
+
+
+def _turns_on_tax(snapshot: SubscriptionSnapshot, details: Details) -> bool:
+    """Whether the address that is given lets Stripe compute the tax again."""
+    mirror = snapshot.mirror
+    return bool(details.address) and mirror.tax_turned_off and not mirror.status.is_over
 
 
 def _form(details: Details, customer: StripeJson) -> dict[str, JsonValue]:
@@ -274,6 +276,7 @@ def _changes(
         f"billed to {details.email}" if details.email else "",
         f"made out to {details.name}" if details.name else "",
         "a new address" if details.address else "",
+        "Stripe's tax is turned on again" if _turns_on_tax(snapshot, details) else "",
         "a tax id" if details.tax_ids else "",
         "a new card" if details.payment_method else "",
         f"which pays invoice {_owed(paid_invoice)}" if paid_invoice is not None else "",
@@ -293,6 +296,11 @@ def _run(running: OperationRun[BillingPayload]) -> Apply:
     if payload.details:  # absolute, so sending them again after a lost answer is harmless
         write = endpoints.update_customer(payload.customer, payload.details)
         running.step_or_fail("details", write, lambda: None)
+    if payload.turn_on_tax:
+        write = endpoints.update_subscription(payload.stripe_id, {"automatic_tax": {"enabled": True}})
+        subscription = endpoints.subscription(payload.stripe_id)
+        is_on = running.when(subscription, lambda raw: read_subscription(raw).automatic_tax)
+        running.step_or_fail("automatic-tax", write, is_on, lambda: _take_back(running))
     _add_tax_ids(running)
     if payload.payment_method is not None:
         attached = _attach(running, payload.payment_method)

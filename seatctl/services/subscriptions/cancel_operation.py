@@ -7,6 +7,7 @@ twice.)
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -52,8 +53,8 @@ from seatctl.services.subscriptions.snapshot import (
 )
 
 PREVIEW_COLUMNS = (
-    *("name", "plan", "seats", "seats_until", "given_back", "to_balance", "owed_less", "owed"),
-    *("open_invoices", "renews_at", "next_invoice", "currency"),
+    *("name", "plan", "seats", "seats_until", "given_back", "to_balance", "owed_less", "tax_given_back"),
+    *("owed", "open_invoices", "renews_at", "next_invoice", "currency"),
 )
 
 _STILL_INVOICED = frozenset((SubscriptionStatus.UNPAID, SubscriptionStatus.PAUSED))
@@ -191,6 +192,7 @@ def _cancel_now(snapshot: SubscriptionSnapshot, *, refund: bool) -> Proposal:
         "given_back": sum(share.refund for share in shares),
         "to_balance": sum(share.credit for share in shares),
         "owed_less": owed_less,
+        **_tax_given_back(shares),
         "owed": sum(invoice.amount_remaining for invoice in invoices.open) - owed_less,
         "open_invoices": [invoice.as_record() for invoice in still_open],
         "billed_now": billed_now,
@@ -217,7 +219,16 @@ def _given_back(share: CreditShare, currency: str) -> list[str]:
         (share.credit, f"of invoice {share.number} goes to the customer's balance"),
         (share.less, f"of the open invoice {share.number} no longer has to be paid"),
     )
-    return [f"{format_money(amount, currency)} {what}." for amount, what in parts if amount]
+    told = [f"{format_money(amount, currency)} {what}." for amount, what in parts if amount]
+    if share.tax is not None:
+        told.append(f"{format_money(share.tax, currency)} of it is tax.")
+    return told
+
+
+def _tax_given_back(shares: Iterable[CreditShare]) -> dict[str, JsonValue]:
+    """Return the tax in all shares as a field of a row; none if their invoices have no tax."""
+    taxes = [share.tax for share in shares if share.tax is not None]
+    return {"tax_given_back": sum(taxes)} if taxes else {}
 
 
 def cancel_payload(snapshot: SubscriptionSnapshot, summary: str) -> CancelPayload:
@@ -348,6 +359,7 @@ def _outcome(
         "given_back": to_card,
         "to_balance": to_balance,
         "owed_less": owed_less,
+        **_tax_given_back(credited),
         "invoices": [dump(share) for share in credited],
         "refused": [dump(share) for share in refused],
     }

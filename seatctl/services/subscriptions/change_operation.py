@@ -312,6 +312,7 @@ def prepare_change(
         payload,
         f"Change {what}?",
         leaving,
+        priced=costs.priced,
         next_invoice=next_invoice,
         carried_over=costs.carried_over,
         on_account=on_account,

@@ -1,8 +1,8 @@
 """`subs billing --portal`: a page of Stripe's customer portal.
 
-There customers see invoices, and change their card and address only. Stripe's default would let them change
-quantities and cancel, against the policies. So seatctl makes a configuration of its own, and finds it again
-by its metadata.
+There customers see invoices, and change their card, address and tax ids only. Stripe's default would let them
+change quantities and cancel, against the policies. So seatctl makes a configuration of its own, and finds it
+again by its metadata.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from seatctl.services.charging.payer import require_customer
 from seatctl.services.users.permissions import allow
 
 FEATURES: dict[str, JsonValue] = {
-    "customer_update": {"enabled": True, "allowed_updates": ["address"]},
+    "customer_update": {"enabled": True, "allowed_updates": ["address", "tax_id"]},
     "invoice_history": {"enabled": True},
     "payment_method_update": {"enabled": True},
     "subscription_cancel": {"enabled": False},
@@ -86,9 +86,13 @@ def _changed_features(configuration: StripeJson) -> dict[str, JsonValue]:
     return {
         name: feature
         for name, feature in FEATURES.items()
-        if _enabled(current.get(name)) != _enabled(feature)
+        if _permits(current.get(name)) != _permits(feature)
     }
 
 
-def _enabled(feature: JsonValue) -> bool:
-    return isinstance(feature, dict) and feature.get("enabled") is True
+def _permits(feature: JsonValue) -> tuple[bool, frozenset[str]]:
+    """Return whether a feature is enabled, and what the customer may change by it."""
+    if not isinstance(feature, dict):
+        return False, frozenset()
+    updates = feature.get("allowed_updates")
+    return feature.get("enabled") is True, frozenset(map(str, updates if isinstance(updates, list) else ()))

@@ -18,6 +18,7 @@ from seatctl.models.call import format_time
 from seatctl.models.stripe_objects import StripeInvoice, StripeItem
 from seatctl.models.subscription import Subscription, SubscriptionState
 from seatctl.rules.metadata import with_described_item
+from seatctl.rules.tax import tax_fields_of
 from seatctl.services.charging.pay_invoice import read_with_payment
 from seatctl.services.notifications.reminders import queue_receipts
 from seatctl.services.operations.handlers import Apply, OperationResult
@@ -118,6 +119,7 @@ def final_transaction(
         row = {
             **subscription_row(now),
             "next_seats": 0 if state is None else state.next.seats,
+            **tax_fields_of(charged),
             "amount_paid": sum(invoice.amount_paid for invoice in charged),
             "invoice": charged[0].number if charged else None,
             **extra,

@@ -30,10 +30,8 @@ from seatctl.rules.metadata import OPERATION, made_by, metadata_of
 from seatctl.rules.payment_methods import Accepted
 from seatctl.rules.policies import FLEXIBLE, as_metadata
 from seatctl.rules.purchases import (
-    address_hint,
     check_quantity,
     check_spend,
-    check_tax,
     unused_discount_warning,
 )
 from seatctl.rules.refunds import remaining_charge
@@ -109,6 +107,7 @@ class _Line:
     description: str
     covers_from: datetime
     covers_until: datetime
+    tax_behavior: str | None
 
 
 def prepare_addon(snapshot: SubscriptionSnapshot, target: Target, seats: int, what: str) -> Proposal:
@@ -141,6 +140,7 @@ def prepare_addon(snapshot: SubscriptionSnapshot, target: Target, seats: int, wh
         snapshot,
         payload,
         f"Change {what}?",
+        priced=preview,
         carried_over=preview.carried_over,
         on_account=change.on_account,
     )
@@ -159,11 +159,12 @@ def _line(snapshot: SubscriptionSnapshot, seats: int) -> _Line:
     running = upcoming if state.now.price_id == snapshot.item.price.id else subscription.unit_amount
     if state.policy.increase is Increase.FULL_PRICE:
         unit_amount, quantity = upcoming if state.renewed else running, seats
+        price = snapshot.item.price.id if state.renewed else state.now.price_id
         if not state.policy.lock_price:
-            unit_amount = _list_price(snapshot)
+            unit_amount, price = _list_price(snapshot)
         covers_from = state.term_end if state.renewed else state.term_start
     else:
-        covers_from, quantity = snapshot.stripe_time, 1
+        covers_from, quantity, price = snapshot.stripe_time, 1, state.now.price_id
         step_of_price = step(subscription.currency)
         unit_amount = remaining_charge(
             running * seats, state.term_start, state.term_end, covers_from, step_of_price, state.ends_at
@@ -171,11 +172,19 @@ def _line(snapshot: SubscriptionSnapshot, seats: int) -> _Line:
         unit_amount += upcoming * seats if state.renewed else 0
     what = f"{counted(seats, 'added seat')} of {state.name} until {state.current_end:%Y-%m-%d}"
     product = snapshot.item.price.product_id
-    return _Line(product, unit_amount, quantity, what, covers_from, state.current_end)
+    behavior = _tax_behavior(snapshot, price)
+    return _Line(product, unit_amount, quantity, what, covers_from, state.current_end, behavior)
 
 
-def _list_price(snapshot: SubscriptionSnapshot) -> int:
-    """Return the plan's price per seat today, in minor units of the subscription's currency.
+def _tax_behavior(snapshot: SubscriptionSnapshot, price: str) -> str | None:
+    """Return whether a price includes the tax: that whose amount is charged, not that of the item."""
+    own = snapshot.item.price
+    found = own if price == own.id else read_price(snapshot.billing.read(endpoints.price(price)))
+    return found.tax_behavior
+
+
+def _list_price(snapshot: SubscriptionSnapshot) -> tuple[int, str]:
+    """Return the plan's price per seat today, in minor units of the subscription's currency, and its id.
 
     If the plan is unknown or has another currency, return what the subscription pays already.
     """
@@ -183,7 +192,9 @@ def _list_price(snapshot: SubscriptionSnapshot) -> int:
         plan = plan_of(reader, snapshot.item.price.product_id)
         plan = plan and sold_in(reader, plan, snapshot.currency)
     same_currency = plan is not None and plan.currency == snapshot.currency
-    return plan.unit_amount if plan is not None and same_currency else snapshot.subscription.unit_amount
+    if plan is not None and same_currency:
+        return plan.unit_amount, plan.price_id
+    return snapshot.subscription.unit_amount, snapshot.state.now.price_id
 
 
 def _add_seats(running: OperationRun[AddonPayload]) -> Apply:
@@ -357,7 +368,8 @@ def prepare_renewal(change: ChangeRequest, renewal: RenewalOptions) -> Proposal:
     end = _new_end(snapshot, plan)
     discounts = discount_forms(renewal.discounts)
     description = f"{counted(seats, 'seat')} of {plan.name} from {state.term_end:%Y-%m-%d}"
-    line = _Line(plan.product_id, plan.unit_amount, seats, description, state.term_end, end)
+    behavior = _tax_behavior(snapshot, plan.price_id)
+    line = _Line(plan.product_id, plan.unit_amount, seats, description, state.term_end, end, behavior)
     draft = _own_invoice_of(snapshot, line, discounts, renewal.due_days, accepted)
     own_invoice, preview = _price_own_invoice(snapshot, draft)
     waiting = _waiting_total(snapshot, target.next, int(end.timestamp()))
@@ -387,6 +399,7 @@ def prepare_renewal(change: ChangeRequest, renewal: RenewalOptions) -> Proposal:
         payload,
         f"Renew {what}?",
         renewal.leaving,
+        priced=preview,
         carried_over=preview.carried_over,
         on_account=renewal.due_days is not None,
     )
@@ -561,7 +574,7 @@ def _own_invoice_of(
         due_days=due_days,
         covers_from=format_time(line.covers_from),
         covers_until=format_time(line.covers_until),
-        tax_behavior=snapshot.item.price.tax_behavior,
+        tax_behavior=line.tax_behavior,
         automatic_tax=snapshot.mirror.automatic_tax,
         tax_rates=snapshot.item.tax_rates or snapshot.mirror.tax_rates,
         payment_method_types=tuple(map(str, accepted.listed)),
@@ -591,7 +604,7 @@ def _price_own_invoice(snapshot: SubscriptionSnapshot, own_invoice: OwnInvoice) 
         return snapshot.billing.read(endpoints.preview_invoice({**form, **extra}))
 
     priced = read_preview_without_pending(preview({}), lambda: preview(RECURRING))
-    check_tax(priced.tax_status, address_hint(snapshot.name))
+    snapshot.require_tax(priced)
     return replace(own_invoice, shown=max(priced.amount_due, priced.total)), priced
 
 

@@ -204,8 +204,11 @@ def _pause_again(name: str, pause: Pause) -> str:
 
 
 def _total_after(snapshot: SubscriptionSnapshot, form: dict[str, JsonValue]) -> int | None:
-    """Return the next invoice's total after an update with `form`, in minor units; None if none follows."""
+    """Return the next invoice's total after an update with `form`, in minor units.
+
+    None if none follows, or if its tax is not known.
+    """
     try:
-        return read_preview(snapshot.preview(form)).total
+        return read_preview(snapshot.preview(form)).whole_total
     except (MissingInStripe, InvalidRequest):
         return None

@@ -16,10 +16,10 @@ from seatctl.billing.previews import RECURRING, end_of_term, has_pending_items, 
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
 from seatctl.models.call import parse_time
 from seatctl.models.report import counted
+from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription import TermContent
 from seatctl.rules import hints
 from seatctl.rules.metadata import COVERS_UNTIL
-from seatctl.rules.purchases import address_hint, check_tax
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.subscription_state import item_update, replaced_change
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
@@ -49,6 +49,8 @@ class DueNow:
     carried_over: int = 0
     credit: int = 0
     """What goes to the customer's balance if more is credited than charged."""
+    priced: Preview | None = None
+    """The invoice that is made now, None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +80,9 @@ class ChangePreviews:
         if previews_next_term(raw, self.snapshot.item, self.proration.moment):
             return DueNow()
         preview = read_preview(raw)
-        check_tax(preview.tax_status, address_hint(self.snapshot.name))
-        return DueNow(max(0, preview.amount_due), preview.carried_over, max(0, -preview.total))
+        self.snapshot.require_tax(preview)
+        credit = max(0, -preview.total)
+        return DueNow(max(0, preview.amount_due), preview.carried_over, credit, preview)
 
     def renews_at(self) -> datetime:
         """Return the end (UTC) of the term that a change of interval begins or continues.
@@ -111,7 +114,8 @@ class ChangePreviews:
         """Return the total of the next term's invoice, in minor units; None if the subscription ends before.
 
         It includes what is prorated now and billed then, and waiting items unless the change bills those now.
-        Only totals are used, because Stripe truncates the lines of a preview.
+        Only totals are used, because Stripe truncates the lines of a preview. None too if the tax is unknown;
+        raises `tax_unknown` if what is bought now is billed then.
         """
         if self.snapshot.state.ends:
             return None
@@ -126,7 +130,11 @@ class ChangePreviews:
                 next_invoice = self.preview(self.target.next, extra=RECURRING)
         except (MissingInStripe, InvalidRequest):
             return None
-        return read_preview(next_invoice).total + prorated_later
+        preview = read_preview(next_invoice)
+        if proration is not None and proration.behavior == _LATER:
+            self.snapshot.require_tax(preview)
+        whole = preview.whole_total
+        return None if whole is None else whole + prorated_later
 
     def _bills_now(self, proration: Proration) -> bool:
         """Whether a change billed at once makes an invoice today; that invoice includes waiting items."""

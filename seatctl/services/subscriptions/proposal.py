@@ -18,9 +18,11 @@ from seatctl.models.money import format_money
 from seatctl.models.operation import OperationState
 from seatctl.models.plan import Plan
 from seatctl.models.report import Record
+from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription import Subscription
 from seatctl.rules.purchases import ShownCharge, amount_of, check_spend, too_little
 from seatctl.rules.subscription_changes import end_command, reverse_command
+from seatctl.rules.tax import tax_fields, tax_note
 from seatctl.rules.typed_json import load
 from seatctl.services.operations.steps import Payload, SubscriptionPayload
 from seatctl.services.operations.submit import (
@@ -39,7 +41,8 @@ from seatctl.services.subscriptions.snapshot import (
 )
 
 CHANGE_COLUMNS = (
-    *("name", "plan", "seats", "seats_after", "next_plan", "next_seats", "due_now", "currency"),
+    *("name", "plan", "seats", "seats_after", "next_plan", "next_seats", "net", "tax", "total", "due_now"),
+    "currency",
     *("next_invoice", "renews_at", "ends_at", "leaving_emails", "not_seated"),
 )
 
@@ -265,6 +268,7 @@ def priced_proposal(
     question: str,
     leaving: Departures = NO_DEPARTURES,
     *,
+    priced: Preview | None,
     next_invoice: int | None = None,
     carried_over: int,
     on_account: bool,
@@ -272,7 +276,8 @@ def priced_proposal(
 ) -> Proposal:
     """Propose a change with its price now and on the next invoice, in minor units, and with its effect.
 
-    `leaving` are the users who lose their seats; `renewal` is given if the change moves it.
+    `priced` is the invoice that is made now, if there is one; `leaving` are the users who lose their seats;
+    `renewal` is given if the change moves it.
     """
     state, currency, due = snapshot.state, snapshot.currency, payload.due_now
     row: dict[str, JsonValue] = {
@@ -281,6 +286,7 @@ def priced_proposal(
         "seats_after": payload.now.seats,
         "next_plan": payload.next.plan,
         "next_seats": payload.next.seats,
+        **(tax_fields(priced) if priced is not None else {}),
         "due_now": due,
         "carried_over": carried_over,
         **({"credit": renewal.credit} if renewal is not None and renewal.credit else {}),
@@ -307,6 +313,7 @@ def priced_proposal(
         *leaving.notes,
         *(f"{remark[0].upper()}{remark[1:]}." for remark in remarks),
         charge_note(due, currency, on_account=on_account),
+        *(tax_note(priced) if priced is not None else ()),
     )
     return change_proposal(snapshot, payload, row, question, told, CHANGE_COLUMNS)
 

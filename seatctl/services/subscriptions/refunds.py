@@ -123,9 +123,7 @@ def credit_shares(snapshot: SubscriptionSnapshot, invoices: SubscriptionInvoices
             hint=f"to bill it and give nothing back: seatctl subs cancel {quote(name)} --now",
             data={"subscription": name, "owed": -unused, "currency": currency},
         )
-    for share in shares:
-        _preview_credit_note(snapshot, share)
-    return tuple(shares)
+    return tuple(replace(share, tax=_tax_of_credit_note(snapshot, share)) for share in shares)
 
 
 def _require_full_refund(
@@ -136,9 +134,11 @@ def _require_full_refund(
     disputed: list[str],
 ) -> None:
     """Raise `refund_falls_short` unless everything that Stripe says is unused is given back."""
-    # Stripe rounds each line, a charge down and its credit up, so a unit of each line may be missing.
+    # Stripe rounds each line, a charge down and its credit up, so a unit of each line may be missing; and of
+    # its tax.
     running = (invoice for invoice, _ in invoices.by_stripe if _covers_future(invoice, snapshot.stripe_time))
-    rounding = sum(len(invoice.lines) for invoice in running) * step(snapshot.currency)
+    rounded = sum(len(invoice.lines) * (2 if invoice.tax else 1) for invoice in running)
+    rounding = rounded * step(snapshot.currency)
     # Stripe counts the time of a draft as unused, and then charges the draft all the same.
     if back + invoices.given >= unused - rounding and not (invoices.drafts and unused > rounding):
         return
@@ -264,10 +264,15 @@ def _final_invoice(snapshot: SubscriptionSnapshot, behavior: str) -> Preview:
     return read_preview(snapshot.preview({"cancel_now": True, "proration_behavior": behavior}))
 
 
-def _preview_credit_note(snapshot: SubscriptionSnapshot, share: CreditShare) -> None:
-    """Let Stripe refuse the credit note now rather than after the subscription has ended."""
+def _tax_of_credit_note(snapshot: SubscriptionSnapshot, share: CreditShare) -> int | None:
+    """Return the tax that a credit note gives back, in minor units; None if its invoice has no tax.
+
+    Stripe is to refuse the credit note now rather than after the subscription has ended.
+    """
     try:
-        snapshot.billing.read(endpoints.preview_credit_note(credit_note_form(share)))
+        note = snapshot.billing.read(endpoints.preview_credit_note(credit_note_form(share)))
+        taxes = _objects(note.get("total_taxes"))
+        return sum(amount_of(tax, "amount") for tax in taxes) if taxes else None
     except StripeRefused as refusal:
         raise refuse(
             Code.NOT_REFUNDABLE,

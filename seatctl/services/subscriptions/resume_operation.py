@@ -13,7 +13,8 @@ from seatctl.models.money import format_money
 from seatctl.models.role import Action
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription_status import SubscriptionStatus
-from seatctl.rules.purchases import address_hint, check_spend, check_tax
+from seatctl.rules.purchases import check_spend
+from seatctl.rules.tax import tax_fields, tax_note
 from seatctl.services.charging.pay_invoice import (
     current_invoice,
     pay_invoice,
@@ -28,7 +29,7 @@ from seatctl.services.subscriptions.finish import final_transaction
 from seatctl.services.subscriptions.proposal import change_proposal
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
 
-_COLUMNS = ("name", "plan", "seats", "due_now", "currency")
+_COLUMNS = ("name", "plan", "seats", "net", "tax", "total", "due_now", "currency")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ def prepare_new_period(snapshot: SubscriptionSnapshot) -> Proposal:
     if snapshot.mirror.collection_method != "send_invoice":
         require_card(snapshot.billing, snapshot.mirror, snapshot.name, snapshot.accepted)
     preview = read_preview(snapshot.preview({"resume_at": "now"}))
-    check_tax(preview.tax_status, address_hint(snapshot.name))
+    snapshot.require_tax(preview)
     check_spend(preview.amount_due, preview.currency, snapshot.change.max_spend)
     price = format_money(preview.amount_due, preview.currency)
     payload = ResumePayload(
@@ -59,10 +60,11 @@ def prepare_new_period(snapshot: SubscriptionSnapshot) -> Proposal:
         "name": snapshot.name,
         "plan": snapshot.subscription.plan_slug,
         "seats": snapshot.subscription.capacity,
+        **tax_fields(preview),
         "due_now": preview.amount_due,
         "currency": preview.currency,
     }
-    notes = (f"Stripe begins a new period and charges {price} now.",)
+    notes = (f"Stripe begins a new period and charges {price} now.", *tax_note(preview))
     proposal = change_proposal(
         snapshot, payload, row, f"Resume {snapshot.name}?", notes, _COLUMNS, preview.currency
     )

@@ -20,7 +20,7 @@ from seatctl.models.call import Call, format_time, parse_time
 from seatctl.models.plan import Plan, Policy
 from seatctl.models.report import counted
 from seatctl.models.role import Action
-from seatctl.models.stripe_objects import Kind, StripeItem, StripePrice, StripeSubscription
+from seatctl.models.stripe_objects import Kind, Preview, StripeItem, StripePrice, StripeSubscription
 from seatctl.models.subscription import Subscription, SubscriptionState, TermContent
 from seatctl.rules import hints
 from seatctl.rules.assignment import ForeignLedger, require_home
@@ -29,6 +29,7 @@ from seatctl.rules.payment_methods import Accepted
 from seatctl.rules.policies import FLEXIBLE, BadPolicy, from_metadata
 from seatctl.rules.subscription_changes import Target, require_running
 from seatctl.rules.subscription_state import LedgerFacts, read_state, waiting_metadata
+from seatctl.rules.tax import NO_LOCATION, address_hint, check_tax
 from seatctl.rules.typed_json import stored_as
 from seatctl.services.operations.steps import SubscriptionPayload
 from seatctl.services.plans.prices import with_amounts
@@ -95,6 +96,11 @@ class SubscriptionSnapshot:
             **extra,
         }
         return self.billing.read(endpoints.preview_invoice(form))
+
+    def require_tax(self, priced: Preview) -> None:
+        """Return unless the tax is unknown, of this preview or of all invoices. Raises `tax_unknown`."""
+        status = NO_LOCATION if self.mirror.tax_turned_off else priced.tax_status
+        check_tax(status, address_hint(self.name))
 
     @property
     def name(self) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from seatctl.errors import Code
-from seatctl.rules.purchases import check_tax
+from seatctl.rules.tax import check_tax
 from seatctl.sandbox.api import control
 from tests.sandbox.seed import send
 from tests.support.both_sides import charges, contents, live_subscriptions, objects, twin
