@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from threading import Thread, Timer
 from typing import TYPE_CHECKING, Annotated
@@ -59,13 +59,14 @@ def sandbox_path(ctx: Context) -> Path:
     return ctx.sandbox_place
 
 
-def opened(ctx: Context) -> AbstractContextManager[Twin]:
+@contextmanager
+def opened(ctx: Context) -> Iterator[Twin]:
     """The sandbox of the profile, closed afterwards. Raises `not_a_sandbox`, SandboxUnusable."""
     from seatctl.sandbox.api.twin import Twin
 
     path = sandbox_path(ctx)
-    with sandbox_file(path):
-        return closing(Twin(path))
+    with sandbox_file(path), closing(Twin(path)) as twin:
+        yield twin
 
 
 @app.command("status")

@@ -26,6 +26,8 @@ CARDS = (
 PLANS = ("pro", "pro", "team", "later", "later", "loose", "year", "contract", "dime", "try", "taste")
 ON_TRIAL = frozenset({"try", "taste"})
 COUPONS = ("TENTH", "FREE", "EURO", "NONE")
+PARTS = ("--address city=Bonn", "--address postal_code=53111", "--address state=ON")
+TAX_IDS = ("eu_vat:DE123456789", "us_ein:12-3456789")
 BOB = "bob@example.com"
 HOUR, DAY = 3600, 86400
 
@@ -119,6 +121,10 @@ class Sight:
     def request(self) -> list[str]:
         return self.maybe(0.25, "--request-id", f"po-{self.chance.randint(1, 10**6)}")
 
+    def address(self) -> list[str]:
+        """An address; Stripe cannot compute the tax for the last one."""
+        return ["--address", self.pick("country=DE", "country=CA"), *self.pick(*PARTS).split()]
+
     def coupon(self) -> list[str]:
         return self.maybe(0.12, "--coupon", self.pick(*COUPONS))
 
@@ -145,7 +151,7 @@ def _buy(see: Sight) -> list[str]:
         return [*words, "--checkout", "--billing-email", f"pay-{name}@example.com", *see.coupon()]
     else:
         words += ["--billing-email", f"pay-{name}@example.com", "--payment-method", see.pick(*see.cards)]
-        words += see.maybe(0.1, "--address", "country=DE", "--address", "city=Bonn")
+        words += see.maybe(0.3, *see.address()) + see.maybe(0.1, "--tax-id", see.pick(*TAX_IDS))
     return words + see.coupon() + see.limit() + see.request()
 
 
@@ -205,7 +211,8 @@ def _billing(see: Sight) -> list[str]:
             ["--payment-method", see.pick(*see.cards)],
             ["--name", see.pick("Acme", "Umbrella")],
             ["--email", f"pay{see.chance.randint(1, 9)}@example.com"],
-            ["--address", "country=DE", "--address", "city=Bonn"],
+            see.address(),
+            ["--tax-id", see.pick(*TAX_IDS)],
         ]
     )
     return ["subs", "billing", see.subscription(), *what, *see.limit(), *see.request()]
@@ -282,13 +289,20 @@ COMMANDS: dict[str, tuple[int, Maker]] = {
             *("plans", "add", f"plan{see.chance.randint(1, 4)}", "--price", see.pick("3.00", "4.50", "0.10")),
             *("--currency", "usd", "--policy", see.pick("flexible", "term"), "--set", "pack_size=1"),
             *("--set", "addon_cutoff_days=5", "--set", "renewal_window_days=12"),
+            *see.maybe(0.3, "--tax-behavior", see.pick("exclusive", "inclusive")),
         ],
     ),
     "plan-edit": (
         2,
         lambda see: [
             *("plans", "edit", see.pick(*PLANS)),
-            *see.chance.choice([["--price", see.pick("12.00", "13.00", "20.00")], ["--name", "Another"]]),
+            *see.chance.choice(
+                [
+                    ["--price", see.pick("12.00", "13.00", "20.00")],
+                    ["--name", "Another"],
+                    ["--tax-behavior", see.pick("exclusive", "inclusive")],
+                ]
+            ),
         ],
     ),
     "plan-archive": (1, lambda see: ["plans", "archive", see.pick(*PLANS), *see.maybe(0.6, "--undo")]),
@@ -364,6 +378,11 @@ def command(see: Sight, name: str) -> Step:
 def tax(see: Sight) -> Step:
     """Stripe's tax is turned on, or off: then it has to know where a customer is."""
     return Step(0, "command", ("config", "set", "stripe.automatic_tax", see.pick("on", "on", "on", "off")))
+
+
+def rate(see: Sight) -> Step:
+    """The account has to add a tax of 19 %, on top of prices that do not say whether they include it."""
+    return Step(0, "command", ("sandbox", "tax", "19", "--default", "exclusive"))
 
 
 def batch(see: Sight) -> Step:

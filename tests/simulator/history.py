@@ -106,6 +106,9 @@ class History:
         invariants.check_ended(step, result, before, after)
         money.check_ends(before, after, self.accounts)
         money.check_request_ids(after, self.accounts)
+        money.check_tax(before, after, self.accounts)
+        for told in (result, *([shown] if shown else [])):
+            money.check_told_tax(told.row)
         money.check_shown(step, result, shown, before, after)
         money.check_next_invoice(self.world, result, shown, before, after)
         invariants.check_sent(step, result, before)

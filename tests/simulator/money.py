@@ -69,7 +69,13 @@ class Accounts:
         ours = (name for name, by in self.invoices.items() if by == operation.ref)
         mine = (books.invoices[name] for name in ours if name in books.invoices)
         lines = (line for invoice in mine for line in invoice["lines"]["data"])
-        return sum(line["amount"] for line in lines if line["parent"]["subscription_item_details"] is None)
+        return sum(_gross(line) for line in lines if line["parent"]["subscription_item_details"] is None)
+
+
+def _gross(line: Obj) -> int:
+    """What a line adds to the total: its amount, and the tax on top of it."""
+    added = (tax["amount"] for tax in line["taxes"] if tax["tax_behavior"] == "exclusive")
+    return int(line["amount"]) + sum(added)
 
 
 def _advances(invoice: Obj) -> bool:
@@ -168,6 +174,25 @@ def _given_back(operation: Operation, books: Books, accounts: Accounts) -> int:
             refunded[invoice["id"]] += charge["amount_refunded"]
     credited = {name: books.invoices[name]["post_payment_credit_notes_amount"] for name in mine}
     return sum(max(refunded[name], credited[name]) for name in mine)
+
+
+def check_tax(before: Books, after: Books, accounts: Accounts) -> None:
+    """No operation bills without the tax that Stripe adds, be it that its address is missing."""
+    for name, by in accounts.invoices.items():
+        if name in before.invoices or by not in after.operations or name not in after.invoices:
+            continue
+        invoice = after.invoices[name]
+        taxed, status = invoice["automatic_tax"], invoice["status"]
+        is_unknown = taxed["disabled_reason"] or (taxed["enabled"] and taxed["status"] != "complete")
+        if status in STANDING and is_unknown and invoice["total"] > 0:
+            raise Violation("bought without the tax", f"{name} of {by}: {taxed}")
+
+
+def check_told_tax(row: Obj) -> None:
+    """Net and tax of what is shown make its total, and that, with the balance, what is due."""
+    net, tax, total = (row.get(name) for name in ("net", "tax", "total"))
+    if all(isinstance(amount, int) for amount in (net, tax, total)) and net + tax != total:
+        raise Violation("net and tax are not the total", str(row))
 
 
 def check_request_ids(after: Books, accounts: Accounts) -> None:
@@ -302,6 +327,7 @@ def unused(world: World, books: Books, name: str) -> Unused | None:
     debt = min(debts, max(0, balance))
     lines = preview["lines"].get("total_count") or len(preview["lines"]["data"])
     by_hand = _refunded_by_hand(books, {s["id"]: _left(s) for s in running})
+    lines *= 2 if preview["total_taxes"] else 1  # the tax of each line is rounded too
     return Unused(-preview["total"], lines, paid, owed, debt, drafted, by_hand, bool(own))
 
 

@@ -130,6 +130,15 @@ def lose(see: Sight) -> Step:
     return Step(0, "dashboard", ("DELETE", f"/v1/customers/{see.pick(*customers)}", ""))
 
 
+def unlocate(see: Sight) -> Step:
+    """A customer's address is removed or replaced: a renewal is then billed without tax."""
+    customers = [one["id"] for one in see.books.stripe["customer"]]
+    if not customers:
+        return Step(0, "clock", seconds=HOUR)
+    form = see.pick("address=", "address=", urlencode({"address[country]": "US"}), "address[country]=DE")
+    return Step(0, "dashboard", ("POST", f"/v1/customers/{see.pick(*customers)}", form))
+
+
 def take_off(see: Sight) -> Step:
     """An item is removed from its Stripe subscription, which first gets another, as it cannot have none."""
     subscriptions = {one["stripe_item"]: one for one in see.running}

@@ -6,7 +6,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from random import Random
 
-from tests.simulator.actions import COMMANDS, PLANS, READS, Sight, Step, apply, batch, command, import_, tax
+from tests.simulator.actions import (
+    COMMANDS,
+    PLANS,
+    READS,
+    Sight,
+    Step,
+    apply,
+    batch,
+    command,
+    import_,
+    rate,
+    tax,
+)
 from tests.simulator.books import Books
 from tests.simulator.faults import LINE, Fault, Meeting, random_fault
 from tests.simulator.outside import (
@@ -23,6 +35,7 @@ from tests.simulator.outside import (
     schedule,
     take_off,
     tamper,
+    unlocate,
 )
 from tests.simulator.world import World
 
@@ -47,6 +60,8 @@ OTHERS: dict[str, tuple[int, Callable[[Sight], Step]]] = {
     "schedule": (0, schedule),
     "take-off": (0, take_off),
     "tax": (0, tax),
+    "rate": (0, rate),
+    "unlocate": (0, unlocate),
 }
 
 
@@ -165,6 +180,13 @@ THEMES = {
         | {"add-seats": 12, "cancel": 6, "sync": 6},
     ),
     "tax": Theme(PLANS, 1, {"tax": 10, "buy": 50, "billing": 8, "add-seats": 12}),
+    # A tax that is not 0, with prices that include it and others that do not.
+    "taxed": Theme(
+        PLANS,
+        2,
+        {"tax": 8, "rate": 8, "unlocate": 6, "buy": 30, "billing": 12, "add-seats": 24, "plan-edit": 8}
+        | {"renew": 12, "clock": 16, "cancel": 10, "change-plan": 6, "cardholder": 6},
+    ),
     "disputed": Theme(
         PLANS,
         2,

@@ -191,4 +191,5 @@ def test_a_purchase_and_its_page_ask_stripe_for_the_tax(sandbox, pro, taxed):
     assert ("automatic_tax" in bought, "automatic_tax" in paid) == (taxed, taxed)
     if taxed:
         assert bought["automatic_tax"] == paid["automatic_tax"] == {"enabled": True}
-        assert paid["customer_update"] == {"address": "auto"}
+        assert paid["customer_update"] == {"address": "auto", "name": "auto"}
+        assert paid["tax_id_collection"] == {"enabled": True}

@@ -253,7 +253,7 @@ def test_only_who_runs_it_may_change_it(sandbox, team):
 # The portal -------------------------------------------------------------------------------------------
 
 
-def test_the_portal_lets_customers_change_card_and_address_only(sandbox, team):
+def test_the_portal_lets_customers_change_card_address_and_tax_ids_only(sandbox, team):
     for _ in range(2):
         opened = sandbox("subs", "billing", "design", "--portal", "-o", "json")
         assert opened.code == 0, opened.err
@@ -262,7 +262,7 @@ def test_the_portal_lets_customers_change_card_and_address_only(sandbox, team):
     (made,) = objects(sandbox, "billing_portal.configuration")
     allowed = {name for name, feature in made["features"].items() if feature["enabled"]}
     assert allowed == {"customer_update", "invoice_history", "payment_method_update"}
-    assert made["features"]["customer_update"]["allowed_updates"] == ["address"]
+    assert made["features"]["customer_update"]["allowed_updates"] == ["address", "tax_id"]
 
 
 def test_a_portal_that_somebody_widened_is_set_right(sandbox, team):
@@ -271,8 +271,12 @@ def test_a_portal_that_somebody_widened_is_set_right(sandbox, team):
     change(
         sandbox,
         f"billing_portal/configurations/{made['id']}",
-        **{"features[subscription_cancel][enabled]": "true"},
+        **{
+            "features[subscription_cancel][enabled]": "true",
+            "features[customer_update][allowed_updates][0]": "email",
+        },
     )
     assert sandbox("subs", "billing", "design", "--portal").code == 0
     (made,) = objects(sandbox, "billing_portal.configuration")
     assert made["features"]["subscription_cancel"]["enabled"] is False
+    assert made["features"]["customer_update"]["allowed_updates"] == ["address", "tax_id"]
