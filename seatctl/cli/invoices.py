@@ -30,7 +30,8 @@ LIST_COLUMNS = columns(
 SHOW_COLUMNS = columns(
     "number subscription status net tax total amount_paid amount_remaining amount_due credited refunded"
     " disputed currency created_at due_date days_late processing_until billing_reason note hosted_url"
-    " stripe_id billed_to items totals lines taxes discounts payments paid_outside_stripe refunds disputes pdf",
+    " stripe_id billed_to items totals lines taxes discounts payments paid_outside_stripe refunds disputes"
+    " pdf",
     machine="amount_due currency lines taxes discounts payments paid_outside_stripe refunds disputes pdf",
     titles={"number": "Invoice"},
 )
