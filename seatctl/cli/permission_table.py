@@ -23,6 +23,7 @@ _NEEDS: Final = (
     ("subs buy", "payment intents", "customers, payment methods, subscriptions, invoices"),
     ("subs buy --checkout", "setup intents", "checkout sessions"),
     ("subs buy --coupon", "coupons, promotion codes", ""),
+    ("subs buy --tax-id", "", "tax ids"),
     (_SEATS, f"{_PAYER}, prices, payment intents", "subscriptions, invoices, credit notes"),
     ("subs cancel", _PAYER, "subscriptions, invoices"),
     ("subs cancel --refund", "refunds, disputes, payment intents", "credit notes"),
