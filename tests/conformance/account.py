@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -119,20 +120,31 @@ class Account:
         with opened(self._sandbox) as twin:
             authenticate(twin, invoice["id"])
 
-    def complete(self, session: str, url: str) -> None:
-        """Pay on a Checkout page with a card."""
+    def complete(self, session: str, url: str, card: str = "pm_card_visa") -> None:
+        """Complete a Checkout page with a card, or with `none` if it asks for none."""
         if self._sandbox is None:
-            self.open_page(url, "pay with 4242 4242 4242 4242")
+            pays = "with 4242 4242 4242 4242" if card == "pm_card_visa" else "without a card"
+            self.open_page(url, f"complete the page {pays}")
             self.wait_until(lambda: self.get(f"checkout/sessions/{session}")["status"] == "complete")
             return
         with opened(self._sandbox) as twin:
-            complete_checkout(twin, session)
+            complete_checkout(twin, session, card)
 
     def debit(self) -> tuple[str, str, str]:
         """Return the currency of the account's debits, and test accounts that pay and that fail."""
         if self.get("account")["country"] == "US":
             return "usd", "pm_usBankAccount_success", "pm_usBankAccount_insufficientFunds"
         return "eur", "pm_sepaDebit_success_at", "pm_sepaDebit_failed_at"
+
+    def collect_tax(self, percent: int) -> None:
+        """Have the sandbox collect tax; on Stripe, skip the story aloud unless the account does."""
+        if self._sandbox is not None:
+            from seatctl.sandbox.api.control import set_tax
+
+            with opened(self._sandbox) as twin:
+                set_tax(twin, Fraction(percent, 100))
+        elif not self.is_stripe or self.get("tax/settings")["status"] != "active":
+            pytest.skip("NOT PROVED: the account collects no tax; turn on Stripe Tax in the dashboard")
 
     def restricted_key(self, permission: str) -> str:
         """Return a key that has one permission, or skip the story aloud."""

@@ -32,6 +32,18 @@ def pytest_configure() -> None:
 def account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     with accounts.account(tmp_path_factory.mktemp("conformance")) as made:
         yield made
+    RUNS.append(
+        f"{len(made.relay.forwarded)} requests to {'Stripe itself' if made.is_stripe else 'a sandbox'}"
+    )
+
+
+RUNS: list[str] = []
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what the stories were told against."""
+    for run in RUNS:
+        terminalreporter.write_line(f"conformance: {run}")
 
 
 @pytest.hookimpl(wrapper=True)
