@@ -16,7 +16,6 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -135,16 +134,6 @@ class Account:
         if self.get("account")["country"] == "US":
             return "usd", "pm_usBankAccount_success", "pm_usBankAccount_insufficientFunds"
         return "eur", "pm_sepaDebit_success_at", "pm_sepaDebit_failed_at"
-
-    def collect_tax(self, percent: int) -> None:
-        """Have the sandbox collect tax; on Stripe, skip the story aloud unless the account does."""
-        if self._sandbox is not None:
-            from seatctl.sandbox.api.control import set_tax
-
-            with opened(self._sandbox) as twin:
-                set_tax(twin, Fraction(percent, 100))
-        elif not self.is_stripe or self.get("tax/settings")["status"] != "active":
-            pytest.skip("NOT PROVED: the account collects no tax; turn on Stripe Tax in the dashboard")
 
     def restricted_key(self, permission: str) -> str:
         """Return a key that has one permission, or skip the story aloud."""
