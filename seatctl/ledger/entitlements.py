@@ -39,7 +39,7 @@ _QUESTION = f"""SELECT u.id AS user_id, u.status AS user_status, x.id AS wanted_
     w.unpaid_since AS wanted_unpaid_since, w.pause AS wanted_pause, w.grace_days AS wanted_grace_days,
     w.owed AS wanted_owed, r.number AS request, r.status AS request_status, q.name AS requested,
     (SELECT CASE WHEN count(*) = 1 THEN min(two.name) END FROM
-        (SELECT name FROM subscriptions WHERE {IS_RUNNING} LIMIT 2) AS two) AS only_running,
+        (SELECT name FROM subscriptions WHERE {IS_RUNNING} ORDER BY id LIMIT 2) AS two) AS only_running,
     (SELECT value FROM sync_state WHERE key = 'last_success') AS last_sync,
     s.id AS subscription_id, s.plan_id, s.name AS subscription, p.slug AS plan, t.until, s.cancel_at,
     s.capacity, coalesce(json_extract(s.policy, '$.features'), '[]') AS features,

@@ -28,8 +28,9 @@ IS_OPEN = f"status IN {OPEN}"
 # although only the next transaction records that.
 _STATUS = (
     f"CASE WHEN NOT r.{IS_OPEN} THEN r.status WHEN r.expires_at <= :now"
-    f" THEN 'expired' WHEN r.subscription_id IN (SELECT id FROM subscriptions WHERE {HAS_ENDED})"
-    " THEN 'denied' ELSE r.status END"
+    # EXISTS, as PostgreSQL reads the whole of a set that IN names before the first row.
+    " THEN 'expired' WHEN EXISTS (SELECT 1 FROM subscriptions ended WHERE ended.id = r.subscription_id"
+    f" AND ended.{HAS_ENDED}) THEN 'denied' ELSE r.status END"
 )
 _SELECT = f"""SELECT r.number, r.user_id, u.email, r.subscription_id, s.name AS subscription,
     {_STATUS} AS status, r.priority, r.note, r.created_at, r.expires_at, r.decided_by, r.decided_at,
