@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 
 from seatctl.ledger import subscriptions
@@ -13,7 +14,7 @@ from seatctl.ledger.transaction import Reader, Transaction
 from seatctl.models.call import format_time, optional_text
 from seatctl.models.stripe_objects import StripeSubscription
 from seatctl.models.subscription import Subscription
-from seatctl.rules.metadata import LEDGER
+from seatctl.rules.metadata import BILLING_MODE, LEDGER
 from seatctl.rules.subscription_state import PAID_UNTIL
 
 
@@ -40,6 +41,12 @@ def with_due_change(reader: Reader, now: datetime) -> list[str]:
         " ORDER BY stripe_subscription",
         {"now": format_time(now), "paid_until": f"$.{PAID_UNTIL}"},
     )
+
+
+def billing_modes(reader: Reader) -> dict[str, str | None]:
+    """Return Stripe's billing mode of each Stripe subscription; None if an earlier version has read it."""
+    rows = reader.rows("SELECT stripe_subscription, metadata FROM subscriptions ORDER BY id")
+    return {row["stripe_subscription"]: json.loads(row["metadata"]).get(BILLING_MODE) for row in rows}
 
 
 def taken_name_keys(reader: Reader) -> set[str]:

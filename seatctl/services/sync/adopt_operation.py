@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from seatctl.billing import endpoints
 from seatctl.billing.objects import read_subscription
-from seatctl.billing.port import Billing, stripe_now
+from seatctl.billing.port import Billing, MissingInStripe, stripe_now
 from seatctl.errors import ExitCode, JsonValue, StripeRefused
 from seatctl.ledger import subscriptions
 from seatctl.ledger.ledger import Ledger
@@ -102,22 +102,23 @@ def adoption(
         )
         running = (one for one in subscriptions.listing(reader, call.now) if not one.status.is_over)
         chosen = [*(named or running)]
-        modes = {
-            one.stripe_subscription: subscriptions.billing_mode(reader, one.id)
-            for one in (chosen if migrate else ())
-            if not one.status.is_over
-        }
+        modes = mirrored_subscriptions.billing_modes(reader) if migrate else {}
+    running_ones = {one.stripe_subscription for one in chosen if not one.status.is_over}
     classic = frozenset(
         stripe_id
         for stripe_id, mode in modes.items()
-        if mode == "classic" or (mode is None and _is_classic(billing(), stripe_id))
+        if stripe_id in running_ones
+        and (mode == "classic" or (mode is None and _is_classic(billing(), stripe_id)))
     )
     concerned = [one for one in chosen if one.home_ledger != ledger.id or one.stripe_subscription in classic]
     return Adoption(ledger.id, tuple(concerned), migrate, classic)
 
 
 def _is_classic(billing: Billing, stripe_id: str) -> bool:
-    return not read_subscription(billing.read(endpoints.subscription(stripe_id))).flexible
+    try:
+        return not read_subscription(billing.read(endpoints.subscription(stripe_id))).flexible
+    except MissingInStripe:
+        return False  # the next sync ends it
 
 
 def adopt(ledger: Ledger, billing: Billing, call: Call, chosen: Adoption) -> Report:

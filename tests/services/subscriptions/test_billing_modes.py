@@ -199,3 +199,12 @@ def test_a_migration_is_given_up_only_if_it_has_not_reached_stripe(classic, faul
     assert classic("sync").code == 0
     assert mode_of(classic) == mode
     is_sound(classic)
+
+
+def test_the_mode_of_one_that_an_earlier_version_has_read_is_asked_of_stripe(classic):
+    query(ledger_place(classic), "UPDATE subscriptions SET metadata = '{}'")
+    assert mode_of(classic) is None
+    planned = classic("ledger", "adopt", "--migrate", "--dry-run", "-o", "json").json
+    assert [row["result"] for row in planned["rows"]] == ["migrated"]
+    assert classic("sync", "--full").code == 0
+    assert mode_of(classic) == "classic"

@@ -245,3 +245,15 @@ def test_the_year_is_reckoned_from_a_month_that_has_just_begun(office):
     done(office, "subs change-plan lab annual")
     assert subs_row(office, "lab")["term_end"] == "2041-07-01T00:00:00Z"
     is_sound(office)
+
+
+def test_in_a_trial_the_other_interval_begins_with_its_end(office):
+    done(office, "plans add try --price 10.00 --currency usd --trial-days 14")
+    done(office, f"subs buy --plan try --seats 10 --name t {CARD}")
+    shown = planned(office, "subs change-plan t annual")
+    assert (shown["due_now"], shown["renews_at"]) == (0, "2040-06-15T00:00:00Z")
+    done(office, "subs change-plan t annual")
+    assert subs_row(office, "t")["term_end"] == "2040-06-15T00:00:00Z"
+    until(office, "2040-06-15T03:00:00Z")
+    assert (charges(office)[-1], subs_row(office, "t")["term_end"]) == (96000, "2041-06-15T00:00:00Z")
+    is_sound(office)
