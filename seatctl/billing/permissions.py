@@ -60,6 +60,7 @@ _OBJECTS: Final = {
     "promotion_codes": "promotion codes",
     "refunds": "refunds",
     "setup_intents": "setup intents",
+    "subscription_schedules": "subscription schedules",
     "subscriptions": "subscriptions",
 }
 """The first part of a path, and the objects that it is about."""
@@ -105,6 +106,7 @@ _READS: Final[tuple[tuple[str, str, Form], ...]] = (
     ("promotion codes", "promotion_codes", _LIST),
     ("refunds", "refunds", _LIST),
     ("setup intents", f"setup_intents/seti_{_NONE}", {}),
+    ("subscription schedules", "subscription_schedules", _LIST),
     ("subscriptions", "subscriptions", _LIST),
     ("tax ids", f"customers/cus_{_NONE}/tax_ids", {}),
 )

@@ -16,6 +16,7 @@ from seatctl.billing.permissions import Access, Permission
 _SYNC = "products, prices, customers, payment methods, subscriptions, invoices, refunds, disputes, events"
 _SEATS = "subs add-seats, subs set-seats, subs change-plan, subs renew, requests approve, seats apply"
 _PAYER = "customers, payment methods"
+_RUNNING = f"{_PAYER}, subscription schedules"
 _NEEDS: Final = (
     ("sync", _SYNC, ""),
     ("plans add, plans import, plans edit", "", "products, prices"),
@@ -24,10 +25,11 @@ _NEEDS: Final = (
     ("subs buy --checkout", "setup intents", "checkout sessions"),
     ("subs buy --coupon", "coupons, promotion codes", ""),
     ("subs buy --tax-id", "", "tax ids"),
-    (_SEATS, f"{_PAYER}, prices, payment intents", "subscriptions, invoices, credit notes"),
-    ("subs cancel", _PAYER, "subscriptions, invoices"),
+    (_SEATS, f"{_RUNNING}, prices, payment intents", "subscriptions, invoices, credit notes"),
+    ("subs cancel", _RUNNING, "subscriptions, invoices"),
+    ("subs pause", f"{_RUNNING}, invoices", "subscriptions"),
     ("subs cancel --refund", "refunds, disputes, payment intents", "credit notes"),
-    ("subs resume", _PAYER, "subscriptions, invoices"),
+    ("subs resume", _RUNNING, "subscriptions, invoices"),
     ("subs rename, subs transfer, config auto-approve, ledger adopt", "", "subscriptions"),
     ("subs billing", "invoices", "customers, payment methods, tax ids, subscriptions"),
     ("subs billing --portal", "", "customer portal"),

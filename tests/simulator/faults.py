@@ -324,9 +324,12 @@ def _disturbed(
     json = {"Content-Type": "application/json", "Request-Id": "req_fault"}
     if kind == "lost before":
         raise TimedOut(worked=False)
-    if kind == "429":
-        error = '{"error":{"type":"invalid_request_error","code":"rate_limit","message":"Too many requests"}}'
-        return Answer(429, json, error)
+    if kind == "429":  # in one of its two forms, always the same for the same call
+        code, after = ("lock_timeout", {"Retry-After": "1"}) if len(url) % 2 else ("rate_limit", {})
+        error = (
+            f'{{"error":{{"type":"invalid_request_error","code":"{code}","message":"Too many requests"}}}}'
+        )
+        return Answer(429, {**json, **after}, error)
     if kind == "503 page":
         return Answer(503, {"Content-Type": "text/html"}, "<html>Service Unavailable</html>")
     if kind == "500":

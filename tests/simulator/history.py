@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 from seatctl.sandbox.api import control
 from seatctl.sandbox.errors import ApiError
-from tests.simulator import invariants, modes, money
+from tests.simulator import invariants, limits, modes, money
 from tests.simulator.actions import ASKS, COMMANDS, DAY, Sight, Step, is_read
 from tests.simulator.books import Books
 from tests.simulator.invariants import Violation
@@ -123,6 +123,7 @@ class History:
         invariants.check_payer(step, result, before)
         invariants.check_coupon(step, result, shown)
         invariants.check_rate_limit(result, before, after, self._moved(objects, step))
+        limits.check_limits(result, before, after)
         invariants.check_looked(step, result)
         invariants.check_guards(step, result, before, after)
         modes.check_modes(step, result, before, after)

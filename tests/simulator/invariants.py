@@ -63,7 +63,8 @@ def check_exit(step: Step, result: Result, before: Books | None = None, *, waits
         raise Violation("exit 75 with nothing in the way", told[-600:])
 
 
-PENDING = frozenset({"operation_pending", "batch_under_way"})
+PENDING = frozenset({"operation_pending", "batch_under_way", "rate_limited"})
+"""What is in the way without a fault: `limits.check_limits` says whether Stripe's limits really are."""
 
 
 NOT_UNDERSTOOD = (

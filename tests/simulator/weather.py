@@ -145,6 +145,8 @@ THEMES = {
         {"buy": 30, "add-seats": 20, "sync": 12, "change-plan": 6},
         kinds=("damaged: error object", "damaged: error text", "damaged: portal 403"),
     ),
+    # More changes in a day than Stripe makes invoices for.
+    "rushed": Theme(("pro", "loose"), 1, {"add-seats": 90, "set-seats": 30, "sync": 6, "clock": 1}),
     "limits": Theme(PLANS, 1, {"buy": 30, "add-seats": 20, "sync": 8, "change-plan": 6}, kinds=("429",)),
     # Bank debits, which take days.
     "debit": Theme(

@@ -16,7 +16,8 @@ from seatctl.sandbox.session import Session
 _NAMES = {
     "account": "connected_account", "billing_portal": "customer_portal", "checkout": "checkout_session",
     "invoice_payments": "invoice", "invoiceitems": "invoice", "prices": "plan", "refunds": "charge",
-    "subscription_items": "subscription", "test_helpers": "billing_clock",
+    "subscription_items": "subscription", "subscription_schedules": "subscription",
+    "test_helpers": "billing_clock",
 }  # fmt: skip
 """The permissions that are not called like the first part of the path."""
 _EXPANDED = {"default_payment_method": "payment_method_read"}
