@@ -16,13 +16,15 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from seatctl.sandbox.api.control import authenticate, complete_checkout, restricted_key
+from seatctl.billing.stripe import API_VERSION
+from seatctl.sandbox.api.control import authenticate, complete_checkout, restricted_key, set_tax
 from seatctl.sandbox.api.twin import Twin
 from tests.conformance.relay import Relay
 from tests.sandbox.replay import encode
@@ -70,7 +72,7 @@ class Account:
     def call(self, method: str, path: str, params: Body | None = None, **headers: str) -> Body:
         """Send a request. Raises Refused."""
         url, form = encode(method, f"/v1/{path}", params)
-        sent = {"Authorization": f"Bearer {self.key}", **headers}
+        sent = {"Authorization": f"Bearer {self.key}", "Stripe-Version": API_VERSION, **headers}
         if form is not None:
             sent["Content-Type"] = "application/x-www-form-urlencoded"
         relay = urlsplit(self.relay.url)
@@ -134,6 +136,14 @@ class Account:
         if self.get("account")["country"] == "US":
             return "usd", "pm_usBankAccount_success", "pm_usBankAccount_insufficientFunds"
         return "eur", "pm_sepaDebit_success_at", "pm_sepaDebit_failed_at"
+
+    def collect_tax(self, percent: int) -> None:
+        """Have the sandbox collect tax; on Stripe, skip the story aloud unless the account does."""
+        if self._sandbox is not None:
+            with opened(self._sandbox) as twin:
+                set_tax(twin, Fraction(percent, 100))
+        elif not self.is_stripe or self.get("tax/settings")["status"] != "active":
+            pytest.skip("NOT PROVED: the account collects no tax; turn on Stripe Tax in the dashboard")
 
     def restricted_key(self, permission: str) -> str:
         """Return a key that has one permission, or skip the story aloud."""

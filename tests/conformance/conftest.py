@@ -68,7 +68,7 @@ def told(request: pytest.FixtureRequest, account: Account, home: Path, start: in
     finally:
         exchanges = account.relay.exchanges[first:]
         story.remove()
-    if os.environ.get(accounts.RECORD) and request.node.stash.get(PASSED, False):
+    if os.environ.get(accounts.RECORD) and story.is_recorded and request.node.stash.get(PASSED, False):
         name = re.sub(r"\W+", "-", request.node.name.removeprefix("test_")).strip("-")
         write_recording(Path(os.environ[accounts.RECORD]) / f"{name}.json", exchanges, account.key)
 

@@ -26,12 +26,14 @@ _ID = re.compile(rf"\b(?:{_KINDS})_[A-Za-z0-9]{{10,}}")
 _OF_A_PREVIEW = re.compile(r"(?:upcoming|[a-z]+_tmp)_\w+")
 _INVOICE_NUMBER = re.compile(r"\b[A-Z0-9]{8}-\d{4}\b")
 _URLS = ("http://", "https://", "data:")
+_OF_SOMEBODY = (*_URLS, "acct_", "ca_", "sk_", "rk_", "pk_", "whsec_")
 _EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
 _TIME = 1_200_000_000
 _LEFT_OUT = frozenset({
     "account_country", "account_name", "account_tax_ids", "application", "authorization_code",
     "balance_transaction", "branding_settings", "business_profile", "calculated_statement_descriptor",
     "city", "client_secret", "custom_text", "default_for", "doc_url", "fingerprint", "hosted_invoice_url",
+    "ip_address", "user_agent",
     "invoice_pdf", "invoice_prefix", "issuer", "line1", "line2", "network_status", "number", "on_behalf_of",
     "network_transaction_id", "outcome", "payment_method_configuration_details", "phone", "postal_code",
     "receipt_number", "receipt_url", "request_log_url", "risk_score", "state", "statement_descriptor", "url",
@@ -142,7 +144,7 @@ class _Facts:
             self.found["body"][path] = value
 
     def _text(self, value: str, path: str) -> None:
-        if value.startswith(_URLS) or _INVOICE_NUMBER.search(value):
+        if value.startswith(_OF_SOMEBODY) or _INVOICE_NUMBER.search(value):
             return
         if _OF_A_PREVIEW.fullmatch(value):
             self.found["present"].append(path)

@@ -141,9 +141,7 @@ def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
                 return
             headers = {name: value for name, value in self.headers.items() if name.lower() in PASSED_ON}
             relay.wait_for_turn()
-            self.upstream.request(self.command, self.path, body=form, headers=headers)
-            answer = self.upstream.getresponse()
-            body = answer.read()
+            answer, body = self._ask(form, headers)
             relay.remember(self.command, self.path, form.decode() if form else None, answer, body)
             kept = (
                 "content-type",
@@ -158,6 +156,19 @@ def _handler(relay: Relay) -> type[BaseHTTPRequestHandler]:
                 {name: value for name, value in answer.headers.items() if name.lower() in kept},
                 body,
             )
+
+        def _ask(self, form: bytes | None, headers: dict[str, str]) -> tuple[http.client.HTTPResponse, bytes]:
+            """Ask Stripe, once more if it has closed an idle connection and repeating changes nothing."""
+            for is_last in (self.command == "POST" and "Idempotency-Key" not in self.headers, True):
+                try:
+                    self.upstream.request(self.command, self.path, body=form, headers=headers)
+                    answer = self.upstream.getresponse()
+                    return answer, answer.read()
+                except ConnectionError:
+                    self.upstream.close()
+                    if is_last:
+                        raise
+            raise AssertionError("the loop returns or raises")
 
         def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
             self.send_response_only(status)

@@ -33,10 +33,14 @@ def share(cents: int, left: int, whole: int) -> int:
 
 
 def month_of_thirty_days(now: datetime) -> int:
-    """Return when the next month of 30 days begins: a third of it is ten days, to the second."""
-    month = now.year * 12 + now.month
+    """Return when the latest month of 30 days began: a third of it is ten days, to the second.
+
+    A clock in the future would be ahead of products and prices, which have the account's time; and the test
+    cards expire after a year.
+    """
+    month = now.year * 12 + now.month - 1
     while month % 12 + 1 not in (4, 6, 9, 11):
-        month += 1
+        month -= 1
     return int(datetime(month // 12, month % 12 + 1, 1, tzinfo=UTC).timestamp())
 
 
@@ -49,6 +53,7 @@ class Story(Seatctl):
         self.start = self.now = start
         self.clock = account.new_clock(name, start)
         self.plans: dict[str, str] = {}
+        self.is_recorded = True
         self._suffix = secrets.token_hex(3)
         self.done("init --mode test --actor ann@example.com --no-input")
         self.done(f"config set stripe.test_clock {self.clock}")

@@ -11,7 +11,8 @@ HOUR = 3600
 TRIAL = 14 * DAY
 
 
-def test_a_trial_with_a_card_is_charged_when_it_ends(story):
+def test_a_trial_with_a_card_is_charged_when_it_ends(story_today):
+    story = story_today  # the preview is of a customer who is not on the clock yet, and so at the real time
     story.plan("try", "10.00", "--trial-days 14")
     assert story.buy("try", 2)["amount_paid"] == 0
     (subscription,) = story.stripe_subscriptions()
