@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from seatctl.app.context import Context
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from seatctl.ledger.overview import Overview
+    from seatctl.ledger.transaction import Reader
     from seatctl.models.invoice import Invoice
     from seatctl.models.subscription import Subscription
 
@@ -28,6 +30,7 @@ COLUMNS = columns(
 
 
 ENDED = ("canceled", "incomplete_expired")
+_SOON = timedelta(days=7)
 
 
 @app.command("status")
@@ -45,7 +48,8 @@ def status(ctx: Context) -> None:
         all_subscriptions = list(subscriptions.listing(reader, ctx.now))
         counts = overview(reader, ctx.now)
         disputed = invoices.in_dispute(reader)
-    attention = [*_attention(all_subscriptions, counts, ctx.now), *_disputes(disputed)]
+        trials = [*_trials(reader, all_subscriptions, ctx.now)]
+    attention = [*_attention(all_subscriptions, counts, ctx.now), *trials, *_disputes(disputed)]
     record: Record = {
         **_record(ctx, all_subscriptions, counts),
         "disputed_invoices": len(disputed),
@@ -80,6 +84,20 @@ def _record(ctx: Context, all_subscriptions: Iterable[Subscription], counts: Ove
         "mail_server": ctx.policy.text("mail.host", ctx.environment) or None,
         **record_of(counts, "waiting_messages failed_messages"),
     }
+
+
+def _trials(reader: Reader, all_subscriptions: Iterable[Subscription], now: datetime) -> Iterator[str]:
+    """Yield a line for each trial that soon ends without a payment method."""
+    for subscription in all_subscriptions:
+        if subscription.status != "trialing" or not now < subscription.term_end <= now + _SOON:
+            continue
+        from seatctl.ledger.trials import trial_and_schedule
+        from seatctl.rules.trials import ending, ways_out
+
+        trial = trial_and_schedule(reader, subscription.id).trial
+        if trial is not None:
+            for way in ways_out(subscription.name, trial):
+                yield f"{subscription.name}: {ending(trial)}: {way}"
 
 
 def _disputes(invoices: Iterable[Invoice]) -> Iterator[str]:

@@ -579,6 +579,9 @@ def test_a_place_on_the_waitlist_counts_the_others(office):
 def test_check_only_can_ask_about_anybody_and_do_nothing_else(office):
     made_by(office, f"seats assign design {ZOE}")
     assert office.done("chk", f"check {ZOE} -s design").json["reason"] == "entitled"
+    office.sql("led", "UPDATE subscriptions SET status = 'trialing'")  # they may not read when a trial ends
+    assert office.done("chk", f"check {ZOE} -s design").json["reason"] == "entitled"
+    office.sql("led", "UPDATE subscriptions SET status = 'active'")
     assert office.run("chk", f"check {YAN} -s design").json["reason"] == "unseated"
     assert "request 1 awaits approval" in office.run("chk", f"check {YAN}").json["message"]
     assert office.run("chk", "check nobody@example.com").json["reason"] == "unknown_user"

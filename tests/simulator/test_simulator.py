@@ -58,6 +58,7 @@ def test_every_fault_can_be_put_back(fault):
     [
         *("our own clock", "void is open", "on session", "silent status", "open after 429"),
         *("payment under way", "classic mode", "tax unknown", "no seats paid", "disputes"),
+        "collection paused",
     ],
 )
 def test_a_fault_that_was_mended_is_found_if_it_comes_back(fault):

@@ -174,6 +174,15 @@ def test_killed_anywhere_of_a_buy_that_the_bank_wants_to_authenticate(killed):
         assert_agree(seatctl)
 
 
+def test_killed_anywhere_of_a_trial_without_a_card(killed, sandbox):
+    assert sandbox("plans", "edit", "pro", "--trial-days", "14", "--trial-without-card", "pause").code == 0
+    story = Story(f"{ORDER} --no-card", has_lab, points=20, repeated=(4,))
+    for way in killed(story, skip=2):
+        assert way.seatctl("sync").code == 0, way.where
+        expect_once(story, way.seatctl, way.where)
+        assert [one["status"] for one in live_subscriptions(way.seatctl)] == ["active", "trialing"], way.where
+
+
 def test_killed_while_sync_recovers_then_sync_again(killed, tmp_path):
     """A recovery is as safe to kill as what it recovers."""
     story = STORIES["buy"]

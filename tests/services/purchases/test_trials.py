@@ -112,6 +112,16 @@ def test_a_card_given_on_the_portal_counts_after_the_next_sync(shop):
     assert shown(shop)["trial"]["then"] == "charge"
 
 
+def test_status_tells_of_a_trial_that_soon_stops(shop):
+    done(shop, f"{BUY} --no-card")
+    assert attention(shop) == []
+    until(shop, "2040-06-09T00:00:00Z")
+    (line,) = attention(shop)
+    assert line == f"lab: its trial ends on {END}: it is paused then unless a payment method is given: {WAY}"
+    carry_out(shop, WAY)
+    assert attention(shop) == []
+
+
 def test_it_may_be_left_out(shop):
     done(shop, f"{BUY} {CARD} --no-trial")
     assert (charges(shop), shown(shop)["status"], shown(shop)["trial"]) == ([6000], "active", None)
