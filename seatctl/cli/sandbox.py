@@ -215,7 +215,9 @@ def fail(
 def complete(
     ctx: Context,
     session: Annotated[str, argument("SESSION", "The Checkout page's address or id.")],
-    card: Annotated[str, option("--card CARD", "A test card, such as pm_card_visa.")] = "pm_card_visa",
+    card: Annotated[
+        str, option("--card CARD", "A test card, or none if the page needs none.")
+    ] = "pm_card_visa",
     address: Annotated[
         list[str] | None,
         option("--address PART=VALUE", "A part of the address; by default Bonn in Germany."),
