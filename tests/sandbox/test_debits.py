@@ -6,6 +6,8 @@ subscription is meanwhile is from its pages on setting up a subscription with th
 
 import pytest
 
+from seatctl.sandbox.api import control
+
 SEPA, ACH = "pm_sepaDebit_{}_at", "pm_usBankAccount_{}"
 WAYS = [
     (SEPA.format("success"), "eur", 5, None),
@@ -106,3 +108,10 @@ def test_checkout_offers_the_debits_of_the_currency(stripe, currency, offered):
     other = {**form, "mode": "subscription", "line_items": items, "payment_method_types": ["bacs_debit"]}
     if currency != "gbp":
         assert stripe.refused("POST", "checkout/sessions", other)["code"] == "payment_intent_invalid_currency"
+
+
+def test_nobody_authenticates_what_a_bank_is_processing(stripe):
+    made = stripe.subscribe(stripe.customer(ACH.format("success")), stripe.price())
+    with pytest.raises(ValueError, match="does not wait"):
+        control.authenticate(stripe.twin, made["latest_invoice"])
+    assert len(stripe.get("charges")["data"]) == 1

@@ -342,7 +342,7 @@ class History:
             if one["status"] == "processing"
         }
         for name, invoice in before.invoices.items():
-            if name in under_way and invoice["status"] == "open":
+            if name in under_way and invoice["status"] in {"open", "uncollectible"}:
                 control.settle(self.world.twin, name, succeeds=under_way[name])
         self._after("cardholder", before)
 

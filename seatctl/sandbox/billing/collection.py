@@ -100,7 +100,7 @@ def answer_authentication(session: Session, invoice: Obj, *, succeeds: bool) -> 
     method = session.store.get("payment_method", (intent or {}).get("payment_method") or "")
     # With `default_incomplete` nothing was attempted yet: the customer pays on the hosted page.
     method = method or method_for(session, invoice)
-    if intent is None or method is None:
+    if intent is None or method is None or intent["status"] == "processing":
         raise ValueError("this invoice does not wait for an authentication")
     if succeeds:
         collect(session, invoice, method, authenticated=True)
