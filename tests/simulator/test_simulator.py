@@ -57,7 +57,7 @@ def test_every_fault_can_be_put_back(fault):
     "fault",
     [
         *("our own clock", "void is open", "on session", "silent status", "open after 429"),
-        *("payment under way", "classic mode", "tax unknown", "no seats paid", "disputes"),
+        *("payment under way", "classic mode", "interval waits", "tax unknown", "no seats paid", "disputes"),
         "collection paused",
     ],
 )
