@@ -73,7 +73,6 @@ POST   /v1/customers/{customer:id}/tax_ids                                      
 GET    /v1/customers/{customer:id}/tax_ids                                                         list_page(tax_id)                                                            CustomerTaxIdListParams
 GET    /v1/customers/{customer:id}/tax_ids/{tax_id:id}                                             retrieve                                                                     CustomerTaxIdRetrieveParams
 DELETE /v1/customers/{customer:id}/tax_ids/{tax_id:id}                                             delete(customer.tax_id.deleted)                                              CustomerTaxIdDeleteParams
-GET    /v1/customers/{customer:id}/tax_ids/{tax_id:id}                                             retrieve                                                                     CustomerTaxIdRetrieveParams
 POST   /v1/payment_methods                                                                         payment_methods.create                                                       PaymentMethodCreateParams
 GET    /v1/payment_methods                                                                         payment_methods.list_page                                                    PaymentMethodListParams
 GET    /v1/payment_methods/{}                                                                      payment_methods.retrieve                                                     PaymentMethodRetrieveParams
