@@ -163,3 +163,18 @@ def test_a_draft_is_finalized_and_dated_as_requested(stripe, draft):
     stripe.advance(days=1)
     final = stripe.get(f"invoices/{draft}")
     assert (final["status"] != "draft", final["effective_at"]) == (True, later)
+
+
+def test_a_draft_that_cannot_be_finalized_stays_a_draft_and_says_why(stripe):
+    """The customer's address is gone when the hour is over, so the tax is not known."""
+    customer = stripe.customer(address={"country": "DE", "city": "Bonn"})
+    draft = stripe.draft(customer, auto_advance=True, automatic_tax={"enabled": True})
+    stripe.post(f"customers/{customer}", {"address": ""})
+    stripe.advance(seconds=3700)
+    invoice = stripe.get(f"invoices/{draft}")
+    assert (invoice["status"], invoice["automatically_finalizes_at"]) == ("draft", None)
+    assert invoice["last_finalization_error"]["code"] == "customer_tax_location_invalid"
+    assert "invoice.finalization_failed" in stripe.events()
+    stripe.post(f"customers/{customer}", {"address": {"country": "DE", "city": "Bonn"}})
+    paid = stripe.post(f"invoices/{draft}/pay")
+    assert (paid["status"], paid["last_finalization_error"]) == ("paid", None)

@@ -23,6 +23,7 @@ from seatctl.sandbox.billing.schedules import phase_over
 from seatctl.sandbox.billing.subscription_states import set_status
 from seatctl.sandbox.clock import DAY
 from seatctl.sandbox.due import ENDED, INCOMPLETE_FOR, period_end, period_start
+from seatctl.sandbox.errors import ApiError
 from seatctl.sandbox.objects import Obj, pick, subscription_of
 from seatctl.sandbox.session import Session
 from seatctl.sandbox.store import Store
@@ -204,7 +205,15 @@ def invoice_due(session: Session, invoice: Obj) -> None:
 
 
 def _finalize(session: Session, invoice: Obj) -> None:
-    finalize_invoice(session, invoice)
+    try:
+        finalize_invoice(session, invoice)
+    except ApiError as error:
+        # It stays a draft, and is not tried again by itself.
+        refusal = pick(error.body("")["error"], "code", "doc_url", "message", "type")
+        invoice = session.find("invoice", invoice["id"], None)
+        invoice.update(last_finalization_error=refusal, automatically_finalizes_at=None)
+        session.save_and_emit(invoice, "invoice.finalization_failed")
+        return
     pause = invoice.get("_paused")
     if invoice["status"] != "open":
         return

@@ -36,6 +36,7 @@ def finalize_invoice(session: Session, invoice: Obj) -> None:
         ending_balance=applied.ending_balance,
         hosted_invoice_url=url,
         invoice_pdf=f"{url}/pdf",
+        last_finalization_error=None,
         number=invoice["number"] or f"{customer['invoice_prefix']}-{sequence:04d}",
         status="open",
     )

@@ -147,13 +147,20 @@ def _new_session(session: Session, params: Obj, mode: str, prices: list[Obj]) ->
         payment_method_collection=params.get("payment_method_collection", on_need),
         payment_method_types=_types(params) or debits.offered(currency),
         payment_status="no_payment_required" if setup else "unpaid",
-        **pick(params, "return_url", "tax_id_collection"),
+        **pick(params, "return_url"),
+        **_tax_id_collection(params),
         status="open",
         total_details=None if setup else {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         ui_mode=params.get("ui_mode", "hosted_page"),
         url=f"https://sandbox.invalid/c/pay/{identifier}",
         _params=params,
     )
+
+
+def _tax_id_collection(params: Obj) -> Obj:
+    """Return what a page shows of a request for tax ids; the field is absent without one."""
+    name = "tax_id_collection"
+    return {name: {"required": "never", **params[name]}} if name in params else {}
 
 
 def _types(params: Obj) -> list[str]:
