@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
 
+from seatctl.ledger import operations
 from seatctl.ledger.engines import postgres_leases
 from seatctl.ledger.engines.postgres_link import Link
+from seatctl.ledger.ledger import open_ledger
+from seatctl.models.ledger_url import ServerUrl
+from seatctl.models.operation import OperationState
 from seatctl.sandbox.api.twin import Twin
 from tests.support.places import At, database, expire_leases
 from tests.support.subscriptions import ledger_place
 
 SUSPENDED_SECONDS = 40
+BUY = (
+    *("subs", "buy", "--plan", "pro", "--seats", "1", "--name", "late", "--owner", "ann@example.com"),
+    *("--billing-email", "pay@example.com", "--yes", "--payment-method"),
+)
 
 
 @pytest.fixture
@@ -88,3 +98,22 @@ def test_what_is_said_of_an_operation_whose_connection_is_lost(shared, team, aft
     shared.done("sync")
     [row] = shared.rows("subs", "list")
     assert row["seats"] == 7
+
+
+def test_an_operation_that_another_process_has_ended_is_not_opened_again(shared):
+    """The buying process was suspended before it could record that the bank asks the cardholder."""
+    asked = shared(*BUY, "pm_card_authenticationRequired", "-o", "json")
+    assert (asked.code, asked.error["code"]) == (10, "authentication_required")
+    run = int(asked.error["run"])
+    shared.done(f"runs undo {run} --yes")
+    late = {"summary": "late"}
+    with closing(open_ledger(ServerUrl(shared.place))) as ledger:
+        with ledger.reading() as reader:
+            before = operations.of_run(reader, run)
+        with ledger.journal() as journal:
+            operations.set_waiting(journal, before, late)
+            assert not operations.close(journal, before, OperationState.DONE, late, datetime.now(UTC))
+        with ledger.reading() as reader:
+            assert operations.of_run(reader, run) == before
+    assert before.state is OperationState.FAILED
+    shared.assert_sound(shared.head())
