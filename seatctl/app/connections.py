@@ -187,7 +187,8 @@ def sandbox_place(
 
 def sandbox_not_shared(*, is_set_up: bool) -> SeatctlError:
     """Return the refusal for a sandbox that only this machine has, beside a ledger that others use too."""
-    serve = "serve one sandbox to all of them with seatctl sandbox serve, and name its URL"
+    # Without --empty, it would have to be the sandbox of another profile, whose ledger is a file.
+    serve = "serve one sandbox to all of them, such as seatctl sandbox serve --empty, and name its URL"
     if is_set_up:
         named = "seatctl config set stripe.api_base URL; or name a file: seatctl config set sandbox FILE"
     else:

@@ -178,6 +178,28 @@ def test_a_served_sandbox_is_shared(runner, tmp_path):
         thread.join()
 
 
+def test_a_ledger_begins_with_a_served_sandbox(seatctl, url, tmp_path):
+    """As the refusal of `init` says: the sandbox is served before there is a ledger."""
+    place = {"SEATCTL_LEDGER": url}
+    refused = seatctl("init", "--no-input", "--actor", "ann@example.com", "-o", "json", env=place)
+    assert (refused.code, refused.error["code"]) == (4, "sandbox_not_shared")
+    assert (
+        "seatctl sandbox serve --empty, and name its URL in SEATCTL_STRIPE_API_BASE" in refused.error["hint"]
+    )
+    served = seatctl.process("sandbox", "serve", "--empty", env=place)
+    try:
+        place["SEATCTL_STRIPE_API_BASE"] = served.stdout.readline().strip()
+        made = seatctl("init", "--no-input", "--actor", "ann@example.com", env=place)
+        assert made.code == 0, made.err
+        with_subscription(Machine(seatctl, **place))
+        another = Machine(Seatctl(tmp_path / "another"), **place, SEATCTL_ACTOR="ann@example.com")
+        assert another.rows("subs", "list")[0]["name"] == "design"
+        assert not list(tmp_path.rglob("sandbox.db"))
+    finally:
+        served.terminate()
+        served.finish()
+
+
 def test_the_password_is_shown_and_stored_nowhere(shared, runner, url, tmp_path):
     shown = url.replace(f":{PASSWORD}", "")
     outputs = []
