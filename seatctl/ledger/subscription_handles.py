@@ -56,6 +56,10 @@ def unknown_error(reader: Reader, handle: str) -> UnknownSubscription:
 
     others = names(reader)
     hint = "seatctl subs list" if others else "seatctl subs buy --plan PLAN --seats N --name NAME"
+    if not reader.engine.rights.reads_everything:  # such a database role may use neither command
+        hint = (
+            f"the names are {', '.join(others)}" if others else "ask an admin: there is no subscription yet"
+        )
     return UnknownSubscription(
         f"there is no subscription {handle!r}",
         hint=did_you_mean(handle, others, hint),
