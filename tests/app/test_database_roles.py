@@ -644,6 +644,24 @@ def test_rights_are_taken_again(office):
     assert office.done("vic", "users list").rows
 
 
+def test_the_printed_sql_says_nothing_of_what_is_not_there(furnished):
+    name = f"{furnished.words['prefix']}_new"
+    printed = [
+        furnished.seatctl("ledger", "grants", "viewer", name, *more, env=furnished.env("led")).out
+        for more in ([], ["--revoke"], ["--revoke"])
+    ]
+    with server().connect() as connection:
+        connection.execute(f"CREATE ROLE {name}")
+    notices: list[str | None] = []
+    with furnished.connect("led") as connection:
+        connection.add_notice_handler(lambda notice: notices.append(notice.message_primary))
+        for sql in printed:
+            connection.execute(sql)
+    assert not notices
+    with server().connect() as connection:
+        connection.execute(f"DROP ROLE {name}")
+
+
 def test_a_login_can_have_several_rights(office):
     give(office, "vic", "requester", "--as", ZOE)
     assert len(office.done("vic", "users list").rows) > 1

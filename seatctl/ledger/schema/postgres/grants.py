@@ -99,7 +99,9 @@ def revoke(schema: str, db_role: str) -> str:
 
 
 def _script(schema: str, statements: Sequence[str]) -> str:
-    lines = ["BEGIN", f"SET LOCAL search_path TO {_name(schema)}, pg_temp", *statements, "COMMIT"]
+    # psql would print a notice for each policy that does not exist yet.
+    quiet = "SET LOCAL client_min_messages TO warning"
+    lines = ["BEGIN", quiet, f"SET LOCAL search_path TO {_name(schema)}, pg_temp", *statements, "COMMIT"]
     return "".join(f"{line};\n" for line in lines)
 
 
