@@ -162,6 +162,22 @@ def test_every_read_is_allowed(office, tmp_path, login, command):
     assert result.code in answers.get(command, {0}), (argv, result.err)
 
 
+@pytest.mark.parametrize("people", [2, 300])
+def test_a_viewer_compares_a_file_with_the_ledger(office, tmp_path, people):
+    """As a job for a pull request does. So many rows are copied, and committed before they are compared."""
+    file = tmp_path / "seats.csv"
+    rows = "".join(f"p{number}@example.com,design\n" for number in range(people))
+    file.write_text(f"email,subscription\n{rows}")
+    before = office.everything()
+    compare = f"seats apply {file} --create-users --buy-shortfall --max-spend 9000 --check"
+    compared = office.done("vic", compare, code=7)  # there is something to do
+    assert compared.json["summary"].startswith(f"would have seated {people}"), compared.out
+    assert office.everything() == before
+    applied = office.run("vic", f"seats apply {file} --create-users", "--as", ANN)
+    assert (applied.code, applied.error["code"]) == (8, "not_allowed")
+    assert office.everything() == before
+
+
 # -- what PostgreSQL refuses --------------------------------------------------------------------
 
 SEAT = "INSERT INTO seats (subscription_id, user_id, assigned_at) VALUES ({0}, {1}, '2026-11-21T12:00:00Z')"
@@ -227,7 +243,7 @@ def test_nobody_changes_the_record_the_counters_or_the_rights(furnished, login, 
         (("ash", "own", "one", "vic"), "SELECT blank_change(1, 1, '2026-11-21T12:00:00Z')"),
         (("own", "one"), "INSERT INTO plans (slug) VALUES ('x')"),
         (("vic", "req", "chk"), "SELECT lock_ledger(true)"),
-        (("vic", "req", "chk"), "SELECT begin_load(NULL)"),
+        (("req", "chk"), "SELECT begin_load(NULL)"),
         (("vic", "adm", "chk"), "SELECT request_seat(1, '[]', NULL, NULL, 'x', 'x', NULL, 'x')"),
         (("chk",), "SELECT link_audit()"),
         (WRITERS, RUN.format("somebody@example.com")),
