@@ -257,3 +257,16 @@ def test_its_end_is_told_by_mail_before(shop, postbox, options, told):
 
 def ends_told(postbox):
     return [letter for letter in postbox.letters if letter["Subject"] == f"lab: the trial ends on {END}"]
+
+
+def test_the_first_charge_is_told_with_its_tax(sandbox):
+    freeze(sandbox, "2040-06-01T00:00:00Z")
+    assert sandbox("sandbox", "tax", "19").code == 0
+    assert sandbox("config", "set", "stripe.automatic_tax", "on").code == 0
+    done(sandbox, "plans add try --price 12.00 --currency usd --trial-days 14 --tax-behavior exclusive")
+    command = f"{BUY} {CARD} --address country=DE --address postal_code=53111"
+    preview = sandbox(*command.split(), "--dry-run", "-o", "json").rows[0]
+    assert (preview["due_now"], preview["first_charge"]) == (0, 7140)
+    done(sandbox, f"{command} --max-spend 0")
+    until(sandbox, AFTER)
+    assert charges(sandbox) == [7140]
