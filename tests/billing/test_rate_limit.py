@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.both_sides import assert_agree, charges, fail, objects, sandbox_path
+from seatctl.sandbox.api import control
+from tests.support.both_sides import assert_agree, charges, fail, objects, sandbox_path, twin
 from tests.support.change_stories import STORIES, flexible
 from tests.support.office import until
 from tests.support.state import assert_in_step, assert_sound, differences, state
@@ -126,3 +127,35 @@ def test_more_changes_than_stripe_makes_invoices_for_wait_and_are_done_later(pro
     assert len(charges(seatctl)) == len(paid) + 1
     assert_in_step(seatctl)
     assert_sound(seatctl)
+
+
+def test_a_limit_after_a_fault_of_stripe_leaves_nothing_in_the_way(proofs):
+    """The fault was looked into, and nothing found: then the limit refuses the second key."""
+    proof = proofs.of(STORIES["increase"])
+    seatctl = proof.killing.copy(proof.start)
+    fail(seatctl, "500", times=4, method="POST", path="/v1/subscriptions/")
+    fail(seatctl, "429", times=4, method="POST", path="/v1/subscriptions/")
+    assert seatctl(*proof.argv).code == 75
+    assert last_run(seatctl) == "failed"
+    assert differences(proof.before, state(seatctl)) == []
+    proof.expect_done_once(seatctl, "after a fault and a limit")
+
+
+@pytest.mark.parametrize("kind", ["timeout", "lost"])
+def test_a_limit_that_lasts_does_not_keep_what_had_no_answer_in_the_way(proofs, kind):
+    """As long as Stripe may still carry the call out, it is in the way; then Stripe's objects tell."""
+    proof = proofs.of(STORIES["increase"])
+    seatctl = proof.killing.copy(proof.start)
+    fail(seatctl, kind, times=4, method="POST", path="/v1/subscriptions/")
+    assert seatctl(*proof.argv).code == 75
+    fail(seatctl, "429", times=1000, method="POST", path="/v1/subscriptions/")
+    assert seatctl("sync").code == 75
+    assert last_run(seatctl) == "pending"
+    with twin(seatctl) as stripe:
+        control.advance(stripe, seconds=180)
+    assert seatctl("sync").code == 0
+    assert last_run(seatctl) == ("failed" if kind == "timeout" else "done")
+    expected = proof.before if kind == "timeout" else proof.after
+    assert differences(expected, state(seatctl)) == []
+    query(sandbox_path(seatctl), "DELETE FROM faults")
+    proof.expect_done_once(seatctl, kind, late=True)  # three minutes later it costs a cent less

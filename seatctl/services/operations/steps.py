@@ -46,6 +46,9 @@ Once keys have expired, a purchase is undone instead of charged a day late (`und
 and an operation stops waiting for a cardholder (`OperationRun.wait_for_cardholder`). Both must happen at the
 same moment: an operation that waited longer would be undone by the next `sync`."""
 
+STILL_CARRIED_OUT = timedelta(minutes=2)
+"""How long Stripe may still carry out a call without an answer: longer than any time-out."""
+
 _CLOCKS_DIFFER = timedelta(days=1)
 """By how much our clock may have been ahead of Stripe's when an operation began."""
 
@@ -176,9 +179,13 @@ class OperationRun(Generic[P_co]):
         return last is not None and _is_refusal(last)
 
     def is_settled(self) -> bool:
-        """Whether every call that was sent has an answer."""
+        """Whether every call that was sent has an answer, or was not found in Stripe afterwards.
+
+        A step is sent under another key only after its earlier attempt was looked for, or refused.
+        """
         with self.ledger.reading() as reader:
-            return all(map(_is_answered, operations.steps(reader, self.operation.id)))
+            last = {step.name: step for step in operations.steps(reader, self.operation.id)}
+        return all(map(_is_answered, last.values()))
 
     # What Stripe has of the operation --------------------------------------------------------------------
 
@@ -272,7 +279,7 @@ class OperationRun(Generic[P_co]):
             done = self._look(last, find)
             if done is not None:
                 return done
-            last = self._again(last)
+            return self._send(self._again(last), find, _ATTEMPTS_PER_RUN, first=True)
         return self._send(last, find, _ATTEMPTS_PER_RUN)
 
     def step_or_fail(
@@ -331,10 +338,10 @@ class OperationRun(Generic[P_co]):
             self._answer(step, {"error": refusal.as_json()})
             raise
         except (NotAllowed, RateLimited) as refusal:
-            # That Stripe does not accept it today says nothing about an earlier call whose answer was lost.
-            if first:
-                self._answer(step, {"error": refusal.as_json()})
-            raise
+            raw = self._not_accepted(step, find, refusal, first=first)
+            if raw is None:
+                raise
+            return raw
         except UnreadableAnswer as unusable:
             # Noted, so that `runs undo` knows that the call is not under way any more. The key stays: it
             # replays Stripe's answer, or makes the call if it never arrived. But if Stripe itself answers in
@@ -351,9 +358,26 @@ class OperationRun(Generic[P_co]):
                 return raw
             if attempts == 1:
                 raise
-            return self._send(self._again(step), find, attempts - 1)
+            return self._send(self._again(step), find, attempts - 1, first=True)
         self._answer(step, {"object": answer})
         return answer
+
+    def _not_accepted(
+        self, step: Step, find: Find, refusal: SeatctlError, *, first: bool
+    ) -> StripeJson | None:
+        """Record that Stripe does not accept a call today; return what an earlier try of it has done.
+
+        The refusal says nothing about an earlier call whose answer was lost. Stripe's objects do, once that
+        call cannot be under way any more: a limit may last for a day. Until then nothing is recorded.
+        """
+        if not first:
+            if not isinstance(refusal, RateLimited) or self._age(step) <= STILL_CARRIED_OUT:
+                return None
+            raw = self._look(step, find)
+            if raw is not None:
+                return raw
+        self._answer(step, {"error": refusal.as_json()})
+        return None
 
     def _look(self, step: Step, find: Find) -> StripeJson | None:
         """Return what Stripe has of this step and record it as the answer; None if it was never carried out.

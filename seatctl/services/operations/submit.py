@@ -259,8 +259,8 @@ def perform(
     """Perform an operation to its end, wherever it was interrupted. The caller holds the money lock.
 
     It ends as failed only if its handler raises NothingLeftInStripe, and waits if the bank wants an
-    authentication. After any other error it stays pending, for `sync` to finish or undo. A `fresh` operation
-    is given up if Stripe asks to slow down before any money has moved.
+    authentication. After any other error it stays pending, for `sync` to finish or undo. But it is given up
+    if Stripe asks to slow down before any money has moved. `fresh`: it has just begun.
     """
     running = replace(handlers.start(ledger, billing, call, operation), fresh=fresh)
     with _hint_at_open_operation(operation):
@@ -302,7 +302,7 @@ def _ends_failed_operations(running: OperationRun[Payload]) -> Iterator[None]:
         raise
     except (TryAgain, StripeRefused, NotAllowed) as error:
         error.data.setdefault("run", operation.run)
-        if running.fresh and isinstance(error, RateLimited) and _is_given_up(running, error):
+        if isinstance(error, RateLimited) and _is_given_up(running, error):
             raise
         # It may have charged already, so `sync` must finish or undo it.
         error.hint = _then_sync(operation, None if isinstance(error, TryAgain) else error.hint)

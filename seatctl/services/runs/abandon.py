@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 
 from seatctl.billing import endpoints
 from seatctl.billing.answers import UnreadableList
@@ -31,14 +30,11 @@ from seatctl.rules import hints, subscription_changes
 from seatctl.rules.metadata import made_by
 from seatctl.rules.run_changes import ChangedFact, reversal
 from seatctl.services.operations import handlers
-from seatctl.services.operations.steps import OperationRun, Payload, SubscriptionPayload
+from seatctl.services.operations.steps import STILL_CARRIED_OUT, OperationRun, Payload, SubscriptionPayload
 from seatctl.services.operations.submit import end_as_failed, perform
 from seatctl.services.purchases.buy_operation import known_customer
 from seatctl.services.subscriptions.snapshot import ChangeRequest, read_running
 from seatctl.services.users.permissions import allow
-
-_STILL_CARRIED_OUT = timedelta(minutes=2)
-"""How long Stripe may still carry out a call without an answer: longer than any time-out."""
 
 
 class CannotUndo(Refused):
@@ -77,7 +73,7 @@ def _require_no_call_under_way(ledger: Ledger, call: Call, operation: Operation)
         return
     with ledger.reading() as reader:
         sent = [step.sent_at for step in operations.steps(reader, operation.id) if step.answer is None]
-    if sent and call.now - max(sent) < _STILL_CARRIED_OUT:
+    if sent and call.now - max(sent) < STILL_CARRIED_OUT:
         raise CannotUndo(
             f"run {operation.run} was interrupted; its last call may still be under way at Stripe",
             hint=hints.to("to finish or undo it", hints.command("sync")),
