@@ -59,10 +59,13 @@ def check_exit(step: Step, result: Result, before: Books | None = None, *, waits
         and not result.hit
         and not told_of_earlier
         and result.error.get("code") not in PENDING
+        and REFUSED_BY_A_LIMIT not in result.out
     ):
         raise Violation("exit 75 with nothing in the way", told[-600:])
 
 
+REFUSED_BY_A_LIMIT = '"error": "rate_limited"'
+"""A sync tells of an operation that Stripe did not accept in a row."""
 PENDING = frozenset({"operation_pending", "batch_under_way", "rate_limited"})
 """What is in the way without a fault: `limits.check_limits` says whether Stripe's limits really are."""
 
