@@ -31,7 +31,7 @@ class OnTestClock:
     def __init__(self, stripe: Billing, clock: str) -> None:
         self._stripe = stripe
         self._clock = clock
-        self._now: datetime | None = None
+        self._object: StripeJson | None = None
 
     @property
     def context(self) -> str | None:
@@ -58,14 +58,15 @@ class OnTestClock:
 
     def clock(self) -> datetime:
         """Return the clock's time. Only the conformance suite advances it, between two commands."""
-        if self._now is None:
-            frozen = self._stripe.read(Read(f"/v1/test_helpers/test_clocks/{self._clock}", {})).get(
-                "frozen_time"
-            )
-            if not isinstance(frozen, int):
-                raise UnreadableObject(f"the test clock {self._clock} does not tell its time")
-            self._now = datetime.fromtimestamp(frozen, UTC)
-        return self._now
+        return datetime.fromtimestamp(self._time("frozen_time"), UTC)
+
+    def _time(self, field: str) -> int:
+        if self._object is None:
+            self._object = self._stripe.read(Read(f"/v1/test_helpers/test_clocks/{self._clock}", {}))
+        moment = self._object.get(field)
+        if not isinstance(moment, int):
+            raise UnreadableObject(f"the test clock {self._clock} does not tell its {field}")
+        return moment
 
     def _named(self, call: Read) -> Read:
         if call.path in _TAKE_A_CLOCK and not call.form.keys() & {*_OWNERS}:
@@ -86,6 +87,11 @@ class OnTestClock:
     def _events(self, call: Read) -> StripeJson:
         """Return the next page that has events about the clock; an account's events are those of all."""
         customers = self._customers()
+        since = call.form.get("created")
+        asked = since.get("gte") if isinstance(since, dict) else None
+        # Nothing on the clock is older than it is. Other clocks may have had thousands of events before.
+        oldest = max(self._time("created"), asked if isinstance(asked, int) else 0)
+        call = Read(call.path, {**call.form, "created": {"gte": oldest}})
         while True:
             answer = self._stripe.read(call)
             data = answer.get("data")
