@@ -105,7 +105,7 @@ def line(amount: int, item: str | None, **more) -> dict:
 
 @pytest.mark.parametrize("more", [False, True])
 def test_taxes_count_for_the_line_alone_and_only_those_that_come_on_top(more):
-    """The sandbox knows no taxes; of many lines Stripe sends the first ten."""
+    """Both kinds of tax on one line, which the sandbox does not make; of many lines Stripe sends ten."""
     ours = line(
         3000,
         None,

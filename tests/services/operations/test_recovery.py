@@ -200,7 +200,7 @@ def test_a_refund_begun_by_a_version_that_lowered_no_open_invoice_is_given(contr
 
 
 def test_a_contract_that_begins_anew_is_taxed_as_it_was(contract):
-    """The sandbox has no tax rates and says so; refused for them, it is asked anew without."""
+    """The sandbox takes no tax rates and says so; refused for them, it is asked anew without."""
     until(contract, IN_WINDOW)
     fail(contract, "timeout", times=1000, method="POST", path="/v1/subscriptions/")
     assert contract("subs", "renew", "acme", "--yes").code == 75
