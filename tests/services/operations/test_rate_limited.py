@@ -108,7 +108,9 @@ def finish(proof: Proof, seatctl, where) -> None:
 
 def again(proof: Proof, seatctl, where) -> None:
     """Nothing was done; the same command does it, once."""
-    if "{draft}" in proof.story.command:  # it may be final already: that is not money, and cannot be undone
+    command = proof.story.command
+    if "{draft}" in command or "--migrate" in command:
+        # It may be final already, or migrated: that moves no money, and cannot be undone.
         assert seatctl(*proof.argv).code == 0, where
         assert differences(proof.after, state(seatctl)) == [], where
         return
