@@ -444,6 +444,7 @@ def _any_way_to_pay(stack: ExitStack) -> None:
 
     within(stack, StripeBilling, "write", write)
     within(stack, Accepted, "check", lambda *_: None)
+    within(stack, Accepted, "listed", property(lambda _: []))
 
 
 @fault("payment under way", 9, "debit", "an invoice is made void while its payment is under way")
