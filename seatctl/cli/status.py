@@ -11,7 +11,7 @@ from seatctl.models.report import Record, record_of
 from seatctl.output.style import columns
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Container, Iterable, Iterator
     from datetime import datetime
 
     from seatctl.ledger.overview import Overview
@@ -30,6 +30,8 @@ COLUMNS = columns(
 
 
 ENDED = ("canceled", "incomplete_expired")
+_WITHOUT_A_NEXT_TERM = (*ENDED, "paused")
+"""One that is paused has no new term until it is resumed, however often it is synced."""
 _SOON = timedelta(days=7)
 
 
@@ -49,7 +51,10 @@ def status(ctx: Context) -> None:
         counts = overview(reader, ctx.now)
         disputed = invoices.in_dispute(reader)
         trials = [*_trials(reader, all_subscriptions, ctx.now)]
-    attention = [*_attention(all_subscriptions, counts, ctx.now), *trials, *_disputes(disputed)]
+        told = {owed.handle for each in all_subscriptions for owed in each.owed if owed.processing_until}
+        unfinished = [*_unfinished(reader, told, ctx.now)] if counts.unfinished_operations else []
+    troubles = _attention(all_subscriptions, counts, ctx.now)
+    attention = [*unfinished, *troubles, *trials, *_disputes(disputed)]
     record: Record = {
         **_record(ctx, all_subscriptions, counts),
         "disputed_invoices": len(disputed),
@@ -84,6 +89,30 @@ def _record(ctx: Context, all_subscriptions: Iterable[Subscription], counts: Ove
         "mail_server": ctx.policy.text("mail.host", ctx.environment) or None,
         **record_of(counts, "waiting_messages failed_messages"),
     }
+
+
+def _unfinished(reader: Reader, told: Container[str], now: datetime) -> Iterator[str]:
+    """Yield a line for each operation that waits for a bank, which nobody can finish, and one for the others.
+
+    `told` are the invoices that a subscription's own line names. The subscription of a purchase has none: it
+    is not in the ledger yet.
+    """
+    from seatctl.ledger import operations
+    from seatctl.models.call import parse_time
+    from seatctl.rules.payment_methods import processing_until
+
+    unfinished = operations.unfinished(reader)
+    at_bank = [operation for operation in unfinished if operation.waits_for_bank]
+    if others := len(unfinished) - len(at_bank):
+        waits = "operations wait or were" if others > 1 else "operation waits or was"
+        yield f"{others} {waits} interrupted: seatctl sync"
+    for operation in at_bank:
+        outcome = operation.outcome or {}
+        invoice, until = str(outcome["invoice"]), parse_time(str(outcome["processing_until"]))
+        if invoice in told:
+            continue
+        what = f"run {operation.run} waits for a bank: the payment of invoice {invoice}"
+        yield f"{what} is {processing_until(until, now)}: seatctl runs show {operation.run}"
 
 
 def _trials(reader: Reader, all_subscriptions: Iterable[Subscription], now: datetime) -> Iterator[str]:
@@ -130,15 +159,12 @@ def _attention(all_subscriptions: Iterable[Subscription], counts: Overview, now:
     from seatctl.models.report import counted
     from seatctl.rules.payment_states import sentence, troubles_of
 
-    if counts.unfinished_operations:
-        waits = "operations wait or were" if counts.unfinished_operations > 1 else "operation waits or was"
-        yield f"{counts.unfinished_operations} {waits} interrupted: seatctl sync"
     if counts.backfilling:
         yield "reading Stripe was interrupted; to continue: seatctl sync"
     if counts.unreadable:
         yield f"{counted(counts.unreadable, 'object')} in Stripe could not be read: seatctl sync lists them"
     for subscription in all_subscriptions:
-        if subscription.term_end <= now and subscription.status not in ENDED:
+        if subscription.term_end <= now and subscription.status not in _WITHOUT_A_NEXT_TERM:
             yield f"the term of {subscription.name} has ended; to see whether it renewed: seatctl sync"
         yield from map(sentence, troubles_of(subscription, now))
     if counts.pending_requests:
