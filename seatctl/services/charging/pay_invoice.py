@@ -26,6 +26,7 @@ from seatctl.errors import Code, JsonValue, NotAllowed, StripeRefused
 from seatctl.models.call import format_time
 from seatctl.models.invoice import PROCESSING_UNTIL, InvoiceStatus
 from seatctl.models.stripe_objects import StripeInvoice, StripePayment
+from seatctl.rules import hints
 from seatctl.rules.payment_methods import expected_end, processing_until
 from seatctl.services.operations.steps import (
     Find,
@@ -90,7 +91,7 @@ def require_no_payment_processing(billing: Billing, invoices: Iterable[str | Non
             raise PaymentProcessing(
                 f"the payment of invoice {number} is {processing_until(until, billing.clock() or until)}:"
                 " a bank takes days; until then the invoice cannot be voided, canceled or charged again",
-                hint=f"seatctl invoices show {number}; once the bank has decided: seatctl sync",
+                hint=hints.to("once the bank has decided", hints.command("sync")),
                 data={"invoice": number, "processing_until": format_time(until)},
             )
 

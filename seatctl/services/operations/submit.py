@@ -202,6 +202,8 @@ def _finish_other(ledger: Ledger, billing: Billing, call: Call, other: Operation
     except WaitingForCardholder as waiting:
         if "url" not in waiting.data:  # a bank that takes days: it can be neither sped up nor abandoned
             waiting.data["run"] = other.run
+            # A payment that has just begun has the same code: the words must say that this request has not.
+            waiting.message = f"run {other.run} waits: {waiting.message}; nothing else was done"
             raise
         outcome = f"waits for the cardholder: {waiting.data.get('url')}"
         data["url"] = waiting.data.get("url")

@@ -122,7 +122,10 @@ def test_an_operation_waits_for_the_bank_however_old_it_is(sandbox, own_invoice,
         "payment_processing",
     )
     waits(sandbox, "runs", "undo", run)
-    waits(sandbox, "subs", "add-seats", "acme", "10")
+    other = waits(sandbox, "subs", "add-seats", "acme", "10")
+    # A payment that has just begun has the same code: a caller must not take this for one.
+    assert other["message"].startswith(f"run {run} waits: the payment of invoice ")
+    assert other["message"].endswith("; nothing else was done")
     assert status_of(sandbox, invoice) == "open"
     settle(sandbox, invoice, succeeds=True)
     assert sandbox("sync").code == 0
@@ -168,3 +171,22 @@ def test_a_change_that_waits_for_a_bank_is_not_given_up(sandbox, team):
     settle(sandbox, invoice, succeeds=True)
     assert sandbox("sync").code == 0
     assert sandbox.rows("subs", "list")[0]["seats"] == 10
+
+
+def test_status_tells_until_when_a_bank_processes_a_purchase(sandbox):
+    plan = "plans add eu --price 5.00 --currency eur --interval month"
+    assert sandbox(*plan.split()).code == 0
+    asked = sandbox(
+        *BUY.format("eu").split(), "--payment-method", "pm_sepaDebit_success_at", "--yes", "-o", "json"
+    )
+    assert asked.code == 10, asked.err
+    run, invoice, until = (asked.error[key] for key in ("run", "invoice", "processing_until"))
+    # The invoice is not in the ledger before the purchase is: no command could show it.
+    assert asked.error["hint"] == "once the bank has decided: seatctl sync"
+    what = f"run {run} waits for a bank: the payment of invoice {invoice}"
+    told = f"{what} is processing until about {until[:10]}: seatctl runs show {run}"
+    assert sandbox("status", "-o", "json").json["attention"] == [told]
+    assert sandbox("runs", "show", str(run)).code == 0
+    advance(sandbox, hours=24 * 6)
+    assert sandbox("sync").code == 0
+    assert sandbox("status", "-o", "json").json["attention"] == []
