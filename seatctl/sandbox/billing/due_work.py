@@ -16,7 +16,13 @@ from seatctl.sandbox.billing import debits
 from seatctl.sandbox.billing.cancellation import credit_after, end_now, end_trial_without_method, expire
 from seatctl.sandbox.billing.collection import collect, end_debit, method_for
 from seatctl.sandbox.billing.discounts import remaining_discounts
-from seatctl.sandbox.billing.invoice_states import finalize_invoice, set_delinquent, void_invoice, write_off
+from seatctl.sandbox.billing.invoice_states import (
+    finalize_invoice,
+    open_intent,
+    set_delinquent,
+    void_invoice,
+    write_off,
+)
 from seatctl.sandbox.billing.invoicing import cycle_invoice, final_invoice, save_draft
 from seatctl.sandbox.billing.periods import begin_period, save_pending
 from seatctl.sandbox.billing.schedules import phase_over
@@ -136,10 +142,15 @@ def _is_pending_update_expired(session: Session, subscription: Obj) -> bool:
 
 def _drop_pending_update(session: Session, subscription: Obj) -> None:
     invoice = session.store.get("invoice", subscription.get("_pending_invoice") or "")
-    if invoice is not None and invoice["status"] == "open":
+    intent = None if invoice is None else open_intent(session, invoice["id"])
+    if intent is not None and intent["status"] == "processing":  # a bank decides about it first
+        expires_at = max(intent["_settles_at"] or 0, session.now) + INCOMPLETE_FOR
+        subscription["pending_update"] = {**subscription["pending_update"], "expires_at": expires_at}
+    elif invoice is not None and invoice["status"] == "open":
         void_invoice(session, invoice)
         return
-    subscription.update(pending_update=None, _pending_invoice=None)
+    else:
+        subscription.update(pending_update=None, _pending_invoice=None)
     session.save(subscription)
 
 

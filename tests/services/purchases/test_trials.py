@@ -270,3 +270,26 @@ def test_the_first_charge_is_told_with_its_tax(sandbox):
     done(sandbox, f"{command} --max-spend 0")
     until(sandbox, AFTER)
     assert charges(sandbox) == [7140]
+
+
+@pytest.mark.parametrize(
+    ("account", "status", "paid"),
+    [("pm_usBankAccount_success", "active", [6000]), ("pm_usBankAccount_insufficientFunds", "paused", [])],
+)
+def test_a_paused_one_is_resumed_once_a_bank_has_paid(shop, account, status, paid):
+    done(shop, f"{BUY} --no-card")
+    seat_zoe(shop)
+    until(shop, AFTER)
+    done(shop, f"subs billing lab --payment-method {account}")
+    assert refused(shop, "subs resume lab --max-spend 60", 10)["code"] == "payment_processing"
+    for day in ("2040-06-16T02:00:00Z", "2040-06-17T12:00:00Z"):  # longer than a card may take
+        done(shop, f"sandbox advance {day}")
+        assert shop("sync").code == 10
+        error = refused(shop, "subs cancel lab --now", 10)
+        assert (error["code"], check(shop)["entitled"]) == ("payment_processing", False)
+        assert [one["status"] for one in objects(shop, "invoice")] == ["paid", "open"]
+    until(shop, "2040-06-20T02:00:00Z")
+    assert (shown(shop)["status"], charges(shop)) == (status, paid)
+    assert check(shop)["entitled"] is (status == "active")
+    done(shop, "subs cancel lab --now")
+    is_sound(shop)
