@@ -199,6 +199,7 @@ class Code:
     TOO_FEW_SEATS = Refusal(4, "Fewer seats than the plan allows.")
     TOO_MANY_SEATS = Refusal(4, "More seats than the plan allows.")
     UNDONE_ALREADY = Refusal(4, "The run was undone before.")
+    UNPAID_CREDIT = Refusal(4, "Stripe might credit what was never paid for: a payment failed in this term.")
     USER_EXISTS = Refusal(4, "The user exists with another name or group.")
     USER_NOT_ACTIVE = Refusal(4, "The user is suspended or removed.")
     USER_REMOVED = Refusal(4, "The user was removed.")

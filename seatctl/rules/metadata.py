@@ -33,6 +33,9 @@ COVERS_FROM: Final = "seatctl_covers_from"
 COVERS_UNTIL: Final = "seatctl_covers_until"
 """On an invoice of our own: the term that it pays for."""
 AUTO_APPROVAL: Final = "seatctl_auto_approval"
+VOID_UNTIL: Final = "seatctl_void_until"
+"""When the term ends in which a prorated change was taken back because its payment failed: Stripe may count
+its void invoice as billed, and a proration would credit it."""
 
 BILLING_MODE: Final = "[billing_mode]"
 """Only in the ledger's copy of the metadata: Stripe's billing mode. Stripe allows no brackets in a key."""

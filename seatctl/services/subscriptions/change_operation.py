@@ -25,7 +25,7 @@ from seatctl.models.report import counted
 from seatctl.models.role import Action
 from seatctl.models.subscription import SubscriptionState, TermContent
 from seatctl.rules import subscription_changes
-from seatctl.rules.metadata import OPERATION, metadata_of
+from seatctl.rules.metadata import OPERATION, VOID_UNTIL, metadata_of
 from seatctl.rules.payment_methods import takes_days
 from seatctl.rules.purchases import check_quantity, check_spend, unused_discount_warning
 from seatctl.rules.subscription_changes import Target, check_added_seats
@@ -47,7 +47,12 @@ from seatctl.services.operations.submit import Proposal
 from seatctl.services.plans.prices import check_seat_price, require_seat_price, sold_in
 from seatctl.services.plans.spec import sellable
 from seatctl.services.subscriptions.finish import apply_departures, final_transaction
-from seatctl.services.subscriptions.previews import ChangePreviews, Proration, require_true_credit
+from seatctl.services.subscriptions.previews import (
+    ChangePreviews,
+    Proration,
+    require_paid_credit,
+    require_true_credit,
+)
 from seatctl.services.subscriptions.proposal import (
     NO_DEPARTURES,
     Departures,
@@ -266,6 +271,7 @@ def prepare_change(
                 state, read_price(billing.read(endpoints.price(target.next.price_id)))
             )
         require_true_credit(snapshot, "this would be prorated")
+        require_paid_credit(snapshot)
     discounts = discount_forms(
         find_discounts(billing, change.promo, change.coupon), snapshot.mirror.discounts
     )
@@ -426,7 +432,9 @@ def _take_back(running: OperationRun[ChangePayload]) -> None:
     held = payload.next if running.was_sent("held") else payload.now
     untouched = any((item.price.id, item.quantity) == (held.price_id, held.seats) for item in items)
     if untouched and not is_next_term and payload.held is not None:
-        _set(running, "back", held, payload.held, payload.restored or {}, payload.former_discounts)
+        # In the same update, or a kill between two would leave a change that nothing warns of.
+        metadata = {**(payload.restored or {}), VOID_UNTIL: payload.term_end}
+        _set(running, "back", held, payload.held, metadata, payload.former_discounts)
 
 
 def _set(

@@ -14,12 +14,12 @@ from seatctl.billing.objects import read_preview
 from seatctl.billing.port import InvalidRequest, MissingInStripe, StripeJson
 from seatctl.billing.previews import RECURRING, end_of_term, has_pending_items, previews_next_term
 from seatctl.errors import Code, JsonValue, SeatctlError, refuse
-from seatctl.models.call import parse_time
+from seatctl.models.call import format_time, optional_time, parse_time
 from seatctl.models.report import counted
 from seatctl.models.stripe_objects import Preview
 from seatctl.models.subscription import TermContent
 from seatctl.rules import hints
-from seatctl.rules.metadata import COVERS_UNTIL
+from seatctl.rules.metadata import COVERS_UNTIL, VOID_UNTIL, metadata_of
 from seatctl.rules.subscription_changes import Target
 from seatctl.rules.subscription_state import item_update, replaced_change
 from seatctl.services.subscriptions.snapshot import SubscriptionSnapshot
@@ -196,6 +196,28 @@ def require_true_credit(
     if covering:
         why = f"{covering[0]} has billed seats that Stripe itself has not"
         raise _refused(snapshot, action, why, f"to see when the term ends: seatctl subs show {name}")
+
+
+def require_paid_credit(snapshot: SubscriptionSnapshot) -> None:
+    """Return if Stripe would credit only what was paid for when it prorates now. Raises `unpaid_credit`.
+
+    A change whose payment failed after days was taken back without proration, and its invoice is void.
+    Whether Stripe still counts that as billed is not known; if it does, it would give that money away.
+    """
+    metadata = metadata_of(snapshot.mirror, snapshot.item)
+    until = optional_time(metadata.get(VOID_UNTIL) or None)
+    if until is None or until <= snapshot.stripe_time:
+        return
+    name = quote(snapshot.name)
+    raise refuse(
+        Code.UNPAID_CREDIT,
+        f"{snapshot.name}: the payment of a change failed in this term, and Stripe may credit it as if it had"
+        f" been paid for; until {until:%Y-%m-%d} no change is prorated; nothing was changed",
+        hint=f"to see what can be done at the renewal: seatctl subs show {name};"
+        f" for more seats until then: seatctl subs buy --plan {quote(snapshot.state.now.plan)} --seats N"
+        " --name NAME",
+        data={"subscription": snapshot.name, "until": format_time(until)},
+    )
 
 
 def _refused(snapshot: SubscriptionSnapshot, action: str, why: str, hint: str) -> SeatctlError:

@@ -298,6 +298,26 @@ def test_seats_can_be_used_while_the_payment_is_processed(
     is_sound(sandbox)
 
 
+def test_after_a_failed_addition_nothing_is_credited_that_was_never_paid_for(sandbox: Seatctl) -> None:
+    story = STORIES["added, prorated"]
+    story.scene(sandbox)
+    assert sandbox(*_begin(sandbox, story, FAILED).split(), "--yes").code == 10
+    for _ in _days(sandbox, FAILED):
+        sandbox("sync")
+    assert _seats(sandbox) == 5
+    done(sandbox, "subs billing acme --payment-method pm_card_visa")
+    before = charges(sandbox)
+    for words in ("subs add-seats acme 1", "subs set-seats acme 7", "subs add-seats acme 1 --dry-run"):
+        refused = sandbox(*words.split(), "--yes", "-o", "json")
+        assert (refused.code, refused.error["code"]) == (4, "unpaid_credit"), refused
+    advance(sandbox, 31 * 24)
+    done(sandbox, "sync")
+    done(sandbox, "subs add-seats acme 1")
+    assert _seats(sandbox) == 6
+    assert [amount for amount in charges(sandbox)[len(before) :] if amount] != []
+    is_sound(sandbox)
+
+
 def test_a_next_term_on_trust_is_taken_back_while_the_old_one_runs(sandbox: Seatctl, trusting: None) -> None:
     term.__wrapped__(sandbox)
     advance(sandbox, 350 * 24)
